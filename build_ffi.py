@@ -1,0 +1,91 @@
+"""Builds micrograd._core from csrc/ (API mode, abi3); setup.py names `ffibuilder` to setuptools.
+
+csrc/micrograd.h is the whole interface: cffi reads the same declarations that the C files include.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from cffi import FFI
+
+ROOT = Path(__file__).resolve().parent
+CSRC = ROOT / "csrc"
+FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-Wall"]
+
+
+def source_hash(csrc: Path = CSRC) -> str:
+    """Twelve hex digits that name the C sources: `micrograd info` compares them with the build."""
+    digest = hashlib.sha256()
+    for path in sorted(csrc.glob("*.[ch]")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def compiler() -> list[str]:
+    """The command of the C compiler that setuptools will use."""
+    command = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    if shutil.which(command[0]) is None:
+        raise SystemExit(
+            f"micrograd: no C compiler: {command[0]!r} is not on the PATH; install gcc or clang "
+            "(Debian, Ubuntu: apt-get install gcc python3-dev; macOS: xcode-select --install)"
+        )
+    return command
+
+
+def compiles(source: str, *flags: str) -> bool:
+    """Whether a small program compiles and links with these flags."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "probe.c")
+        path.write_text(source)
+        command = [*compiler(), str(path), "-o", str(Path(folder, "probe")), *flags]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def openmp_flags() -> list[str]:
+    """What turns OpenMP on, or nothing where the compiler has none: one thread then."""
+    source = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
+    return ["-fopenmp"] if compiles(source, "-fopenmp") else []
+
+
+def declarations() -> str:
+    """csrc/micrograd.h without the comments, as cffi's cdef takes it."""
+    return re.sub(r"/\*.*?\*/", "", (CSRC / "micrograd.h").read_text(), flags=re.DOTALL)
+
+
+def make() -> FFI:
+    """The description of the extension module for cffi."""
+    if not compiles("typedef float v __attribute__((vector_size(16)));\nint main(void) { return 0; }\n"):
+        raise SystemExit(
+            f"micrograd: {compiler()[0]!r} cannot compile a small program with vector extensions; "
+            "install gcc or clang (Debian, Ubuntu: apt-get install gcc libc6-dev)"
+        )
+    openmp = openmp_flags()
+    builder = FFI()
+    builder.cdef(declarations())
+    builder.set_source(
+        "micrograd._core",
+        '#include "micrograd.h"',
+        sources=[str(path.relative_to(ROOT)) for path in sorted(CSRC.glob("*.c"))],
+        depends=[str(path.relative_to(ROOT)) for path in sorted(CSRC.glob("*.h"))],
+        include_dirs=[str(CSRC.relative_to(ROOT))],
+        extra_compile_args=[*FLAGS, *openmp, f"-DMG_SOURCE_HASH={source_hash()}"],
+        extra_link_args=openmp,
+        libraries=["m"],
+        py_limited_api=True,
+    )
+    return builder
+
+
+ffibuilder = make()
+
+if __name__ == "__main__":
+    ffibuilder.compile(verbose=True)
