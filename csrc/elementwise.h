@@ -1,0 +1,187 @@
+/* Activations, their derivatives, and the other kernels that go over elements one by one; part of the
+ * kernel template (see template.h). */
+
+/* relu(x) = max(0, x), with relu(NaN) = NaN. */
+static inline vec T(v_relu)(vec x)
+{
+    return T(v_select)(x <= 0, (vec){0}, x);
+}
+
+/* EXPRESSION of the vector x, into y, over a matrix (rows, columns).  x may be y. */
+#define MAP_MATRIX(EXPRESSION)                                                                     \
+    for (int64_t i = 0; i < x_.rows; i++) {                                                        \
+        const real *from = (const real *)x_.data + i * x_.ld;                                      \
+        real *to = (real *)y_.data + i * y_.ld;                                                    \
+        int64_t j = 0;                                                                             \
+        for (; j + LANES <= x_.columns; j += LANES) {                                              \
+            const vec x = T(v_load)(from + j);                                                     \
+            T(v_store)(to + j, EXPRESSION);                                                        \
+        }                                                                                          \
+        if (j < x_.columns) {                                                                      \
+            const int rest = (int)(x_.columns - j);                                                \
+            const vec x = T(v_load_first)(from + j, rest);                                         \
+            T(v_store_first)(to + j, EXPRESSION, rest);                                            \
+        }                                                                                          \
+    }
+
+static void T(map)(int function, double slope_, mg_matrix x_, mg_matrix y_)
+{
+    const vec slope = T(v_splat)((real)slope_);
+    switch (function) {
+    case MG_IDENTITY: MAP_MATRIX(x) break;
+    case MG_RELU: MAP_MATRIX(T(v_relu)(x)) break;
+    case MG_LEAKY_RELU: MAP_MATRIX(T(v_select)(x > 0, x, slope * x)) break;
+    case MG_SIGMOID: MAP_MATRIX(T(v_sigmoid)(x)) break;
+    case MG_TANH: MAP_MATRIX(T(v_tanh)(x)) break;
+    case MG_GELU: MAP_MATRIX(T(v_gelu)(x)) break;
+    case MG_EXP: MAP_MATRIX(T(v_exp)(x)) break;
+    case MG_LOG: MAP_MATRIX(T(v_log)(x)) break;
+    case MG_GELU_DERIVATIVE: MAP_MATRIX(T(v_gelu_derivative)(x)) break;
+    }
+}
+
+/* The same over two matrices: y = EXPRESSION of x and y. */
+#define UPDATE_MATRIX(EXPRESSION)                                                                  \
+    for (int64_t i = 0; i < y_.rows; i++) {                                                        \
+        const real *from = (const real *)x_.data + i * x_.ld;                                      \
+        real *to = (real *)y_.data + i * y_.ld;                                                    \
+        int64_t j = 0;                                                                             \
+        for (; j + LANES <= y_.columns; j += LANES) {                                              \
+            const vec x = T(v_load)(from + j), y = T(v_load)(to + j);                              \
+            T(v_store)(to + j, EXPRESSION);                                                        \
+        }                                                                                          \
+        if (j < y_.columns) {                                                                      \
+            const int rest = (int)(y_.columns - j);                                                \
+            const vec x = T(v_load_first)(from + j, rest), y = T(v_load_first)(to + j, rest);      \
+            T(v_store_first)(to + j, EXPRESSION, rest);                                            \
+        }                                                                                          \
+    }
+
+/* y *= f'.  x is the activation a = f(z), from which sigmoid, tanh and the ReLUs know their derivative;
+ * for gelu it is z. */
+static void T(gate)(int function, double slope_, mg_matrix x_, mg_matrix y_)
+{
+    const vec slope = T(v_splat)((real)slope_);
+    switch (function) {
+    case MG_RELU: UPDATE_MATRIX(T(v_select)(x > 0, y, (vec){0})) break;
+    case MG_LEAKY_RELU: UPDATE_MATRIX(T(v_select)(x > 0, y, slope * y)) break;
+    case MG_SIGMOID: UPDATE_MATRIX(y * (x * (1 - x))) break;
+    case MG_TANH: UPDATE_MATRIX(y * (1 - x * x)) break;
+    case MG_GELU: UPDATE_MATRIX(y * T(v_gelu_derivative)(x)) break;
+    }
+}
+
+static void T(add)(mg_matrix x_, mg_matrix y_)
+{
+    UPDATE_MATRIX(x + y)
+}
+
+/* C += bias over a tile, then relu or nothing.  low and high are the bias of its two vectors. */
+static inline void T(bias_tile)(real *c, int64_t c_row, int rows, int columns, vec low, vec high, int relu)
+{
+    const int first = columns < LANES ? columns : LANES;
+    for (int i = 0; i < rows; i++, c += c_row) {
+        const vec x = T(v_load_first)(c, first) + low;
+        T(v_store_first)(c, relu ? T(v_relu)(x) : x, first);
+        if (columns > LANES) {
+            const vec y = T(v_load_first)(c + LANES, columns - LANES) + high;
+            T(v_store_first)(c + LANES, relu ? T(v_relu)(y) : y, columns - LANES);
+        }
+    }
+}
+
+/* What is left to do with the tile (rows, columns) of C at (i0, j0) once its sums are complete. */
+static inline void T(epilogue)(const mg_epilogue *e, int64_t i0, int64_t j0, int rows, int columns, real *c,
+                               int64_t c_row)
+{
+    const mg_matrix tile = {c, rows, columns, c_row};
+    if (e->bias) {
+        const real *bias = (const real *)e->bias + j0;
+        const int first = columns < LANES ? columns : LANES;
+        const vec low = T(v_load_first)(bias, first);
+        const vec high = columns > LANES ? T(v_load_first)(bias + LANES, columns - LANES) : (vec){0};
+        if (e->activation == MG_RELU && !e->pre_activation) { /* the common case in one sweep */
+            T(bias_tile)(c, c_row, rows, columns, low, high, 1);
+            return;
+        }
+        T(bias_tile)(c, c_row, rows, columns, low, high, 0);
+    }
+    if (e->pre_activation) {
+        real *z = (real *)e->pre_activation + i0 * e->pre_activation_row + j0;
+        T(map)(MG_IDENTITY, 0, tile, (mg_matrix){z, rows, columns, e->pre_activation_row});
+    }
+    if (e->activation != MG_IDENTITY)
+        T(map)(e->activation, e->slope, tile, tile);
+    if (e->gate != MG_IDENTITY) {
+        real *reference = (real *)e->reference + i0 * e->reference_row + j0;
+        T(gate)(e->gate, e->gate_slope, (mg_matrix){reference, rows, columns, e->reference_row}, tile);
+    }
+}
+
+/* sum (columns) = alpha * sum over the rows of x, += with accumulate; rows in their order. */
+static void T(column_sum)(mg_matrix x, double alpha, int accumulate, void *sum_)
+{
+    real *sum = (real *)sum_;
+    for (int64_t j = 0; j < x.columns; j += LANES) {
+        const int wide = x.columns - j < LANES ? (int)(x.columns - j) : LANES;
+        vec part[4] = {{0}, {0}, {0}, {0}}; /* four chains hide the latency of an addition */
+        const real *from = (const real *)x.data + j;
+        for (int64_t i = 0; i < x.rows; i++, from += x.ld)
+            part[i % 4] += wide == LANES ? T(v_load)(from) : T(v_load_first)(from, wide);
+        vec total = ((part[0] + part[1]) + (part[2] + part[3])) * (real)alpha;
+        if (accumulate)
+            total += T(v_load_first)(sum + j, wide);
+        T(v_store_first)(sum + j, total, wide);
+    }
+}
+
+/* 0 * x is 0 for every finite x, and NaN for the others. */
+static int T(all_finite)(mg_matrix x)
+{
+    vec poison[2] = {{0}, {0}};
+    for (int64_t i = 0; i < x.rows; i++) {
+        const real *from = (const real *)x.data + i * x.ld;
+        int64_t j = 0;
+        for (; j + 2 * LANES <= x.columns; j += 2 * LANES) {
+            poison[0] += T(v_load)(from + j) * 0;
+            poison[1] += T(v_load)(from + j + LANES) * 0;
+        }
+        for (; j < x.columns; j += LANES)
+            poison[0] += T(v_load_first)(from + j, x.columns - j < LANES ? (int)(x.columns - j) : LANES) * 0;
+    }
+    return T(v_sum)(poison[0] + poison[1]) == 0;
+}
+
+static double T(sum_of_squares)(int64_t n, const void *x_)
+{
+    const real *x = (const real *)x_;
+    double part[8] = {0};
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int j = 0; j < 8; j++)
+            part[j] += (double)x[i + j] * (double)x[i + j];
+    for (; i < n; i++)
+        part[0] += (double)x[i] * (double)x[i];
+    return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
+}
+
+/* The update of mg_sgd; every gradient is multiplied by `scale` first. */
+static void T(sgd)(int64_t n, void *p_, const void *g_, void *velocity_, double scale_, const mg_sgd *o)
+{
+    real *p = (real *)p_, *velocity = (real *)velocity_;
+    const real *gradient = (const real *)g_;
+    const vec lr = T(v_splat)((real)o->lr), decay = T(v_splat)((real)o->weight_decay);
+    const vec momentum = T(v_splat)((real)o->momentum), scale = T(v_splat)((real)scale_);
+    const int first_step = o->first_step, nesterov = o->nesterov;
+    for (int64_t i = 0; i < n; i += LANES) {
+        const int rest = n - i < LANES ? (int)(n - i) : LANES;
+        const vec x = T(v_load_first)(p + i, rest);
+        vec g = T(v_load_first)(gradient + i, rest) * scale + decay * x;
+        if (velocity) {
+            vec v = first_step ? g : T(v_load_first)(velocity + i, rest) * momentum + g;
+            T(v_store_first)(velocity + i, v, rest);
+            g = nesterov ? g + momentum * v : v;
+        }
+        T(v_store_first)(p + i, x - lr * g, rest);
+    }
+}

@@ -1,0 +1,300 @@
+/* Matrix multiplication, part of the kernel template (see template.h).
+ *
+ *     C (m,n) = alpha * A (m,k) @ B (k,n)          or += with `accumulate`
+ *
+ * A and B have any row and column strides, so the four transposes are one routine.  C is cut into
+ * tiles of MG_ROWS x PANEL elements that stay in registers while k runs: a row of the tile takes one
+ * broadcast element of A and two vectors of B a step.  A is read where it lies.  B has to be contiguous
+ * along n: where it is not, or where its rows would fight for the same cache lines, panels of
+ * PANEL columns are copied ("packed") first.
+ *
+ * Each element of C is one chain of multiply-adds in the order of k, whatever tile, panel or thread
+ * it falls in: the result has the same bits for any number of threads. */
+
+#define PANEL (2 * LANES)
+
+/* Depth of a block of k.  A panel of B is then 384 * 128 bytes = 48 KiB: it streams from L2 at 9 bytes
+ * a cycle while a tile of A (14 * 384 * 4 = 21 KiB) stays in L1. */
+#define BLOCK_DEPTH (384 * 4 / (int)sizeof(real))
+
+/* Rows of A that one sweep over the panels takes: 168 * 384 * 4 = 258 KiB, a share of L2. */
+#define BLOCK_ROWS (168 / MG_ROWS * MG_ROWS)
+
+/* acc (rows, vectors) = A (rows, depth) @ B (depth, vectors * LANES), then into C.  The last vector of
+ * a row has `last` columns; `masked` says that this is less than LANES.  The first three arguments are
+ * constants in every instance below. */
+static inline __attribute__((always_inline)) void
+T(tile)(const int rows, const int vectors, const int masked, int64_t depth, const real *a,
+        int64_t a_row, int64_t a_col, const real *b, int64_t b_row, int last, real alpha,
+        int accumulate, real *c, int64_t c_row)
+{
+    vec acc[MG_ROWS][2];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            acc[i][v] = (vec){0};
+
+    /* Three rows share a pointer: fewer registers for addresses. */
+    const real *row[(MG_ROWS + 2) / 3];
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i += 3)
+        row[i / 3] = a + i * a_row;
+
+    for (int64_t p = 0; p < depth; p++) {
+        vec x[2];
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            x[v] = masked && v == vectors - 1 ? T(v_load_first)(b + v * LANES, last)
+                                              : T(v_load)(b + v * LANES);
+        b += b_row;
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            const vec w = T(v_splat)(row[i / 3][(i % 3) * a_row]);
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++)
+                acc[i][v] += w * x[v];
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i += 3)
+            row[i / 3] += a_col;
+    }
+
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            real *to = c + i * c_row + v * LANES;
+            const int part = masked && v == vectors - 1;
+            vec sum = acc[i][v] * alpha;
+            if (accumulate)
+                sum += part ? T(v_load_first)(to, last) : T(v_load)(to);
+            if (part)
+                T(v_store_first)(to, sum, last);
+            else
+                T(v_store)(to, sum);
+        }
+}
+
+typedef void T(tile_function)(int64_t depth, const real *a, int64_t a_row, int64_t a_col,
+                              const real *b, int64_t b_row, int last, real alpha, int accumulate,
+                              real *c, int64_t c_row);
+
+#define TILE(rows, vectors, masked)                                                                \
+    static void T(tile_##rows##_##vectors##_##masked)(                                             \
+        int64_t depth, const real *a, int64_t a_row, int64_t a_col, const real *b, int64_t b_row,  \
+        int last, real alpha, int accumulate, real *c, int64_t c_row)                              \
+    {                                                                                              \
+        T(tile)(rows, vectors, masked, depth, a, a_row, a_col, b, b_row, last, alpha, accumulate,  \
+                c, c_row);                                                                         \
+    }
+#define TILES(rows) TILE(rows, 1, 0) TILE(rows, 1, 1) TILE(rows, 2, 0) TILE(rows, 2, 1)
+#define TILE_ENTRY(rows)                                                                           \
+    {                                                                                              \
+        {T(tile_##rows##_1_0), T(tile_##rows##_1_1)}, {T(tile_##rows##_2_0), T(tile_##rows##_2_1)} \
+    }
+
+/* The heights a tile can have: the full one, then powers of two for what is left over. */
+TILES(1)
+TILES(2)
+#if MG_ROWS > 4
+TILES(4)
+#endif
+#if MG_ROWS > 8
+TILES(8)
+#endif
+#define TILES_FULL(rows) TILES(rows)
+#define TILE_ENTRY_FULL(rows) TILE_ENTRY(rows)
+TILES_FULL(MG_ROWS)
+
+static T(tile_function) *const T(tiles)[MG_ROWS + 1][2][2] = {
+    [1] = TILE_ENTRY(1),
+    [2] = TILE_ENTRY(2),
+#if MG_ROWS > 4
+    [4] = TILE_ENTRY(4),
+#endif
+#if MG_ROWS > 8
+    [8] = TILE_ENTRY(8),
+#endif
+    [MG_ROWS] = TILE_ENTRY_FULL(MG_ROWS),
+};
+
+/* The height of the next tile when `left` rows are left. */
+static inline int T(tile_rows)(int64_t left)
+{
+    if (left >= MG_ROWS)
+        return MG_ROWS;
+    return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
+/* out (depth, width) = the columns [0, columns) of B (depth, columns), zeros up to width (a multiple
+ * of LANES, at most PANEL). */
+static void T(pack_panel)(int64_t depth, int columns, int width, const real *b, int64_t b_row,
+                          int64_t b_col, real *out)
+{
+    if (b_col == 1) { /* rows lie ready */
+        for (int64_t p = 0; p < depth; p++, b += b_row, out += width)
+            for (int v = 0; v < width; v += LANES)
+                T(v_store)(out + v, columns - v >= LANES ? T(v_load)(b + v)
+                                                         : T(v_load_first)(b + v, columns - v));
+        return;
+    }
+    for (int64_t p = 0; p < depth; p += LANES) { /* columns lie ready: transpose LANES x LANES blocks */
+        const int deep = depth - p < LANES ? (int)(depth - p) : LANES;
+        for (int v = 0; v < width; v += LANES) {
+            vec block[LANES];
+            for (int j = 0; j < LANES; j++) {
+                const real *from = b + p * b_row + (v + j) * b_col;
+                if (v + j >= columns)
+                    block[j] = (vec){0};
+                else if (b_row != 1)
+                    block[j] = T(v_load_strided)(from, b_row, deep);
+                else
+                    block[j] = deep == LANES ? T(v_load)(from) : T(v_load_first)(from, deep);
+            }
+            T(v_transpose)(block);
+            for (int i = 0; i < deep; i++)
+                T(v_store)(out + (p + i) * width + v, block[i]);
+        }
+    }
+}
+
+/* A stride that is a multiple of this many bytes puts the rows of a block into one or two sets of the
+ * L1 cache, where they push each other out. */
+#define CONFLICT_STRIDE 2048
+
+static inline int T(conflicts)(int64_t stride, int64_t count)
+{
+    return count > 8 && stride * (int64_t)sizeof(real) % CONFLICT_STRIDE == 0;
+}
+
+/* Is B copied into panels?  Always where its rows are not contiguous; else where it is used often enough
+ * to pay for the copy (measured: from 4 tiles on) and too large or too badly strided to be used in place. */
+static int T(packs_b)(const mg_gemm *g)
+{
+    if (g->b_col != 1)
+        return 1;
+    return g->m >= 4 * MG_ROWS && (g->k * g->n * (int64_t)sizeof(real) > 32768 || T(conflicts)(g->b_row, g->k));
+}
+
+/* Is A copied?  Only to get rid of a stride that the cache cannot take, or of two strides. */
+static int T(packs_a)(const mg_gemm *g)
+{
+    if (g->a_row != 1 && g->a_col != 1)
+        return 1;
+    const int64_t stride = g->a_col == 1 ? g->a_row : g->a_col;
+    return g->n > PANEL && T(conflicts)(stride, g->a_col == 1 ? g->m : g->k);
+}
+
+static inline int64_t T(panels)(int64_t n)
+{
+    return (n + PANEL - 1) / PANEL;
+}
+
+/* Elements of scratch: the panels of B, shared by the team, then one block of A for each member. */
+static int64_t T(gemm_scratch_b)(const mg_gemm *g)
+{
+    const int64_t depth = g->k < BLOCK_DEPTH ? g->k : BLOCK_DEPTH;
+    return T(packs_b)(g) ? T(panels)(g->n) * PANEL * depth : 0;
+}
+
+#define BLOCK_A_ELEMENTS ((int64_t)(BLOCK_ROWS + 16) * (BLOCK_DEPTH + LANES))
+
+static size_t T(gemm_scratch)(const mg_gemm *g, int threads)
+{
+    const int64_t a = T(packs_a)(g) ? BLOCK_A_ELEMENTS * threads : 0;
+    return (size_t)(T(gemm_scratch_b)(g) + a) * sizeof(real);
+}
+
+/* out = A (rows, depth) without its bad stride; sets the strides of the copy. */
+static void T(pack_block)(int64_t rows, int64_t depth, const real *a, int64_t *a_row, int64_t *a_col,
+                          real *out)
+{
+    if (*a_row == 1) { /* columns lie ready: out (depth, rows) */
+        const int64_t width = (rows + LANES - 1) / LANES * LANES;
+        for (int64_t p = 0; p < depth; p++)
+            for (int64_t i = 0; i < rows; i += LANES)
+                T(v_store)(out + p * width + i,
+                           rows - i >= LANES ? T(v_load)(a + p * *a_col + i)
+                                             : T(v_load_first)(a + p * *a_col + i, (int)(rows - i)));
+        *a_col = width;
+        return;
+    }
+    const int64_t width = BLOCK_DEPTH + LANES; /* out (rows, depth), rows apart by a stride that is no power of two */
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t p = 0; p < depth; p += LANES) {
+            const int deep = depth - p < LANES ? (int)(depth - p) : LANES;
+            const real *from = a + i * *a_row + p * *a_col;
+            T(v_store)(out + i * width + p, *a_col != 1 ? T(v_load_strided)(from, *a_col, deep)
+                                            : deep == LANES ? T(v_load)(from)
+                                                            : T(v_load_first)(from, deep));
+        }
+    *a_row = width;
+    *a_col = 1;
+}
+
+/* One block of A (rows, depth) times panels [first, last) of B, epilogue included. */
+static void T(gemm_block)(const mg_gemm *g, int64_t i0, int64_t rows, int64_t p0, int64_t depth,
+                          int64_t first, int64_t last, const real *packed_b, real *scratch_a)
+{
+    const real *a = (const real *)g->a + i0 * g->a_row + p0 * g->a_col;
+    int64_t a_row = g->a_row, a_col = g->a_col;
+    if (scratch_a) {
+        T(pack_block)(rows, depth, a, &a_row, &a_col, scratch_a);
+        a = scratch_a;
+    }
+    const int accumulate = g->accumulate || p0 > 0;
+    const int finish = p0 + depth == g->k;
+    for (int64_t panel = first; panel < last; panel++) {
+        const int64_t j = panel * PANEL;
+        const int columns = g->n - j < PANEL ? (int)(g->n - j) : PANEL;
+        const int vectors = columns > LANES ? 2 : 1;
+        const int tail = columns - (vectors - 1) * LANES;
+        const real *b = packed_b ? packed_b + j * depth : (const real *)g->b + p0 * g->b_row + j;
+        const int64_t b_row = packed_b ? vectors * LANES : g->b_row;
+        for (int64_t i = 0; i < rows;) {
+            const int height = T(tile_rows)(rows - i);
+            real *c = (real *)g->c + (i0 + i) * g->c_row + j;
+            T(tiles)[height][vectors - 1][tail < LANES](depth, a + i * a_row, a_row, a_col, b, b_row,
+                                                        tail, (real)g->alpha, accumulate, c, g->c_row);
+            if (finish)
+                T(epilogue)(&g->epilogue, i0 + i, j, height, columns, c, g->c_row);
+            i += height;
+        }
+    }
+}
+
+/* What the members of the team share out: rows of C in tiles, or panels, whichever there are more of. */
+static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
+{
+    real *packed_b = T(packs_b)(g) ? (real *)scratch : NULL;
+    real *scratch_a = T(packs_a)(g) ? (real *)scratch + T(gemm_scratch_b)(g) + team.index * BLOCK_A_ELEMENTS
+                                    : NULL;
+    const int64_t tiles = (g->m + MG_ROWS - 1) / MG_ROWS, panels = T(panels)(g->n);
+    mg_range row_tiles = {0, tiles}, columns = {0, panels};
+    if (tiles >= panels)
+        row_tiles = mg_share(tiles, team);
+    else
+        columns = mg_share(panels, team);
+    const int64_t i_last = row_tiles.last * MG_ROWS < g->m ? row_tiles.last * MG_ROWS : g->m;
+
+    for (int64_t p = 0; p < g->k || p == 0; p += BLOCK_DEPTH) {
+        const int64_t depth = g->k - p < BLOCK_DEPTH ? g->k - p : BLOCK_DEPTH;
+        if (packed_b) {
+            if (p > 0)
+                mg_barrier(team); /* nobody still reads the panels of the block before */
+            const mg_range mine = mg_share(panels, team);
+            for (int64_t panel = mine.first; panel < mine.last; panel++) {
+                const int64_t j = panel * PANEL;
+                const int wide = g->n - j < PANEL ? (int)(g->n - j) : PANEL;
+                T(pack_panel)(depth, wide, (wide + LANES - 1) / LANES * LANES,
+                              (const real *)g->b + p * g->b_row + j * g->b_col, g->b_row, g->b_col,
+                              packed_b + j * depth);
+            }
+            mg_barrier(team);
+        }
+        for (int64_t i = row_tiles.first * MG_ROWS; i < i_last; i += BLOCK_ROWS)
+            T(gemm_block)(g, i, i_last - i < BLOCK_ROWS ? i_last - i : BLOCK_ROWS, p, depth, columns.first,
+                          columns.last, packed_b, scratch_a);
+    }
+}

@@ -1,0 +1,82 @@
+/* What one instruction set offers for one dtype: the table of kernels that template.h fills in, and
+ * the arguments they take.  Pointers to reals are void here, because the table serves both dtypes. */
+#ifndef MG_KERNELS_H
+#define MG_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "micrograd.h"
+#include "team.h"
+
+/* What happens to a tile of C while it is still in the L1 cache. */
+typedef struct {
+    const void *bias; /* (n), added to each row, or NULL */
+    void *pre_activation; /* (m,n): keeps the sum as it is before the activation, or NULL */
+    int64_t pre_activation_row;
+    int activation;
+    double slope;
+    int gate; /* C *= derivative of this activation, computed from `reference` (m,n) */
+    double gate_slope;
+    const void *reference;
+    int64_t reference_row;
+} mg_epilogue;
+
+typedef struct {
+    int64_t m, n, k;
+    double alpha;
+    const void *a;
+    int64_t a_row, a_col;
+    const void *b;
+    int64_t b_row, b_col;
+    void *c;
+    int64_t c_row;
+    int accumulate;
+    mg_epilogue epilogue;
+} mg_gemm;
+
+/* A (rows, columns) part of a matrix. */
+typedef struct {
+    void *data;
+    int64_t rows, columns, ld;
+} mg_matrix;
+
+/* The loss of some rows.  `gradient` (rows, columns) gets dL_i/dz for each row, times its weight; its
+ * data may be NULL.  row_loss (rows) gets weight * L_i. */
+typedef struct {
+    int loss;
+    mg_matrix z;
+    const int64_t *labels;
+    const void *targets;
+    int64_t targets_ld;
+    const void *weights;
+    void *gradient;
+    int64_t gradient_ld;
+    double *row_loss;
+} mg_loss_rows;
+
+typedef struct {
+    size_t (*gemm_scratch)(const mg_gemm *g, int threads); /* bytes */
+    void (*gemm)(const mg_gemm *g, void *scratch, mg_team team); /* no barrier at its end */
+    void (*map)(int function, double slope, mg_matrix x, mg_matrix y);
+    void (*gate)(int function, double slope, mg_matrix reference, mg_matrix g); /* g *= f' */
+    void (*add)(mg_matrix x, mg_matrix y);                                      /* y += x */
+    void (*softmax)(mg_matrix x, mg_matrix y);
+    void (*softmax_backward)(mg_matrix y, mg_matrix g, mg_matrix g_in, int accumulate);
+    void (*column_sum)(mg_matrix x, double alpha, int accumulate, void *sum); /* sum (columns) */
+    void (*loss)(const mg_loss_rows *rows);
+    int (*all_finite)(mg_matrix x);
+    void (*sgd)(int64_t n, void *p, const void *g, void *velocity, double scale, const mg_sgd *sgd);
+    double (*sum_of_squares)(int64_t n, const void *x);
+} mg_kernels;
+
+extern const mg_kernels mg_kernels_generic[MG_DTYPES];
+extern const mg_kernels mg_kernels_avx2[MG_DTYPES];
+extern const mg_kernels mg_kernels_avx512[MG_DTYPES];
+extern const mg_kernels mg_kernels_neon[MG_DTYPES];
+
+/* NULL if this machine cannot run it. */
+const mg_kernels *mg_kernels_find(int isa, int dtype);
+
+#endif

@@ -1,0 +1,155 @@
+/* The losses, forward and gradient in one go; part of the kernel template (see template.h).
+ *
+ * Each row is one sample: row_loss_i = w_i L_i and gradient_i = w_i dL_i/dz_i, the documents' delta
+ * before it is averaged over the batch.  The mean is taken later, in the gradients of the parameters. */
+
+static inline real T(row_weight)(const mg_loss_rows *r, int64_t i)
+{
+    return r->weights ? ((const real *)r->weights)[i] : (real)1;
+}
+
+/* What is left for a row of softmax-cross-entropy once softmax is known: the loss from
+ * log(sum exp z) and z, and, if p (the softmax, in the gradient's place) is there,
+ *     dL/dz = p * sum(y) - y,   which is p - y for one-hot and probability rows. */
+static void T(cross_entropy_row)(const mg_loss_rows *r, int64_t i, const real *z, double log_sum_exp, real *p)
+{
+    const real w = T(row_weight)(r, i);
+    const int64_t n = r->z.columns;
+    if (r->labels) {
+        const int64_t label = r->labels[i];
+        r->row_loss[i] = w * (log_sum_exp - (double)z[label]);
+        if (p) {
+            p[label] -= 1;
+            if (w != 1)
+                for (int64_t j = 0; j < n; j++)
+                    p[j] *= w;
+        }
+        return;
+    }
+    const real *y = (const real *)r->targets + i * r->targets_ld;
+    double loss = 0;
+    real mass = 0;
+    for (int64_t j = 0; j < n; j++) {
+        mass += y[j];
+        if (y[j] != 0)
+            loss += (double)y[j] * (log_sum_exp - (double)z[j]);
+    }
+    r->row_loss[i] = w * loss;
+    if (p)
+        for (int64_t j = 0; j < n; j++)
+            p[j] = w * (p[j] * mass - y[j]);
+}
+
+/* Few classes: LANES rows side by side, a vector for each class.  Nothing is summed over lanes. */
+static void T(cross_entropy_narrow)(const mg_loss_rows *r)
+{
+    const int n = (int)r->z.columns;
+    for (int64_t i = 0; i < r->z.rows; i += LANES) {
+        const int count = r->z.rows - i < LANES ? (int)(r->z.rows - i) : LANES;
+        const real *z = (const real *)r->z.data + i * r->z.ld;
+        real *gradient = r->gradient ? (real *)r->gradient + i * r->gradient_ld : NULL;
+        vec p[LANES];
+        for (int row = 0; row < LANES; row++)
+            p[row] = row < count ? T(v_load_first)(z + row * r->z.ld, n) : (vec){0};
+        T(v_transpose)(p);
+        vec max = p[0], sum = {0};
+        for (int j = 1; j < n; j++)
+            max = T(v_max)(max, p[j]);
+        for (int j = 0; j < n; j++)
+            sum += p[j] = T(v_exp)(p[j] - max);
+        real log_sum[LANES], shift[LANES];
+        T(v_store)(log_sum, T(v_log)(sum));
+        T(v_store)(shift, max);
+        if (gradient) {
+            const vec scale = 1 / sum;
+            for (int j = 0; j < n; j++)
+                p[j] *= scale;
+            T(v_transpose)(p);
+            for (int row = 0; row < count; row++)
+                T(v_store_first)(gradient + row * r->gradient_ld, p[row], n);
+        }
+        for (int row = 0; row < count; row++)
+            T(cross_entropy_row)(r, i + row, z + row * r->z.ld, (double)log_sum[row] + (double)shift[row],
+                                 gradient ? gradient + row * r->gradient_ld : NULL);
+    }
+}
+
+static void T(cross_entropy_wide)(const mg_loss_rows *r)
+{
+    const int64_t n = r->z.columns;
+    for (int64_t i = 0; i < r->z.rows; i++) {
+        const real *z = (const real *)r->z.data + i * r->z.ld;
+        real *p = r->gradient ? (real *)r->gradient + i * r->gradient_ld : NULL;
+        const real max = T(row_max)(n, z), sum = T(row_exp)(n, z, max, p);
+        if (p) {
+            const vec scale = T(v_splat)(1 / sum);
+            for (int64_t j = 0; j < n; j += LANES) {
+                const int rest = n - j < LANES ? (int)(n - j) : LANES;
+                T(v_store_first)(p + j, T(v_load_first)(p + j, rest) * scale, rest);
+            }
+        }
+        T(cross_entropy_row)(r, i, z, log((double)sum) + (double)max, p);
+    }
+}
+
+/* A loss that is the mean over the columns of LOSS(z, t), with derivative GRADIENT; d = z - t. */
+#define MEAN_LOSS(LOSS, GRADIENT)                                                                  \
+    for (int64_t i = 0; i < r->z.rows; i++) {                                                      \
+        const real *z_row = (const real *)r->z.data + i * r->z.ld;                                 \
+        const real *t_row = (const real *)r->targets + i * r->targets_ld;                          \
+        real *gradient = r->gradient ? (real *)r->gradient + i * r->gradient_ld : NULL;            \
+        const real w = T(row_weight)(r, i);                                                        \
+        vec sum = {0};                                                                             \
+        for (int64_t j = 0; j < n; j += LANES) {                                                   \
+            const int rest = n - j < LANES ? (int)(n - j) : LANES;                                 \
+            const vec z = T(v_load_first)(z_row + j, rest), t = T(v_load_first)(t_row + j, rest);  \
+            const vec d = z - t, part = LOSS;                                                      \
+            (void)d;                                                                               \
+            sum += rest < LANES ? T(v_first_lanes)(part, rest) : part;                             \
+            if (gradient)                                                                          \
+                T(v_store_first)(gradient + j, (GRADIENT) * (w / n), rest);                        \
+        }                                                                                          \
+        r->row_loss[i] = (double)w * (double)T(v_sum)(sum) / (double)n;                            \
+    }
+
+/* log(1 + e) for 0 <= e <= 1, accurate where e is tiny. */
+static inline vec T(v_log1p)(vec e)
+{
+    const vec u = 1 + e, d = u - 1;
+    return T(v_select)(d == 0, e, T(v_log)(u) * e / T(v_select)(d == 0, T(v_splat)(1), d));
+}
+
+/* sigmoid and cross-entropy on the logit z: max(z, 0) - z t + log(1 + exp(-|z|)). */
+static inline vec T(v_bce)(vec z, vec t)
+{
+    return T(v_max)(z, (vec){0}) - z * t + T(v_log1p)(T(v_exp)(-T(v_abs)(z)));
+}
+
+/* d^2 / 2 where |d| <= 1, |d| - 1/2 beyond. */
+static inline vec T(v_huber)(vec d)
+{
+    const vec size = T(v_abs)(d);
+    return T(v_select)(size <= 1, d * d * (real)0.5, size - (real)0.5);
+}
+
+static inline vec T(v_sign)(vec d)
+{
+    return T(v_select)(d == 0, d, T(v_copysign)(T(v_splat)(1), d));
+}
+
+static void T(loss)(const mg_loss_rows *r)
+{
+    const int64_t n = r->z.columns;
+    switch (r->loss) {
+    case MG_CROSS_ENTROPY:
+        if (n <= LANES)
+            T(cross_entropy_narrow)(r);
+        else
+            T(cross_entropy_wide)(r);
+        break;
+    case MG_MSE: MEAN_LOSS(d * d, 2 * d) break;
+    case MG_BCE: MEAN_LOSS(T(v_bce)(z, t), T(v_sigmoid)(z) - t) break;
+    case MG_MAE: MEAN_LOSS(T(v_abs)(d), T(v_sign)(d)) break;
+    case MG_HUBER: MEAN_LOSS(T(v_huber)(d), T(v_select)(T(v_abs)(d) <= 1, d, T(v_sign)(d))) break;
+    }
+}

@@ -1,0 +1,149 @@
+/* The whole interface of the C core: plain declarations, which build_ffi.py gives to cffi as they are.
+ *
+ * Matrices are row-major, `ld` (leading dimension) is the distance between rows in elements; batches
+ * are (rows, features), weights (out_features, in_features).  `void *` points to float or double,
+ * as `dtype` says.  The core neither prints, exits, reads the environment nor keeps mutable state of
+ * its own: all of it belongs to a plan, and two threads may run two plans at once.
+ *
+ * Functions that can fail return a status; nothing the caller can see has changed then, but for the
+ * gradients of a failed mg_plan_train, which are overwritten by the next one. */
+
+enum { MG_FLOAT32, MG_FLOAT64, MG_DTYPES };
+
+enum { MG_GENERIC, MG_AVX2, MG_AVX512, MG_NEON, MG_ISAS };
+
+enum {
+    MG_OK,
+    MG_OUT_OF_MEMORY,
+    MG_BAD_ARGUMENT,    /* a bug in the caller: sizes or indices that do not fit together */
+    MG_INPUT_NOT_FINITE, /* at mg_result.row, .column */
+    MG_LABEL_OUT_OF_RANGE,
+    MG_TARGET_NOT_FINITE,
+    MG_TARGET_NOT_PROBABILITY, /* row: negative, or the sum is not 1 */
+    MG_LOSS_NOT_FINITE   /* training stops before the update */
+};
+
+/* Element-wise functions, activations first: y = f(x). */
+enum {
+    MG_IDENTITY,
+    MG_RELU,
+    MG_LEAKY_RELU, /* slope * x for x <= 0 */
+    MG_SIGMOID,
+    MG_TANH,
+    MG_GELU,       /* x * Phi(x), Phi the normal distribution function */
+    MG_EXP,
+    MG_LOG,
+    MG_GELU_DERIVATIVE,
+    MG_FUNCTIONS
+};
+
+enum { MG_CROSS_ENTROPY, MG_MSE, MG_BCE, MG_MAE, MG_HUBER, MG_LOSSES };
+
+enum {
+    MG_LINEAR,   /* out = f(in @ W.T + b), f = function */
+    MG_ACTIVATE, /* out = f(in) */
+    MG_SOFTMAX,  /* out = softmax(in) over the columns */
+    MG_LOSS,     /* compares `in` with the targets; always last, function is the loss */
+    MG_KINDS
+};
+
+enum { MG_NO_GRADIENT, MG_WRITE_GRADIENT, MG_ADD_GRADIENT };
+
+/* One op of a plan.  Going backward, an op finds dL/d(out) in the gradient of its out buffer, already
+ * multiplied by the derivative of its own fused activation: that is the documents' delta.  It leaves
+ * dL/d(in) in the gradient of its in buffer, and, if it is the last op to do so, multiplies it by the
+ * derivative of the activation that made `in`: that is what `gate` names. */
+typedef struct {
+    int32_t kind;
+    int32_t function;      /* activation, or loss */
+    int32_t in, out;       /* buffers; a loss has no out (-1) */
+    int32_t pre_activation; /* buffer that keeps in @ W.T + b as well, or -1 */
+    int32_t input_gradient; /* MG_NO_GRADIENT, MG_WRITE_GRADIENT, MG_ADD_GRADIENT */
+    int32_t gate;          /* activation whose derivative is applied to dL/d(in), MG_IDENTITY: none */
+    int32_t gate_buffer;   /* what the derivative is computed from: its output, for gelu its input */
+    int64_t weight, bias;  /* offsets into the parameters, -1 if there is none */
+    double slope, gate_slope; /* of leaky_relu */
+} mg_op;
+
+/* A matrix (rows, columns): columns [offset, offset + columns) of a storage.  `gradient` is the
+ * storage of its gradient, or -1.  Buffer 0 is the network's input and lies with the caller: its
+ * storage is -1. */
+typedef struct {
+    int32_t storage, gradient;
+    int64_t offset, columns;
+} mg_buffer;
+
+typedef struct mg_plan mg_plan;
+
+/* What one call has to say besides its status. */
+typedef struct {
+    double loss;
+    int64_t row, column; /* where the offending element stands */
+} mg_result;
+
+/* A batch.  labels (rows) or targets (rows, outputs), weights (rows) or NULL. */
+typedef struct {
+    const void *x;
+    int64_t x_ld, rows;
+    const int64_t *labels;
+    const void *targets;
+    int64_t targets_ld;
+    const void *weights;
+    double total_weight; /* sum of the weights, or rows: what the mean divides by */
+} mg_batch;
+
+/* v = momentum * v + g;  p -= lr * (nesterov ? g + momentum * v : v),  g = gradient + weight_decay * p,
+ * as PyTorch has it.  `velocity` is NULL where momentum is 0; at `first_step` v = g. */
+typedef struct {
+    double lr, momentum, weight_decay;
+    int32_t nesterov, first_step;
+    void *velocity;
+} mg_sgd;
+
+/* ---- the machine ---- */
+int mg_isa_supported(int isa);
+int mg_isa_best(void);
+int mg_has_openmp(void);
+int mg_max_threads(void);        /* OpenMP's limit, which tools such as threadpoolctl set */
+void mg_set_max_threads(int threads);
+const char *mg_compiler(void);
+const char *mg_source_hash(void); /* of the C sources that this was compiled from */
+
+/* ---- plans ---- */
+mg_plan *mg_plan_new(int isa, int dtype, int n_ops, const mg_op *ops, int n_buffers, const mg_buffer *buffers,
+                     int n_storages, const int64_t *storage_columns, int64_t n_parameters);
+void mg_plan_free(mg_plan *plan);
+void mg_plan_bind(mg_plan *plan, void *parameters, void *gradients);
+
+/* Runs ops [first, last) over a batch; mg_plan_loss runs all of them and the loss. */
+int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, int threads, mg_result *result);
+int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int with_gradient, int threads, mg_result *result);
+/* Ops last - 1 down to first; dL/dW and dL/db go to the gradients, overwriting them or, with
+ * `accumulate`, adding to them. */
+int mg_plan_backward(mg_plan *plan, int first, int last, int accumulate, int threads);
+/* out (rows, outputs) = the network's output, computed in blocks of rows; keeps nothing. */
+int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads, mg_result *result);
+/* One training step on the rows `index` of a data set: gather, forward, backward, clip to
+ * max_norm (0: do not), update. */
+int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count, double max_norm,
+                  const mg_sgd *sgd, int threads, mg_result *result);
+
+/* The values or the gradient of a buffer after such a run, and its leading dimension. */
+void *mg_plan_values(mg_plan *plan, int buffer, int64_t *ld);
+void *mg_plan_gradient(mg_plan *plan, int buffer, int64_t *ld);
+int64_t mg_plan_workspace_bytes(const mg_plan *plan);
+
+/* ---- single kernels, for optimizers, tests and benchmarks ---- */
+/* C (m,n) = alpha * A (m,k) @ B (k,n), += with accumulate; any strides of A and B, rows of C apart by c_row. */
+int mg_matmul(int isa, int dtype, int64_t m, int64_t n, int64_t k, double alpha, const void *a, int64_t a_row,
+              int64_t a_col, const void *b, int64_t b_row, int64_t b_col, int accumulate, void *c, int64_t c_row,
+              int threads);
+int mg_map(int isa, int dtype, int function, double slope, int64_t n, const void *x, void *y);
+/* g *= f'(.), computed from y = f(x), for gelu from x. */
+int mg_gate(int isa, int dtype, int function, double slope, int64_t n, const void *reference, void *g);
+int mg_softmax(int isa, int dtype, int64_t rows, int64_t columns, const void *x, int64_t x_ld, void *y, int64_t y_ld);
+/* g_in = y * (g - sum_j g_j y_j): the softmax's Jacobian, which is symmetric, times g. */
+int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const void *y, int64_t y_ld,
+                        const void *g, int64_t g_ld, void *g_in, int64_t g_in_ld);
+int mg_sgd_step(int isa, int dtype, int64_t n, void *parameters, const void *gradients, const mg_sgd *sgd);
+double mg_norm(int isa, int dtype, int64_t n, const void *x); /* Euclidean, summed in double */

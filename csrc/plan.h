@@ -1,0 +1,58 @@
+/* The inside of a plan, for plan.c (ops), workspace.c (memory) and train.c (steps). */
+#ifndef MG_PLAN_H
+#define MG_PLAN_H
+
+#include "kernels.h"
+
+enum { MG_MAX_TEAM = 256, MG_NORM_CHUNKS = 64 };
+
+/* What one run of the ops works on: where the input is, how many rows, and the first row of the
+ * workspace that it may use. */
+typedef struct {
+    const void *x;
+    int64_t x_ld, rows, first_row;
+    double scale; /* 1 / total weight */
+    char *scratch; /* of the matrix multiplications */
+} mg_run;
+
+struct mg_plan {
+    const mg_kernels *kernels;
+    size_t real_size;
+    int n_ops, n_buffers, n_storages;
+    mg_op *ops;
+    mg_buffer *buffers;
+    int64_t *storage_ld;
+    int64_t n_parameters;
+    int64_t multiplications_per_row; /* of one forward pass: what decides on threads */
+    char *parameters, *gradients;
+
+    int64_t capacity; /* rows that the workspace has room for */
+    int threads;      /* members of a team that the scratch has room for */
+    char *workspace;  /* the one allocation that all of the following point into */
+    size_t workspace_bytes;
+    char **storages;
+    char *scratch;
+    size_t scratch_bytes; /* of one prediction's team of one */
+    double *row_loss;
+    char *staged_x, *staged_targets, *staged_weights; /* the batch that mg_plan_train gathers */
+    int64_t *staged_labels;
+
+    mg_run last; /* what mg_plan_backward goes back over */
+    int found[MG_MAX_TEAM]; /* what each member found wrong with its share of the input */
+    int64_t found_row[MG_MAX_TEAM], found_column[MG_MAX_TEAM];
+    double partial[MG_NORM_CHUNKS];
+};
+
+int mg_plan_reserve(mg_plan *plan, int64_t rows, int threads);
+int mg_plan_ends_in_loss(const mg_plan *plan);
+int64_t mg_plan_outputs(const mg_plan *plan); /* columns that the loss compares */
+
+mg_matrix mg_run_values(const mg_plan *plan, const mg_run *run, int buffer);
+mg_matrix mg_run_gradient(const mg_plan *plan, const mg_run *run, int buffer);
+mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows);
+
+void mg_run_forward(const mg_plan *plan, const mg_run *run, int first, int last, mg_team team);
+void mg_run_loss(const mg_plan *plan, const mg_run *run, const mg_batch *batch, int with_gradient, mg_team team);
+void mg_run_backward(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate, mg_team team);
+
+#endif

@@ -1,0 +1,95 @@
+/* Single kernels behind the C interface: for optimizers, tests and benchmarks. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "kernels.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+static mg_matrix vector_of(const void *x, int64_t n)
+{
+    return (mg_matrix){(void *)(uintptr_t)x, 1, n, n};
+}
+
+static mg_matrix matrix_of(const void *x, int64_t rows, int64_t columns, int64_t ld)
+{
+    return (mg_matrix){(void *)(uintptr_t)x, rows, columns, ld};
+}
+
+int mg_matmul(int isa, int dtype, int64_t m, int64_t n, int64_t k, double alpha, const void *a, int64_t a_row,
+              int64_t a_col, const void *b, int64_t b_row, int64_t b_col, int accumulate, void *c, int64_t c_row,
+              int threads)
+{
+    const mg_kernels *kernels = mg_kernels_find(isa, dtype);
+    if (!kernels || m < 0 || n < 0 || k < 0 || threads < 1)
+        return MG_BAD_ARGUMENT;
+    const mg_gemm g = {.m = m, .n = n, .k = k, .alpha = alpha, .a = a, .a_row = a_row, .a_col = a_col,
+                       .b = b, .b_row = b_row, .b_col = b_col, .c = c, .c_row = c_row, .accumulate = accumulate};
+    void *scratch = NULL;
+    if (posix_memalign(&scratch, 64, kernels->gemm_scratch(&g, threads) + 64))
+        return MG_OUT_OF_MEMORY;
+#ifdef _OPENMP
+    if (threads > 1) {
+#pragma omp parallel num_threads(threads)
+        kernels->gemm(&g, scratch, (mg_team){omp_get_thread_num(), omp_get_num_threads()});
+    } else
+#endif
+        kernels->gemm(&g, scratch, (mg_team){0, 1});
+    free(scratch);
+    return MG_OK;
+}
+
+int mg_map(int isa, int dtype, int function, double slope, int64_t n, const void *x, void *y)
+{
+    const mg_kernels *kernels = mg_kernels_find(isa, dtype);
+    if (!kernels || function < 0 || function >= MG_FUNCTIONS || n < 0)
+        return MG_BAD_ARGUMENT;
+    kernels->map(function, slope, vector_of(x, n), vector_of(y, n));
+    return MG_OK;
+}
+
+int mg_gate(int isa, int dtype, int function, double slope, int64_t n, const void *reference, void *g)
+{
+    const mg_kernels *kernels = mg_kernels_find(isa, dtype);
+    if (!kernels || function < 0 || function > MG_GELU || n < 0)
+        return MG_BAD_ARGUMENT;
+    kernels->gate(function, slope, vector_of(reference, n), vector_of(g, n));
+    return MG_OK;
+}
+
+int mg_softmax(int isa, int dtype, int64_t rows, int64_t columns, const void *x, int64_t x_ld, void *y, int64_t y_ld)
+{
+    const mg_kernels *kernels = mg_kernels_find(isa, dtype);
+    if (!kernels || rows < 0 || columns < 0)
+        return MG_BAD_ARGUMENT;
+    kernels->softmax(matrix_of(x, rows, columns, x_ld), matrix_of(y, rows, columns, y_ld));
+    return MG_OK;
+}
+
+int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const void *y, int64_t y_ld,
+                        const void *g, int64_t g_ld, void *g_in, int64_t g_in_ld)
+{
+    const mg_kernels *kernels = mg_kernels_find(isa, dtype);
+    if (!kernels || rows < 0 || columns < 0)
+        return MG_BAD_ARGUMENT;
+    kernels->softmax_backward(matrix_of(y, rows, columns, y_ld), matrix_of(g, rows, columns, g_ld),
+                              matrix_of(g_in, rows, columns, g_in_ld), 0);
+    return MG_OK;
+}
+
+int mg_sgd_step(int isa, int dtype, int64_t n, void *parameters, const void *gradients, const mg_sgd *sgd)
+{
+    const mg_kernels *kernels = mg_kernels_find(isa, dtype);
+    if (!kernels || n < 0)
+        return MG_BAD_ARGUMENT;
+    kernels->sgd(n, parameters, gradients, sgd->velocity, 1, sgd);
+    return MG_OK;
+}
+
+double mg_norm(int isa, int dtype, int64_t n, const void *x)
+{
+    const mg_kernels *kernels = mg_kernels_find(isa, dtype);
+    return kernels ? sqrt(kernels->sum_of_squares(n, x)) : -1;
+}

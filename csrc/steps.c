@@ -1,0 +1,391 @@
+/* What Python calls: forward, loss, backward, predict and whole training steps, each one parallel region. */
+#include <math.h>
+
+#include "plan.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* Below this many multiply-adds a second thread costs more than it brings (a region and its barriers
+ * take some microseconds). */
+#define PARALLEL_MULTIPLICATIONS 400000
+
+static int team_size(const mg_plan *plan, int64_t rows, int threads)
+{
+    if (rows <= 0 || plan->multiplications_per_row < PARALLEL_MULTIPLICATIONS / rows)
+        return 1;
+    const int limit = mg_max_threads();
+    threads = threads < limit ? threads : limit;
+    return threads < 1 ? 1 : threads > MG_MAX_TEAM ? MG_MAX_TEAM : threads;
+}
+
+typedef void team_body(mg_plan *plan, void *arguments, mg_team team);
+
+static void run_team(mg_plan *plan, team_body *body, void *arguments, int threads)
+{
+    if (threads == 1) {
+        body(plan, arguments, (mg_team){0, 1});
+        return;
+    }
+#ifdef _OPENMP
+#pragma omp parallel num_threads(threads)
+    body(plan, arguments, (mg_team){omp_get_thread_num(), omp_get_num_threads()});
+#endif
+}
+
+/* ---- checking a batch ---- */
+
+static double value_at(const mg_plan *plan, const void *x, int64_t i)
+{
+    return plan->real_size == sizeof(float) ? (double)((const float *)x)[i] : ((const double *)x)[i];
+}
+
+/* The first element of x (rows, columns) that is no finite number; x is known to have one. */
+static void locate(const mg_plan *plan, mg_matrix x, int64_t *row, int64_t *column)
+{
+    for (int64_t i = 0; i < x.rows; i++)
+        for (int64_t j = 0; j < x.columns; j++)
+            if (!isfinite(value_at(plan, x.data, i * x.ld + j))) {
+                *row = i;
+                *column = j;
+                return;
+            }
+}
+
+static int check_targets(const mg_plan *plan, const mg_op *op, mg_matrix t, int64_t *row, int64_t *column)
+{
+    if (!plan->kernels->all_finite(t)) {
+        locate(plan, t, row, column);
+        return MG_TARGET_NOT_FINITE;
+    }
+    if (op->function != MG_CROSS_ENTROPY)
+        return MG_OK;
+    for (int64_t i = 0; i < t.rows; i++) {
+        double sum = 0;
+        int negative = 0;
+        for (int64_t j = 0; j < t.columns; j++) {
+            sum += value_at(plan, t.data, i * t.ld + j);
+            negative |= value_at(plan, t.data, i * t.ld + j) < 0;
+        }
+        if (negative || fabs(sum - 1) > 1e-3) {
+            *row = i;
+            return MG_TARGET_NOT_PROBABILITY;
+        }
+    }
+    return MG_OK;
+}
+
+/* Looks at this member's rows only. */
+static int check_rows(const mg_plan *plan, const mg_run *run, const mg_batch *batch, mg_range rows, int64_t *row,
+                      int64_t *column)
+{
+    const mg_matrix x = mg_matrix_rows(mg_run_values(plan, run, 0), plan->real_size, rows);
+    int status = MG_OK;
+    *row = *column = 0;
+    if (!plan->kernels->all_finite(x)) {
+        locate(plan, x, row, column);
+        status = MG_INPUT_NOT_FINITE;
+    }
+    const mg_op *op = &plan->ops[plan->n_ops - 1];
+    if (!status && batch->labels) {
+        const uint64_t classes = (uint64_t)plan->buffers[op->in].columns;
+        for (int64_t i = rows.first; i < rows.last; i++)
+            if ((uint64_t)batch->labels[i] >= classes) {
+                *row = i - rows.first;
+                status = MG_LABEL_OUT_OF_RANGE;
+                break;
+            }
+    }
+    if (!status && batch->targets) {
+        const mg_matrix all = {(void *)(uintptr_t)batch->targets, run->rows, plan->buffers[op->in].columns,
+                               batch->targets_ld};
+        status = check_targets(plan, op, mg_matrix_rows(all, plan->real_size, rows), row, column);
+    }
+    *row += rows.first;
+    return status;
+}
+
+/* Every member checks its share; afterwards all know the first error there is. */
+static int check_batch(mg_plan *plan, const mg_run *run, const mg_batch *batch, mg_team team, mg_result *result)
+{
+    plan->found[team.index] = check_rows(plan, run, batch, mg_share(run->rows, team), &plan->found_row[team.index],
+                                         &plan->found_column[team.index]);
+    mg_barrier(team);
+    for (int i = 0; i < team.size; i++)
+        if (plan->found[i] != MG_OK) {
+            if (team.index == 0) {
+                result->row = plan->found_row[i];
+                result->column = plan->found_column[i];
+            }
+            return plan->found[i];
+        }
+    return MG_OK;
+}
+
+/* ---- forward, loss, backward ---- */
+
+typedef struct {
+    mg_run run;
+    const mg_batch *batch;
+    int first, last, with_loss, with_gradient, accumulate, checked, status;
+    mg_result *result;
+} pass;
+
+static mg_run run_of(const mg_batch *batch)
+{
+    return (mg_run){.x = batch->x, .x_ld = batch->x_ld, .rows = batch->rows, .scale = 1 / batch->total_weight};
+}
+
+static double mean_loss(const mg_plan *plan, const mg_run *run)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < run->rows; i++)
+        sum += plan->row_loss[i];
+    return sum * run->scale;
+}
+
+static void forward_body(mg_plan *plan, void *arguments, mg_team team)
+{
+    pass *p = arguments;
+    if (!p->checked) {
+        const int status = check_batch(plan, &p->run, p->batch, team, p->result);
+        if (team.index == 0)
+            p->status = status;
+        if (status != MG_OK)
+            return;
+    }
+    mg_run_forward(plan, &p->run, p->first, p->last, team);
+    if (!p->with_loss)
+        return;
+    mg_run_loss(plan, &p->run, p->batch, p->with_gradient, team);
+    if (team.index == 0)
+        p->result->loss = mean_loss(plan, &p->run);
+}
+
+static int forward_pass(mg_plan *plan, pass *p, int threads)
+{
+    threads = team_size(plan, p->run.rows, threads);
+    p->status = mg_plan_reserve(plan, p->run.rows, threads);
+    if (p->status != MG_OK)
+        return p->status;
+    p->run.scratch = plan->scratch;
+    run_team(plan, forward_body, p, threads);
+    if (p->status == MG_OK)
+        plan->last = p->run;
+    return p->status;
+}
+
+int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, int threads, mg_result *result)
+{
+    if (first < 0 || first > last || last > plan->n_ops)
+        return MG_BAD_ARGUMENT;
+    pass p = {.run = run_of(batch), .batch = batch, .first = first, .last = last, .result = result};
+    return forward_pass(plan, &p, threads);
+}
+
+/* A loss needs the targets it compares with. */
+static int targets_fit(const mg_plan *plan, const mg_batch *batch)
+{
+    return mg_plan_ends_in_loss(plan) &&
+           (batch->targets || (batch->labels && plan->ops[plan->n_ops - 1].function == MG_CROSS_ENTROPY));
+}
+
+int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int with_gradient, int threads, mg_result *result)
+{
+    if (!targets_fit(plan, batch))
+        return MG_BAD_ARGUMENT;
+    pass p = {.run = run_of(batch), .batch = batch, .last = plan->n_ops, .with_loss = 1,
+              .with_gradient = with_gradient, .result = result};
+    return forward_pass(plan, &p, threads);
+}
+
+static void backward_body(mg_plan *plan, void *arguments, mg_team team)
+{
+    const pass *p = arguments;
+    mg_run_backward(plan, &p->run, p->first, p->last, p->accumulate, team);
+}
+
+int mg_plan_backward(mg_plan *plan, int first, int last, int accumulate, int threads)
+{
+    if (first < 0 || first > last || last > plan->n_ops || !plan->workspace || !plan->gradients)
+        return MG_BAD_ARGUMENT;
+    pass p = {.run = plan->last, .first = first, .last = last, .accumulate = accumulate};
+    threads = threads < plan->threads ? threads : plan->threads; /* more would need a new workspace */
+    run_team(plan, backward_body, &p, team_size(plan, p.run.rows, threads));
+    return MG_OK;
+}
+
+/* ---- prediction ---- */
+
+/* Rows of a block: enough for whole tiles, few enough for the activations to stay in L2. */
+#define PREDICT_ROWS 168
+
+typedef struct {
+    const mg_batch *batch;
+    char *out;
+    mg_result *result;
+} prediction;
+
+/* Each member takes its own blocks, in its own part of the workspace. */
+static void predict_body(mg_plan *plan, void *arguments, mg_team team)
+{
+    const prediction *p = arguments;
+    const mg_batch *batch = p->batch;
+    const int64_t size = (int64_t)plan->real_size;
+    const mg_team alone = {0, 1};
+    const int out = plan->n_ops ? plan->ops[plan->n_ops - 1].out : 0;
+    const mg_range blocks = mg_share((batch->rows + PREDICT_ROWS - 1) / PREDICT_ROWS, team);
+    plan->found[team.index] = MG_OK;
+    for (int64_t block = blocks.first; block < blocks.last; block++) {
+        const int64_t row = block * PREDICT_ROWS;
+        const mg_run run = {.x = (const char *)batch->x + row * batch->x_ld * size, .x_ld = batch->x_ld,
+                            .rows = batch->rows - row < PREDICT_ROWS ? batch->rows - row : PREDICT_ROWS,
+                            .first_row = team.index * PREDICT_ROWS,
+                            .scratch = plan->scratch + (size_t)team.index * plan->scratch_bytes};
+        const mg_matrix x = mg_run_values(plan, &run, 0);
+        if (!plan->kernels->all_finite(x)) {
+            plan->found[team.index] = MG_INPUT_NOT_FINITE;
+            locate(plan, x, &plan->found_row[team.index], &plan->found_column[team.index]);
+            plan->found_row[team.index] += row;
+            return;
+        }
+        mg_run_forward(plan, &run, 0, plan->n_ops, alone);
+        const mg_matrix y = mg_run_values(plan, &run, out);
+        for (int64_t i = 0; i < y.rows; i++)
+            memcpy(p->out + (row + i) * y.columns * size, (char *)y.data + i * y.ld * size, (size_t)(y.columns * size));
+    }
+}
+
+int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads, mg_result *result)
+{
+    if (mg_plan_ends_in_loss(plan))
+        return MG_BAD_ARGUMENT;
+    threads = team_size(plan, batch->rows, threads);
+    const int64_t blocks = (batch->rows + PREDICT_ROWS - 1) / PREDICT_ROWS;
+    threads = threads > blocks ? (blocks > 1 ? (int)blocks : 1) : threads;
+    const int64_t rows = threads > 1 || batch->rows > PREDICT_ROWS ? PREDICT_ROWS : batch->rows;
+    const int status = mg_plan_reserve(plan, rows * threads, threads);
+    if (status != MG_OK)
+        return status;
+    for (int i = 0; i < threads; i++)
+        plan->found[i] = MG_OK;
+    prediction p = {batch, out, result};
+    run_team(plan, predict_body, &p, threads);
+    for (int i = 0; i < threads; i++)
+        if (plan->found[i] != MG_OK) {
+            result->row = plan->found_row[i];
+            result->column = plan->found_column[i];
+            return plan->found[i];
+        }
+    return MG_OK;
+}
+
+/* ---- training ---- */
+
+typedef struct {
+    const mg_batch *data;
+    const int64_t *index;
+    double max_norm;
+    const mg_sgd *sgd;
+    mg_batch batch;
+    pass pass;
+} training;
+
+/* The rows `index` of the data set, into the staging buffers. */
+static void gather(mg_plan *plan, const training *t, mg_range rows)
+{
+    const mg_batch *data = t->data;
+    const size_t size = plan->real_size;
+    const int64_t inputs = plan->buffers[0].columns, outputs = mg_plan_outputs(plan);
+    for (int64_t i = rows.first; i < rows.last; i++) {
+        const int64_t from = t->index[i];
+        memcpy(plan->staged_x + (size_t)(i * inputs) * size,
+               (const char *)data->x + (size_t)(from * data->x_ld) * size, (size_t)inputs * size);
+        if (data->labels)
+            plan->staged_labels[i] = data->labels[from];
+        if (data->targets)
+            memcpy(plan->staged_targets + (size_t)(i * outputs) * size,
+                   (const char *)data->targets + (size_t)(from * data->targets_ld) * size, (size_t)outputs * size);
+        if (data->weights)
+            memcpy(plan->staged_weights + (size_t)i * size, (const char *)data->weights + (size_t)from * size, size);
+    }
+}
+
+/* Elements of chunk i of the parameters: the same chunks for any number of threads. */
+static mg_range chunk(const mg_plan *plan, int64_t i)
+{
+    const int64_t lines = (plan->n_parameters + 15) / 16;
+    mg_range r = {lines * i / MG_NORM_CHUNKS * 16, lines * (i + 1) / MG_NORM_CHUNKS * 16};
+    r.last = r.last < plan->n_parameters ? r.last : plan->n_parameters;
+    return r;
+}
+
+static double clip_scale(mg_plan *plan, double max_norm, mg_range chunks, mg_team team)
+{
+    if (max_norm <= 0)
+        return 1;
+    for (int64_t i = chunks.first; i < chunks.last; i++) {
+        const mg_range r = chunk(plan, i);
+        plan->partial[i] = plan->kernels->sum_of_squares(r.last - r.first,
+                                                         plan->gradients + (size_t)r.first * plan->real_size);
+    }
+    mg_barrier(team);
+    double sum = 0;
+    for (int i = 0; i < MG_NORM_CHUNKS; i++)
+        sum += plan->partial[i];
+    const double norm = sqrt(sum);
+    return norm > max_norm ? max_norm / (norm + 1e-6) : 1;
+}
+
+static void update(mg_plan *plan, const training *t, mg_team team)
+{
+    const mg_range chunks = mg_share(MG_NORM_CHUNKS, team);
+    const double scale = clip_scale(plan, t->max_norm, chunks, team);
+    const mg_range r = {chunk(plan, chunks.first).first, chunk(plan, chunks.last - 1).last};
+    if (chunks.last <= chunks.first)
+        return;
+    const size_t skip = (size_t)r.first * plan->real_size;
+    void *velocity = t->sgd->velocity ? (char *)t->sgd->velocity + skip : NULL;
+    plan->kernels->sgd(r.last - r.first, plan->parameters + skip, plan->gradients + skip, velocity, scale, t->sgd);
+}
+
+static void train_body(mg_plan *plan, void *arguments, mg_team team)
+{
+    training *t = arguments;
+    gather(plan, t, mg_share(t->pass.run.rows, team));
+    mg_barrier(team);
+    forward_body(plan, &t->pass, team);
+    mg_barrier(team); /* the loss is known to all */
+    if (!isfinite(t->pass.result->loss))
+        return;
+    mg_run_backward(plan, &t->pass.run, 0, plan->n_ops, 0, team);
+    update(plan, t, team);
+}
+
+int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count, double max_norm,
+                  const mg_sgd *sgd, int threads, mg_result *result)
+{
+    if (!targets_fit(plan, data) || count < 1 || !plan->parameters || !plan->gradients)
+        return MG_BAD_ARGUMENT;
+    threads = team_size(plan, count, threads);
+    const int status = mg_plan_reserve(plan, count, threads);
+    if (status != MG_OK)
+        return status;
+    training t = {.data = data, .index = index, .max_norm = max_norm, .sgd = sgd};
+    t.batch = (mg_batch){.x = plan->staged_x, .x_ld = plan->buffers[0].columns, .rows = count,
+                         .labels = data->labels ? plan->staged_labels : NULL,
+                         .targets = data->targets ? plan->staged_targets : NULL,
+                         .targets_ld = mg_plan_outputs(plan),
+                         .weights = data->weights ? plan->staged_weights : NULL, .total_weight = (double)count};
+    if (data->weights) {
+        t.batch.total_weight = 0;
+        for (int64_t i = 0; i < count; i++)
+            t.batch.total_weight += value_at(plan, data->weights, index[i]);
+    }
+    t.pass = (pass){.run = run_of(&t.batch), .batch = &t.batch, .last = plan->n_ops, .with_loss = 1,
+                    .with_gradient = 1, .checked = 1, .result = result};
+    t.pass.run.scratch = plan->scratch;
+    run_team(plan, train_body, &t, threads);
+    return isfinite(result->loss) ? MG_OK : MG_LOSS_NOT_FINITE;
+}

@@ -1,0 +1,40 @@
+/* The kernel template of one instruction set: isa_*.c has set MG_VECTOR_BYTES, MG_ROWS, MG_ISA_TARGET and
+ * the name of its table, MG_TABLE.  Everything is compiled twice, for float and for double. */
+#include <math.h>
+
+#include "kernels.h"
+
+#ifdef MG_ISA_TARGET
+#define MG_PRAGMA(text) _Pragma(#text)
+#ifdef __clang__
+#define MG_PUSH_TARGET(isa)                                                                     \
+    MG_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))
+#define MG_POP_TARGET MG_PRAGMA(clang attribute pop)
+#else
+#define MG_PUSH_TARGET(isa) MG_PRAGMA(GCC push_options) MG_PRAGMA(GCC target(isa))
+#define MG_POP_TARGET MG_PRAGMA(GCC pop_options)
+#endif
+MG_PUSH_TARGET(MG_ISA_TARGET)
+#endif
+
+#define MG_BITS 32
+#include "kernels_template.h"
+#undef MG_BITS
+
+#define MG_BITS 64
+#include "kernels_template.h"
+#undef MG_BITS
+
+#ifdef MG_ISA_TARGET
+MG_POP_TARGET
+#endif
+
+#define MG_KERNEL_TABLE(T)                                                                         \
+    {                                                                                              \
+        .gemm_scratch = gemm_scratch##T, .gemm = gemm_run##T, .map = map##T, .gate = gate##T,      \
+        .add = add##T, .softmax = softmax##T, .softmax_backward = softmax_backward##T,             \
+        .column_sum = column_sum##T, .loss = loss##T, .all_finite = all_finite##T, .sgd = sgd##T,  \
+        .sum_of_squares = sum_of_squares##T                                                        \
+    }
+
+const mg_kernels MG_TABLE[MG_DTYPES] = {MG_KERNEL_TABLE(_f32), MG_KERNEL_TABLE(_f64)};

@@ -1,0 +1,195 @@
+/* The vector type of one dtype and one instruction set: everything that the kernels need from the
+ * machine.  Part of the kernel template (see template.h): included once per dtype by each isa_*.c,
+ * which has set
+ *     MG_BITS          32 for float, 64 for double
+ *     MG_VECTOR_BYTES  16, 32 or 64
+ *     MG_WITH_AVX2, MG_WITH_AVX512 or none of them (then partial loads go element by element).
+ *
+ * `vec` holds LANES reals, `ivec` as many integers of the same width.  A comparison gives an ivec
+ * of -1 (true) and 0 (false) a lane, which `v_select` takes. */
+
+#if MG_BITS == 32
+#define T(name) name##_f32
+#define real float
+#define integer int32_t
+#else
+#define T(name) name##_f64
+#define real double
+#define integer int64_t
+#endif
+
+#define LANES (MG_VECTOR_BYTES * 8 / MG_BITS)
+#define vec T(vec)
+#define ivec T(ivec)
+
+typedef real vec __attribute__((vector_size(MG_VECTOR_BYTES)));
+typedef integer ivec __attribute__((vector_size(MG_VECTOR_BYTES)));
+typedef real T(vec_unaligned)
+    __attribute__((vector_size(MG_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+
+static inline vec T(v_splat)(real x)
+{
+    return x - (vec){0};
+}
+
+static inline ivec T(v_isplat)(integer x)
+{
+    return x - (ivec){0};
+}
+
+static inline vec T(v_load)(const real *p)
+{
+    return *(const T(vec_unaligned) *)p;
+}
+
+static inline void T(v_store)(real *p, vec x)
+{
+    *(T(vec_unaligned) *)p = x;
+}
+
+/* a where the mask is true, else b; the bits that are not taken never matter, NaN or not. */
+static inline vec T(v_select)(ivec mask, vec a, vec b)
+{
+    return (vec)(((ivec)a & mask) | ((ivec)b & ~mask));
+}
+
+static inline vec T(v_abs)(vec x)
+{
+    return (vec)((ivec)x & ~(ivec)T(v_splat)((real)-0.0));
+}
+
+/* |x| with the sign of s. */
+static inline vec T(v_copysign)(vec x, vec s)
+{
+    const ivec sign = (ivec)T(v_splat)((real)-0.0);
+    return (vec)(((ivec)x & ~sign) | ((ivec)s & sign));
+}
+
+/* The larger; a NaN in x stays, a NaN in y is passed over. */
+static inline vec T(v_max)(vec x, vec y)
+{
+    return T(v_select)(x < y, y, x);
+}
+
+/* The first `count` lanes from p, zeros behind them; nothing past p + count is touched.
+ * 0 <= count <= LANES. */
+static inline vec T(v_load_first)(const real *p, int count)
+{
+#if defined(MG_WITH_AVX512) && MG_BITS == 32
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1u), p);
+#elif defined(MG_WITH_AVX512)
+    return (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1u), p);
+#elif defined(MG_WITH_AVX2) && MG_BITS == 32
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return (vec)_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(count), lane));
+#elif defined(MG_WITH_AVX2)
+    const __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+    return (vec)_mm256_maskload_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), lane));
+#else
+    vec x = {0};
+    for (int i = 0; i < count; i++)
+        x[i] = p[i];
+    return x;
+#endif
+}
+
+static inline void T(v_store_first)(real *p, vec x, int count)
+{
+#if defined(MG_WITH_AVX512) && MG_BITS == 32
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1u), (__m512)x);
+#elif defined(MG_WITH_AVX512)
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1u), (__m512d)x);
+#elif defined(MG_WITH_AVX2) && MG_BITS == 32
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    _mm256_maskstore_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(count), lane), (__m256)x);
+#elif defined(MG_WITH_AVX2)
+    const __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+    _mm256_maskstore_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), lane), (__m256d)x);
+#else
+    for (int i = 0; i < count; i++)
+        p[i] = x[i];
+#endif
+}
+
+/* 0, 1, 2, ... */
+static inline ivec T(v_lane)(void)
+{
+    ivec lane;
+    for (int i = 0; i < LANES; i++)
+        lane[i] = i;
+    return lane;
+}
+
+/* The first `count` lanes of x, zeros behind them. */
+static inline vec T(v_first_lanes)(vec x, int count)
+{
+    return T(v_select)(T(v_lane)() < (integer)count, x, (vec){0});
+}
+
+/* Sums and maxima over the lanes, always in the same order. */
+static inline real T(v_sum)(vec x)
+{
+    real lane[LANES];
+    T(v_store)(lane, x);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lane[i] += lane[i + half];
+    return lane[0];
+}
+
+static inline real T(v_max_lane)(vec x)
+{
+    real lane[LANES];
+    T(v_store)(lane, x);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lane[i] = lane[i] < lane[i + half] ? lane[i + half] : lane[i];
+    return lane[0];
+}
+
+/* `count` elements that lie `stride` apart, zeros behind them. */
+static inline vec T(v_load_strided)(const real *p, int64_t stride, int count)
+{
+    vec x = {0};
+    for (int i = 0; i < count; i++)
+        x[i] = p[i * stride];
+    return x;
+}
+
+/* Transposes LANES x LANES: each round interleaves vector i with vector i + LANES / 2, and
+ * log2(LANES) rounds of this perfect shuffle are the transpose. */
+#if MG_VECTOR_BYTES * 8 / MG_BITS == 16
+#define ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif MG_VECTOR_BYTES * 8 / MG_BITS == 8
+#define ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#elif MG_VECTOR_BYTES * 8 / MG_BITS == 4
+#define ZIP_LOW 0, 4, 1, 5
+#define ZIP_HIGH 2, 6, 3, 7
+#else
+#define ZIP_LOW 0, 2
+#define ZIP_HIGH 1, 3
+#endif
+
+#ifdef __clang__
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){__VA_ARGS__})
+#endif
+
+static inline void T(v_transpose)(vec block[LANES])
+{
+#pragma GCC unroll 4
+    for (int round = 1; round < LANES; round *= 2) {
+        vec next[LANES];
+#pragma GCC unroll 8
+        for (int i = 0; i < LANES / 2; i++) {
+            next[2 * i] = SHUFFLE(block[i], block[i + LANES / 2], ZIP_LOW);
+            next[2 * i + 1] = SHUFFLE(block[i], block[i + LANES / 2], ZIP_HIGH);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++)
+            block[i] = next[i];
+    }
+}
