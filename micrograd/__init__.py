@@ -1,0 +1,72 @@
+"""micrograd: backpropagation that a person can read, with a C core that beats the frameworks.
+
+`import micrograd as mg` offers the names below; each module is loaded when one of its names is first
+used, so that the scalar engine needs no numpy and the import costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    name: module
+    for module, names in {
+        "micrograd.engine": (
+            "Value dot maximum minimum no_grad softmax sum where"
+        ),
+        "micrograd.core": "get_num_threads isa set_num_threads",
+        "micrograd.layers": "GELU Identity LeakyReLU Linear ReLU Sigmoid Softmax Tanh",
+        "micrograd.network": "Network",
+        "micrograd.parameters": "Parameter",
+        "micrograd.train": "History",
+    }.items()
+    for name in names.split()
+}
+_SUBMODULES = ("core", "data", "engine", "layers", "losses", "nn", "optim", "train")
+
+__all__ = sorted([*_HOME, *_SUBMODULES, "__version__"])
+
+if TYPE_CHECKING:
+    from micrograd import core, data, engine, layers, losses, nn, optim, train  # noqa: F401
+    from micrograd.core import get_num_threads, isa, set_num_threads  # noqa: F401
+    from micrograd.engine import (  # noqa: F401
+        Value,
+        dot,
+        maximum,
+        minimum,
+        no_grad,
+        softmax,
+        sum,
+        where,
+    )
+    from micrograd.layers import (  # noqa: F401
+        GELU,
+        Identity,
+        LeakyReLU,
+        Linear,
+        ReLU,
+        Sigmoid,
+        Softmax,
+        Tanh,
+    )
+    from micrograd.network import Network  # noqa: F401
+    from micrograd.parameters import Parameter  # noqa: F401
+    from micrograd.train import History  # noqa: F401
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    elif name in _SUBMODULES:
+        value = import_module(f"micrograd.{name}")
+    else:
+        raise AttributeError(f"module 'micrograd' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,173 @@
+"""The boundary to the C core: the only module that imports the compiled extension.
+
+It chooses the instruction set and the number of threads, turns status codes into exceptions, and
+holds the checks that every array passes before its address goes to C.  Nothing here knows what a
+network is.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+try:
+    from micrograd._core import ffi, lib
+except ImportError as error:
+    raise ImportError(
+        "micrograd: the C extension micrograd._core is missing or does not load "
+        f"({error}); build it with `pip install .` in the project's folder"
+    ) from error
+
+Array = npt.NDArray[Any]
+
+ISA_CODES: Final = {
+    "generic": lib.MG_GENERIC,
+    "avx2": lib.MG_AVX2,
+    "avx512": lib.MG_AVX512,
+    "neon": lib.MG_NEON,
+}
+DTYPES: Final = {"float32": lib.MG_FLOAT32, "float64": lib.MG_FLOAT64}
+
+
+def supported_isas() -> list[str]:
+    """The instruction sets that this machine can run, "generic" first."""
+    return [name for name, code in ISA_CODES.items() if lib.mg_isa_supported(code)]
+
+
+def _choose_isa() -> str:
+    wanted = os.environ.get("MICROGRAD_ISA", "").strip().lower()
+    if not wanted:
+        best = lib.mg_isa_best()
+        return next(name for name, code in ISA_CODES.items() if code == best)
+    if wanted not in supported_isas():
+        known = "not supported by this machine" if wanted in ISA_CODES else "unknown"
+        raise ImportError(
+            f"MICROGRAD_ISA={wanted!r} is {known}; valid here: {', '.join(supported_isas())}"
+        )
+    return wanted
+
+
+def _threads_from_environment() -> int:
+    for variable in ("MICROGRAD_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(variable, "").split(",")[0].strip()
+        if not text:
+            continue
+        if not text.isdecimal() or int(text) < 1:
+            if variable == "OMP_NUM_THREADS":  # not ours to judge
+                continue
+            raise ImportError(f"{variable}={text!r}: a number of threads, 1 or more, is wanted")
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_isa = _choose_isa()
+ISA_CODE: Final[int] = ISA_CODES[_isa]
+
+threads = 1  # how many the next call may use; read by Network and the optimizers
+
+
+def isa() -> str:
+    """The instruction set in use: "generic", "avx2", "avx512" or "neon".
+
+    The best one the machine has, unless the environment variable MICROGRAD_ISA names another.
+    """
+    return _isa
+
+
+def set_num_threads(n: int) -> None:
+    """Lets the C core use up to `n` threads from the next call on.
+
+    It uses them only where the work pays for them; results have the same bits for any number.
+
+    Raises:
+        TypeError: n is not an integer.
+        ValueError: n is less than 1.
+    """
+    global threads
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        raise TypeError(f"set_num_threads: n is {n!r}, an integer is wanted")
+    if n < 1:
+        raise ValueError(f"set_num_threads: n is {n}, 1 or more is wanted")
+    threads = int(n) if lib.mg_has_openmp() else 1
+    lib.mg_set_max_threads(threads)
+
+
+def get_num_threads() -> int:
+    """How many threads the C core may use; tools such as threadpoolctl can lower it."""
+    return int(min(threads, lib.mg_max_threads()))
+
+
+def _single_thread() -> None:
+    """In a forked child OpenMP's other threads are gone, so it has to do without them."""
+    global threads
+    threads = 1
+
+
+set_num_threads(_threads_from_environment())
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_single_thread)
+
+
+def aligned_empty(n: int, dtype: npt.DTypeLike) -> Array:
+    """An uninitialised array (n,) that starts on a 64-byte line."""
+    kind = np.dtype(dtype)
+    raw = np.empty(n * kind.itemsize + 64, dtype=np.uint8)
+    skip = -raw.ctypes.data % 64
+    return raw[skip : skip + n * kind.itemsize].view(kind)
+
+
+def describe(value: object) -> str:
+    """What came, for an error message: dtype and shape of an array, else type and value."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} with shape {value.shape}"
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) < 40 else text[:37] + '...'}"
+
+
+def as_reals(where: str, name: str, value: Any, dtype: np.dtype[Any]) -> Array:
+    """`value` as a C-contiguous array of `dtype`; only real numbers are taken.
+
+    Raises:
+        TypeError: `value` does not hold real numbers.
+        ValueError: it is ragged, or a finite number becomes infinite in `dtype`.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {name} is no rectangular array: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{where}: {name} is {describe(array)}, real numbers are wanted")
+    with np.errstate(over="ignore"):
+        out = np.ascontiguousarray(array, dtype=dtype)
+    if out.dtype.itemsize < array.dtype.itemsize and array.dtype.kind == "f":
+        lost = np.isinf(out) & np.isfinite(array)
+        if lost.any():
+            at = tuple(int(i) for i in np.argwhere(lost)[0])
+            raise ValueError(
+                f"{where}: {name}{list(at)} is {array[at]}, too large for {dtype}; "
+                "scale the data or use dtype='float64'"
+            )
+    return out
+
+
+def as_matrix(where: str, name: str, value: Any, columns: int, dtype: np.dtype[Any], who: str) -> Array:
+    """`value` as a C-contiguous matrix (rows, columns) of `dtype`, for the fast path to reject.
+
+    `who` says what wants that many columns: "layer 0 Linear(4, 8) takes 4".
+    """
+    array = as_reals(where, name, value, dtype)
+    if array.ndim != 2:
+        hint = f"; one sample is {name}[None, :]" if array.ndim == 1 and array.size == columns else ""
+        raise ValueError(
+            f"{where}: {name} has shape {array.shape}, (rows, {columns}) is wanted{hint}"
+        )
+    if array.shape[1] != columns:
+        raise ValueError(f"{where}: {name} has {array.shape[1]} features, {who}")
+    if array.shape[0] == 0:
+        raise ValueError(f"{where}: {name} has no rows: shape {array.shape}")
+    return array

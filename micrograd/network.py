@@ -1,0 +1,374 @@
+"""Network: layers lowered to a plan of the C core; loss, backward, predict, explain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from micrograd import core, losses
+from micrograd.core import Array, ffi, lib
+from micrograd.layers import Activation, Identity, Layer, Linear, Softmax
+from micrograd.lowering import Lowered, lower, make_plan
+from micrograd.parameters import Parameters
+from micrograd.targets import as_labels, as_targets, as_weights
+
+if TYPE_CHECKING:
+    from micrograd.train import History
+
+_INT64 = np.dtype(np.int64)
+
+
+def _checked_layers(layers: Sequence[Layer]) -> int:
+    """Checks that the layers fit together; returns the number of input features."""
+    features: int | None = None
+    first = None
+    for i, layer in enumerate(layers):
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise TypeError(f"Network: layer {i} is the class {layer.__name__}; write {layer.__name__}()")
+        if not isinstance(layer, (Linear, Activation, Softmax, Identity)):
+            raise TypeError(f"Network: layer {i} is {core.describe(layer)}, a layer is wanted")
+        if not isinstance(layer, Linear):
+            continue
+        if first is None:
+            first = layer.in_features
+        elif features != layer.in_features:
+            raise ValueError(
+                f"Network: layer {i} {layer} takes {layer.in_features} features, "
+                f"but the layers before it give {features}"
+            )
+        features = layer.out_features
+    if first is None:
+        raise ValueError("Network: no Linear layer, so it is not known how many features come in")
+    return first
+
+
+class Network:
+    """A multilayer perceptron whose forward and backward passes run in the C core.
+
+    Args:
+        *layers: Linear, ReLU, LeakyReLU, Sigmoid, Tanh, GELU, Softmax, Identity.
+        loss: "cross_entropy" (on logits; integer labels or probability rows), "mse" (mean over all
+            elements, so its gradient is 2 (a - y) / n; the documents' delta = a - y belongs to half
+            the squared error), "bce" (on logits), "mae" or "huber".
+        dtype: "float32" or "float64".
+        seed: for the initial weights, an int; None draws one. The same seed gives the same weights
+            in both dtypes.
+
+    Raises:
+        TypeError, ValueError: layers that do not fit together, an unknown loss or dtype.
+
+    >>> net = Network(Linear(4, 8), ReLU(), Linear(8, 3), seed=0)
+    >>> loss = net.loss(X, y); net.backward()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *layers: Layer,
+        loss: str = "cross_entropy",
+        dtype: str = "float32",
+        seed: int | None = None,
+    ) -> None:
+        name = np.dtype(dtype).name if not isinstance(dtype, str) else dtype
+        if name not in core.DTYPES:
+            raise ValueError(f"Network: dtype is {dtype!r}, one of {', '.join(core.DTYPES)} is wanted")
+        self.layers = tuple(layers)
+        self.dtype = name
+        self.in_features = _checked_layers(self.layers)
+        self._loss = losses.find(loss)
+        self._dtype = np.dtype(name)
+        self._lowered = lower(self.layers, self.in_features, self._loss, "training")
+        self.out_features = self._lowered.columns[self._lowered.ops[-1].in_]
+        self._parameters = self._initial_parameters(seed)
+        self._plan = self._bound_plan(self._lowered, self._parameters.grad_pointer)
+        self._n_ops = len(self._lowered.ops)
+        self._prediction_plan: Any = None
+        self._batch = ffi.new("mg_batch *")
+        self._result = ffi.new("mg_result *")
+        self._held: Any = None  # the arrays that the cached forward pass points into
+        self._ready = False  # there is a forward pass with loss to go back over
+
+    # ---- what it is ----
+
+    @property
+    def loss_name(self) -> str:
+        """The name of the loss."""
+        return self._loss.name
+
+    def parameters(self) -> Parameters:
+        """The weights and biases: a sequence of Parameter(name, data, grad) with `.flat`, `.flat_grad`.
+
+        Names are PyTorch's for a Sequential of the same layers: "0.weight", "0.bias", "2.weight", ...
+        """
+        return self._parameters
+
+    def zero_grad(self) -> None:
+        """Sets all gradients to zero."""
+        self._parameters.zero_grad()
+
+    def __repr__(self) -> str:
+        layers = ", ".join(str(layer) for layer in self.layers)
+        return f"Network({layers}, loss={self._loss.name!r}, dtype={self.dtype!r})"
+
+    def _initial_parameters(self, seed: int | None) -> Parameters:
+        """He or Xavier weights, drawn in float64; biases are zero."""
+        if seed is not None and (isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0):
+            raise ValueError(f"Network: seed is {seed!r}, an integer, 0 or more, or None is wanted")
+        self.seed = np.random.SeedSequence().entropy if seed is None else int(seed)
+        rng = np.random.default_rng(self.seed)
+        shapes: list[tuple[str, tuple[int, ...]]] = []
+        weights: list[Array] = []
+        for i, layer in enumerate(self.layers):
+            if not isinstance(layer, Linear):
+                continue
+            after = next((x for x in self.layers[i + 1 :] if not isinstance(x, Identity)), None)
+            std = layer.initial_std(isinstance(after, Activation) and after.is_relu_kind)
+            shapes.append((f"{i}.weight", (layer.out_features, layer.in_features)))
+            weights.append(rng.normal(0.0, std, shapes[-1][1]))
+            if layer.bias:
+                shapes.append((f"{i}.bias", (layer.out_features,)))
+        parameters = Parameters(shapes, self._dtype)
+        for parameter, weight in zip((p for p in parameters if p.name.endswith("weight")), weights, strict=True):
+            parameter.data[...] = weight
+        return parameters
+
+    def _bound_plan(self, lowered: Lowered, gradients: Any) -> Any:
+        plan = make_plan(lowered, self.dtype)
+        lib.mg_plan_bind(plan, self._parameters.data_pointer, gradients)
+        return plan
+
+    # ---- what comes in ----
+
+    def _takes(self) -> str:
+        i = next(i for i, layer in enumerate(self.layers) if isinstance(layer, Linear))
+        return f"layer {i} {self.layers[i]} takes {self.in_features}"
+
+    def _fill_x(self, batch: Any, where: str, X: Any) -> tuple[Any, int]:
+        """Points the batch at X; returns what has to be kept alive, and the number of rows."""
+        try:  # the fast path: an array that is as the C core wants it
+            if X.dtype is self._dtype:
+                rows, columns = X.shape
+                if columns == self.in_features and rows > 0 and type(X) is np.ndarray:
+                    held = ffi.from_buffer(X)
+                    batch.x, batch.x_ld, batch.rows = held, columns, rows
+                    return held, rows
+        except (AttributeError, ValueError, BufferError):
+            pass
+        X = core.as_matrix(where, "X", X, self.in_features, self._dtype, self._takes())
+        held = ffi.from_buffer(X)
+        batch.x, batch.x_ld, batch.rows = held, self.in_features, X.shape[0]
+        return held, X.shape[0]
+
+    def _fill_y(self, batch: Any, where: str, y: Any, rows: int) -> Any:
+        """Points the batch at the labels or targets; returns what has to be kept alive."""
+        if self._loss.takes_labels:
+            labels = as_labels(where, y, rows, self.out_features)
+            if labels is not None:
+                held = ffi.from_buffer("int64_t[]", labels)
+                batch.labels, batch.targets = held, ffi.NULL
+                return held
+        targets = as_targets(where, y, rows, self.out_features, self._dtype)
+        held = ffi.from_buffer(targets)
+        batch.labels, batch.targets, batch.targets_ld = ffi.NULL, held, self.out_features
+        return held
+
+    def _fill(self, batch: Any, where: str, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        held_x, rows = self._fill_x(batch, where, X)
+        held_y = self._fill_y(batch, where, y, rows)
+        if sample_weight is None:
+            batch.weights, batch.total_weight = ffi.NULL, rows
+            return held_x, held_y
+        weights, total = as_weights(where, sample_weight, rows, self._dtype)
+        held_w = ffi.from_buffer(weights)
+        batch.weights, batch.total_weight = held_w, total
+        return held_x, held_y, held_w
+
+    def _raise(self, where: str, status: int, result: Any, batch: Any) -> None:
+        """The exception for a status of the C core."""
+        row, column = int(result.row), int(result.column)
+        real = "float *" if self.dtype == "float32" else "double *"
+        if status == lib.MG_INPUT_NOT_FINITE:
+            value = ffi.cast(real, batch.x)[row * batch.x_ld + column]
+            raise ValueError(f"{where}: X[{row}, {column}] is {value}; finite numbers are wanted")
+        if status == lib.MG_TARGET_NOT_FINITE:
+            value = ffi.cast(real, batch.targets)[row * batch.targets_ld + column]
+            raise ValueError(f"{where}: y[{row}, {column}] is {value}; finite numbers are wanted")
+        if status == lib.MG_LABEL_OUT_OF_RANGE:
+            raise ValueError(
+                f"{where}: y[{row}] is {batch.labels[row]}, the network has {self.out_features} "
+                f"classes: 0 to {self.out_features - 1}"
+            )
+        if status == lib.MG_TARGET_NOT_PROBABILITY:
+            raise ValueError(f"{where}: row {row} of y is no probability row: 0 or more, sum 1")
+        if status == lib.MG_OUT_OF_MEMORY:
+            raise MemoryError(f"{where}: no memory for a batch of {batch.rows} rows")
+        raise RuntimeError(f"{where}: the C core refused its arguments (status {status})")
+
+    # ---- what it does ----
+
+    def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Runs the forward pass, keeps what the backward pass needs, and returns the mean loss.
+
+        Args:
+            X: (rows, in_features), real and finite; not copied when it is a C-contiguous array of the
+                network's dtype, so do not write into it before backward().
+            y: for cross_entropy (rows,) integers or (rows, out_features) probabilities; for the
+                other losses (rows, out_features), or (rows,) when there is one output.
+            sample_weight: (rows,), 0 or more; the loss is then sum_i w_i L_i / sum_i w_i.
+
+        Raises:
+            TypeError, ValueError: input that does not fit; nothing has changed then.
+        """
+        batch = self._batch
+        self._ready = False
+        self._held = self._fill(batch, "Network.loss", X, y, sample_weight)
+        status = lib.mg_plan_loss(self._plan, batch, 1, core.threads, self._result)
+        if status:
+            self._raise("Network.loss", status, self._result, batch)
+        self._ready = True
+        return self._result.loss  # type: ignore[no-any-return]
+
+    def backward(self) -> None:
+        """Adds the gradient of the last loss() to the gradients of the parameters.
+
+        dL/dW^[l] = (1/m) delta^[l] A^[l-1].T and dL/db^[l] = (1/m) sum_i delta^[l]_i, as in the
+        documents' section 4.
+
+        Raises:
+            RuntimeError: there is no loss() that has not been gone back over already.
+        """
+        if not self._ready:
+            raise RuntimeError("Network.backward: no cached forward pass; call loss(X, y) first")
+        self._ready = False
+        parameters = self._parameters
+        status = lib.mg_plan_backward(self._plan, 0, self._n_ops, not parameters.stale, core.threads)
+        if status:
+            self._raise("Network.backward", status, self._result, self._batch)
+        parameters.stale = False
+
+    def forward(self, X: Any) -> Array:
+        """The network's output (rows, out_features): logits for cross_entropy and bce.
+
+        Runs the training plan and leaves its activations in the cache. There is no loss to go back
+        from; predict() is the one for inference.
+        """
+        batch = self._batch
+        self._ready = False
+        self._held, rows = self._fill_x(batch, "Network.forward", X)
+        batch.labels = batch.targets = batch.weights = ffi.NULL
+        batch.total_weight = rows
+        status = lib.mg_plan_forward(self._plan, batch, 0, self._n_ops - 1, core.threads, self._result)
+        if status:
+            self._raise("Network.forward", status, self._result, batch)
+        return self._copy(lib.mg_plan_values, self._plan, self._lowered, self._lowered.ops[-1].in_, rows)
+
+    def predict(self, X: Any) -> Array:
+        """The network's output (rows, out_features): logits for cross_entropy and bce.
+
+        Caches nothing: a loss() before it can still be gone back over, and a million rows need no
+        more memory than a block of them. argmax(axis=1) gives the classes.
+
+        Raises:
+            TypeError, ValueError: input that does not fit.
+        """
+        if self._prediction_plan is None:
+            lowered = lower(self.layers, self.in_features, self._loss, "predicting")
+            self._prediction_plan = self._bound_plan(lowered, ffi.NULL)
+            self._prediction_batch = ffi.new("mg_batch *")
+        batch = self._prediction_batch
+        _held, rows = self._fill_x(batch, "Network.predict", X)
+        out = np.empty((rows, self.out_features), self._dtype)
+        status = lib.mg_plan_predict(
+            self._prediction_plan, batch, ffi.from_buffer(out), core.threads, self._result
+        )
+        if status:
+            self._raise("Network.predict", status, self._result, batch)
+        return out
+
+    def explain(self, X: Any, y: Any) -> dict[str, Array | float]:
+        """Every quantity of one forward and backward pass, by the documents' names.
+
+        For each step l = 1, 2, ...: W1, b1, z1 (pre-activation), a1 (activation), da1 = dL_i/da1,
+        delta1 = dL_i/dz1, dW1, db1; a0 is X. Rows are samples, so the documents' columns are rows
+        here; delta is that of one sample, and dW1 = delta1.T @ a0 / m, db1 = mean of delta1's rows.
+        For cross_entropy the last a is softmax(z) and the last delta a - y; for bce it is sigmoid(z).
+        Also `loss`. The network, its gradients and its cached pass stay as they are.
+
+        Raises:
+            TypeError, ValueError: input that does not fit.
+        """
+        lowered = lower(self.layers, self.in_features, self._loss, "explaining")
+        gradients = np.zeros(self._parameters.size, self._dtype)
+        plan = self._bound_plan(lowered, ffi.from_buffer(gradients, require_writable=True))
+        batch, result = ffi.new("mg_batch *"), ffi.new("mg_result *")
+        held = self._fill(batch, "Network.explain", X, y)
+        status = lib.mg_plan_loss(plan, batch, 1, core.threads, result)
+        status = status or lib.mg_plan_backward(plan, 0, len(lowered.ops), 0, core.threads)
+        if status:
+            self._raise("Network.explain", status, result, batch)
+        del held
+        rows = int(batch.rows)
+        offsets = {p.name: (p.data, gradients[s].reshape(p.shape)) for p, s in self._slices()}
+        out: dict[str, Array | float] = {"loss": float(result.loss)}
+        out["a0"] = core.as_reals("Network.explain", "X", X, self._dtype).copy()
+        for number, step in enumerate(lowered.steps, start=1):
+            if step.linear is not None:
+                for letter, kind in (("W", "weight"), ("b", "bias")):
+                    if f"{step.linear}.{kind}" in offsets:
+                        data, gradient = offsets[f"{step.linear}.{kind}"]
+                        out[f"{letter}{number}"] = data.copy()
+                        out[f"d{letter}{number}"] = gradient
+            z = self._copy(lib.mg_plan_values, plan, lowered, step.z, rows) if step.z else out["a0"]
+            out[f"z{number}"] = z
+            out[f"a{number}"] = self._copy(lib.mg_plan_values, plan, lowered, step.a, rows)
+            if step.z:
+                out[f"delta{number}"] = self._copy(lib.mg_plan_gradient, plan, lowered, step.z, rows)
+            if step.a != step.z:
+                out[f"da{number}"] = self._copy(lib.mg_plan_gradient, plan, lowered, step.a, rows)
+        last = lowered.steps[-1]
+        if last.a == last.z and self._loss.output:
+            out[f"a{len(lowered.steps)}"] = self._output(np.asarray(z))
+        return out
+
+    def _slices(self) -> list[tuple[Any, slice]]:
+        """Each parameter and where it lies in the flat array."""
+        ends = np.cumsum([p.data.size for p in self._parameters]).tolist()
+        return [(p, slice(end - p.data.size, end)) for p, end in zip(self._parameters, ends, strict=True)]
+
+    def _output(self, z: Array) -> Array:
+        """The activation that the loss applies to the last z."""
+        out = np.empty_like(z)
+        to, source = ffi.from_buffer(out), ffi.from_buffer(z)
+        code = core.DTYPES[self.dtype]
+        if self._loss.output == "softmax":
+            rows, columns = z.shape
+            lib.mg_softmax(core.ISA_CODE, code, rows, columns, source, columns, to, columns)
+        else:
+            lib.mg_map(core.ISA_CODE, code, lib.MG_SIGMOID, 0.0, z.size, source, to)
+        return out
+
+    def _copy(self, get: Any, plan: Any, lowered: Lowered, buffer: int, rows: int) -> Array:
+        """The values or the gradient of a buffer, (rows, columns)."""
+        ld = ffi.new("int64_t *")
+        pointer = get(plan, buffer, ld)
+        size = rows * int(ld[0]) * self._dtype.itemsize
+        whole = np.frombuffer(ffi.buffer(pointer, size), self._dtype).reshape(rows, int(ld[0]))
+        return whole[:, : lowered.columns[buffer]].copy()
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        epochs: int = 10,
+        batch_size: int = 64,
+        optimizer: Any = None,
+        validation: tuple[Any, Any] | None = None,
+        clip_norm: float | None = None,
+        progress: bool | None = None,
+        seed: int | None = None,
+    ) -> History:
+        """Trains on minibatches; see micrograd.train.fit."""
+        from micrograd.train import fit
+
+        return fit(self, X, y, epochs, batch_size, optimizer, validation, clip_norm, progress, seed)
