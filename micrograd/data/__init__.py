@@ -1,0 +1,12 @@
+"""Data to train on: the embedded digits, MNIST IDX files, CSV tables, splits and minibatches.
+
+Every reader checks what it reads. A file that is truncated, mislabelled or not numeric raises a
+ValueError that names the file and the line or byte at fault, never a wrong number.
+"""
+
+from micrograd.data.batching import batches, train_test_split
+from micrograd.data.embedded import digits
+from micrograd.data.idx import mnist, read_idx
+from micrograd.data.table import Table, read_csv
+
+__all__ = ["Table", "batches", "digits", "mnist", "read_csv", "read_idx", "train_test_split"]

@@ -1,0 +1,724 @@
+"""Data: the embedded digits, IDX and MNIST files, CSV tables, splits and minibatches."""
+
+import csv
+import gzip
+import hashlib
+import os
+import struct
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from micrograd import data
+from micrograd.data import table as table_module
+
+# The files are overwritten by each example, so that one temporary folder serves them all.
+reuses_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+# ------------------------------------------------------------------------------- embedded digits
+
+
+def test_digits_shapes_types_and_range():
+    X, y = data.digits()
+    assert X.shape == (1797, 64) and X.dtype == np.float32 and X.flags.c_contiguous
+    assert y.shape == (1797,) and y.dtype == np.int64
+    assert X.min() == 0.0 and X.max() == 1.0
+    assert np.bincount(y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+def test_digits_checksum():
+    X, y = data.digits()
+    content = (X * 16).astype(np.uint8).tobytes() + y.astype(np.uint8).tobytes()
+    assert (
+        hashlib.sha256(content).hexdigest()
+        == "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
+    )
+
+
+def test_digits_equal_scikit_learn():
+    theirs = pytest.importorskip("sklearn.datasets").load_digits()
+    X, y = data.digits()
+    np.testing.assert_array_equal(X * 16, theirs.data)
+    np.testing.assert_array_equal(y, theirs.target)
+
+
+def test_digits_first_image_reads_as_zero():
+    X, y = data.digits()
+    rows = (X[0].reshape(8, 8) * 16).astype(int)
+    assert y[0] == 0
+    assert rows[0].tolist() == [0, 0, 5, 13, 9, 1, 0, 0]
+    assert rows[4].tolist() == [0, 5, 8, 0, 0, 9, 8, 0]
+
+
+def test_digits_are_new_arrays_each_time():
+    X, y = data.digits()
+    X[:], y[:] = -1, -1
+    X_again, y_again = data.digits()
+    assert X_again.min() == 0 and y_again.min() == 0
+
+
+def test_digits_come_small_and_with_their_attribution():
+    folder = Path(data.__file__).parent
+    assert (folder / "digits.idx.gz").stat().st_size < 60_000
+    attribution = (folder / "digits.md").read_text(encoding="utf-8")
+    for needed in ("Alpaydin", "Kaynak", "CC BY 4.0", "10.24432/C50P49"):
+        assert needed in attribution
+
+
+def test_import_loads_neither_csv_nor_gzip():
+    code = "import sys, micrograd.data; print({'csv', 'gzip', 'sklearn'} & set(sys.modules))"
+    path = os.pathsep.join(sys.path)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert run.stdout.strip() == "set()"
+
+
+# ------------------------------------------------------------------------------------- IDX files
+
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def idx_bytes(values, code=0x08):
+    values = np.asarray(values)
+    header = struct.pack(f">HBB{values.ndim}I", 0, code, values.ndim, *values.shape)
+    return header + values.astype(IDX_TYPES[code]).tobytes()
+
+
+def read_bytes_as_idx(tmp_path, content):
+    path = tmp_path / "some.idx"
+    path.write_bytes(content)
+    return data.read_idx(path)
+
+
+def test_idx_written_by_hand(tmp_path):
+    content = bytes.fromhex("00000b02 00000002 00000003 0001 0002 0003 ffff 7fff 8000")
+    values = read_bytes_as_idx(tmp_path, content)
+    assert values.dtype == np.int16 and values.dtype.isnative and values.flags.writeable
+    np.testing.assert_array_equal(values, [[1, 2, 3], [-1, 32767, -32768]])
+
+
+@reuses_folder
+@given(
+    st.sampled_from(sorted(IDX_TYPES)).flatmap(
+        lambda code: st.tuples(
+            st.just(code),
+            hnp.arrays(
+                np.dtype(IDX_TYPES[code]).newbyteorder("="),
+                hnp.array_shapes(max_dims=4, min_side=0, max_side=5),
+            ),
+        )
+    ),
+    st.booleans(),
+)
+def test_idx_round_trip(tmp_path, coded, zipped):
+    code, values = coded
+    content = idx_bytes(values, code)
+    back = read_bytes_as_idx(tmp_path, gzip.compress(content) if zipped else content)
+    assert back.dtype == values.dtype and back.dtype.isnative
+    np.testing.assert_array_equal(back, values)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "byte 0: the data ends, wanted 4 magic bytes"),
+        (b"\0\0\x08", "byte 3: the data ends, wanted 4 magic bytes"),
+        (b"PK\x03\x04rest", "byte 0: the magic number is 50 4b 03 04"),
+        (b"\0\0\x0a\x01\0\0\0\0", "byte 2: type code 0a, wanted one of 08, 09, 0b, 0c, 0d, 0e"),
+        (b"\0\0\x08\0", "byte 3: 0 dimensions, wanted 1 to 32"),
+        (b"\0\0\x08\x21" + bytes(33 * 4), "byte 3: 33 dimensions, wanted 1 to 32"),
+        (b"\0\0\x08\x02\0\0\0\1\0", "byte 9: the data ends, wanted 2 sizes of 4 bytes each"),
+        (idx_bytes([[1, 2], [3, 4]])[:-1], "byte 15: the data ends after 3 bytes of values, want"),
+        (idx_bytes([1.5], 0x0E)[:-1], "byte 15: the data ends after 7 bytes of values, wanted 8"),
+        (idx_bytes([1, 2]) + b"x", "byte 10: more data follows, wanted the end after 2 bytes"),
+        (b"\0\0\x08\x03" + bytes(4) + b"\xff" * 8, "byte 4: the header claims 0 x 4294967295"),
+    ],
+)
+def test_idx_faults_name_file_and_byte(tmp_path, content, complaint):
+    with pytest.raises(ValueError, match=complaint) as caught:
+        read_bytes_as_idx(tmp_path, content)
+    assert str(caught.value).startswith(f"read_idx: {tmp_path / 'some.idx'}: byte ")
+
+
+def test_idx_faults_inside_gzip_count_decompressed_bytes(tmp_path):
+    with pytest.raises(ValueError, match="byte 10 of the decompressed data: more data follows"):
+        read_bytes_as_idx(tmp_path, gzip.compress(idx_bytes([1, 2]) + b"x"))
+
+
+def peak_memory(action):
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_idx_claim_of_a_huge_size_allocates_nothing(tmp_path, zipped):
+    content = b"\0\0\x0e\x02" + struct.pack(">2I", 1 << 20, 1 << 20) + bytes(100)  # 8 TiB
+
+    def read():
+        with pytest.raises(ValueError, match="after 100 bytes of values, wanted 8796093022208"):
+            read_bytes_as_idx(tmp_path, gzip.compress(content) if zipped else content)
+
+    assert peak_memory(read) < 2_000_000
+
+
+def test_idx_gzip_bomb_is_not_inflated(tmp_path):
+    bomb = gzip.compress(idx_bytes([1, 2, 3]) + bytes(200_000_000), 1)
+
+    def read():
+        with pytest.raises(ValueError, match="byte 11 of the decompressed data: more data"):
+            read_bytes_as_idx(tmp_path, bomb)
+
+    assert peak_memory(read) < 10_000_000
+
+
+def random_idx():
+    return idx_bytes(np.random.default_rng(0).integers(0, 256, (300, 1000)))
+
+
+def test_idx_larger_than_any_buffer(tmp_path):
+    """3 MB: several file chunks and several inflated pieces."""
+    values = np.random.default_rng(1).integers(0, 4, (3, 1000, 1000)).astype(np.uint8)
+    for content in (idx_bytes(values), gzip.compress(idx_bytes(values))):
+        np.testing.assert_array_equal(read_bytes_as_idx(tmp_path, content), values)
+
+
+@pytest.mark.parametrize("missing", [1, 4, 8, 9, 1000, 250_000])
+def test_truncated_gzip(tmp_path, missing):
+    content = gzip.compress(random_idx())[:-missing]
+    with pytest.raises(ValueError, match=f"byte {len(content)}: the gzip data ends before"):
+        read_bytes_as_idx(tmp_path, content)
+
+
+def test_corrupt_gzip_is_caught_by_its_checksum(tmp_path):
+    content = bytearray(gzip.compress(random_idx()))
+    content[-8] ^= 1  # of the CRC, whose 4 bytes precede the 4 of the length
+    with pytest.raises(ValueError, match="the gzip data is corrupt") as caught:
+        read_bytes_as_idx(tmp_path, bytes(content))
+    assert f"some.idx: byte {len(content) - 5}: " in str(caught.value)  # where the CRC is complete
+
+
+def test_corrupt_gzip_names_the_first_byte_that_cannot_be(tmp_path):
+    content = bytearray(gzip.compress(b"", 0))
+    content[10] = 0b111  # last block, type 3, which does not exist
+    with pytest.raises(ValueError, match="byte 10: the gzip data is corrupt"):
+        read_bytes_as_idx(tmp_path, bytes(content))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_flipped_bit_in_gzip_data_is_a_valueerror_or_harmless(tmp_path, draws):
+    values = np.arange(600).reshape(20, 30) % 251
+    content = bytearray(gzip.compress(idx_bytes(values)))
+    place = draws.draw(st.integers(0, len(content) - 1))
+    content[place] ^= 1 << draws.draw(st.integers(0, 7))
+    try:
+        back = read_bytes_as_idx(tmp_path, bytes(content))
+    except ValueError as error:
+        assert "some.idx: byte " in str(error)
+    else:  # gzip has bits that mean nothing, such as the time and the padding of the last byte
+        assert place < 10 or place == len(content) - 9
+        np.testing.assert_array_equal(back, values)
+
+
+def test_gzip_members_in_a_row_and_padding_are_one_stream(tmp_path):
+    content = idx_bytes([1, 2, 3])
+    joined = gzip.compress(content[:9]) + bytes(5) + gzip.compress(content[9:]) + bytes(3)
+    assert read_bytes_as_idx(tmp_path, joined).tolist() == [1, 2, 3]
+
+
+def test_gzip_with_a_tail_that_is_no_gzip(tmp_path):
+    content = gzip.compress(idx_bytes([1, 2, 3]))
+    with pytest.raises(ValueError, match=f"byte {len(content) + 1}: the gzip data is corrupt"):
+        read_bytes_as_idx(tmp_path, content + b"<html>")
+
+
+def test_idx_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        data.read_idx(tmp_path / "nowhere")
+
+
+# ----------------------------------------------------------------------------------------- MNIST
+
+TRAIN_IMAGES = np.arange(3 * 2 * 4).reshape(3, 2, 4) * 11  # 0 to 253
+TEST_IMAGES = np.full((2, 2, 4), 255)
+MNIST_FILES = {
+    "train-images-idx3-ubyte": idx_bytes(TRAIN_IMAGES),
+    "train-labels-idx1-ubyte": idx_bytes([5, 0, 255]),
+    "t10k-images-idx3-ubyte": idx_bytes(TEST_IMAGES),
+    "t10k-labels-idx1-ubyte": idx_bytes([9, 1]),
+}
+
+
+def write_mnist(folder, **changes):
+    for name, content in MNIST_FILES.items():
+        stem = name.split("-idx")[0].replace("-", "_")
+        (folder / name).write_bytes(changes.get(stem, content))
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("before_idx", ["-", "."])
+def test_mnist_in_every_spelling(tmp_path, before_idx, suffix):
+    for name, content in MNIST_FILES.items():
+        path = tmp_path / (name.replace("-idx", before_idx + "idx") + suffix)
+        path.write_bytes(gzip.compress(content) if suffix else content)
+    X_train, y_train, X_test, y_test = data.mnist(str(tmp_path))
+    assert X_train.dtype == X_test.dtype == np.float32
+    assert y_train.dtype == y_test.dtype == np.int64
+    np.testing.assert_array_equal(X_train, np.float32(TRAIN_IMAGES.reshape(3, 8)) / np.float32(255))
+    np.testing.assert_array_equal(X_test, np.ones((2, 8)))
+    assert y_train.tolist() == [5, 0, 255] and y_test.tolist() == [9, 1]
+
+
+def test_mnist_gz_name_over_plain_content(tmp_path):
+    """Browsers and proxies inflate .gz downloads and keep the name."""
+    for name, content in MNIST_FILES.items():
+        (tmp_path / f"{name}.gz").write_bytes(content)
+    assert data.mnist(tmp_path)[1].tolist() == [5, 0, 255]
+
+
+def test_mnist_prefers_the_plain_file(tmp_path):
+    write_mnist(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(b"not looked at")
+    assert data.mnist(tmp_path)[3].tolist() == [9, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "file", "complaint"),
+    [
+        (
+            {"train_labels": idx_bytes(TRAIN_IMAGES)},
+            "train-labels-idx1-ubyte",
+            "byte 3: 3 dimension.s., wanted 1 for labels",
+        ),
+        (
+            {"t10k_images": idx_bytes([9, 1])},
+            "t10k-images-idx3-ubyte",
+            "byte 3: 1 dimension.s., wanted 3 for images",
+        ),
+        (
+            {"train_labels": idx_bytes([1, 2, 3], 0x0C)},
+            "train-labels-idx1-ubyte",
+            "byte 2: values of type int32, wanted uint8 labels",
+        ),
+        (
+            {"t10k_labels": idx_bytes([1, 2, 3])},
+            "t10k-labels-idx1-ubyte",
+            "byte 4: 3 labels, wanted 2, one for each image in .*t10k-images-idx3-ubyte",
+        ),
+        (
+            {"t10k_images": idx_bytes(np.zeros((2, 3, 5)))},
+            "t10k-images-idx3-ubyte",
+            "byte 8: the images are 3 x 5, wanted 2 x 4",
+        ),
+        (
+            {"train_images": idx_bytes(TRAIN_IMAGES)[:-1]},
+            "train-images-idx3-ubyte",
+            "byte 39: the data ends after 23 bytes of values, wanted 24.*3 x 2 x 4 values",
+        ),
+        (
+            {"train_images": gzip.compress(idx_bytes(TRAIN_IMAGES))[:-5]},
+            "train-images-idx3-ubyte",
+            "the gzip data ends before its end mark",
+        ),
+    ],
+)
+def test_mnist_faults(tmp_path, changes, file, complaint):
+    with pytest.raises(ValueError, match=complaint) as caught:
+        data.mnist(write_mnist(tmp_path, **changes))
+    assert str(caught.value).startswith(f"mnist: {tmp_path / file}: byte ")
+
+
+def test_mnist_missing_file_and_folder(tmp_path):
+    write_mnist(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(FileNotFoundError, match="holds none of t10k-labels-idx1-ubyte, t10k-lab"):
+        data.mnist(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
+        data.mnist(tmp_path / "nowhere")
+
+
+# ------------------------------------------------------------------------------------- CSV files
+
+
+@pytest.fixture
+def read_text(tmp_path):
+    """Return a function that writes text (or bytes) to a file and reads that as CSV."""
+
+    def read(text, *args, **options):
+        path = tmp_path / "some.csv"
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return data.read_csv(path, *args, **options)
+
+    return read
+
+
+def test_csv_with_header_and_text_target(read_text):
+    table = read_text("width,height,kind\n1,2.5,pear\n-3e2, 4 ,apple\n5,6,pear\n", "kind")
+    np.testing.assert_array_equal(table.X, [[1, 2.5], [-300, 4], [5, 6]])
+    assert table.X.dtype == np.float64 and table.X.flags.c_contiguous
+    assert table.feature_names == ("width", "height") and table.target_name == "kind"
+    assert table.classes == ("apple", "pear")
+    assert table.y.tolist() == [1, 0, 1] and table.y.dtype == np.int64
+
+
+def test_csv_without_header_takes_last_column(read_text):
+    table = read_text("1,2,0.5\n3,4,1.5\n")
+    np.testing.assert_array_equal(table.X, [[1, 2], [3, 4]])
+    assert table.y.tolist() == [0.5, 1.5] and table.y.dtype == np.float64
+    assert table.feature_names == ("x0", "x1") and table.target_name == "x2"
+    assert table.classes == ()
+
+
+@pytest.mark.parametrize("target", ["b", 1, -2, "1", "-2", np.int64(1)])
+def test_csv_target_by_name_or_index(read_text, target):
+    table = read_text("a,b,c\n1,2.5,3\n", target)
+    assert table.target_name == "b" and table.feature_names == ("a", "c")
+    assert table.X.tolist() == [[1, 3]] and table.y.tolist() == [2.5]
+
+
+def test_csv_a_name_comes_before_an_index(read_text):
+    assert read_text("a,0,c\n1,2,3\n", "0", header=True).feature_names == ("a", "c")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a;b\n1;2\n",
+        "a\tb\n1\t2\n",
+        "a,b\r\n1,2\r\n",
+        "a,b\r1,2\r",
+        "a,b\n1,2",
+        "\ufeffa,b\n1,2\n",
+        '\ufeff"a",b\n1,2\n',
+        '"a", "b"\n"1", "2"\n',
+        "\n\na,b\n\n1,2\n\n",
+        " a , b \n 1 , 2 \n",
+    ],
+)
+def test_csv_dialects(read_text, text):
+    table = read_text(text, "b")
+    assert table.X.tolist() == [[1]] and table.feature_names == ("a",)
+    assert table.classes == ("2",)
+
+
+def test_csv_delimiter_given(read_text):
+    assert read_text("a|b,c\n1|2\n", delimiter="|").target_name == "b,c"
+    assert read_text("a b\n1 2\n", delimiter=" ").X.tolist() == [[1]]
+
+
+def test_csv_quotes_hold_delimiters_and_line_ends(read_text):
+    table = read_text('"size, mm","the\nname"\n1,"Smith, ""J"""\n2,"b\nb"\n')
+    assert table.feature_names == ("size, mm",) and table.target_name == "the\nname"
+    assert table.classes == ('Smith, "J"', "b\nb")
+
+
+def test_csv_wide_line_of_another_delimiter(read_text):
+    """Tried as one cell, it exceeds the csv module's limit; that must not end the read."""
+    numbers = ["0.12345678901234567"] * 10_000
+    assert read_text("\t".join(numbers)).X.shape == (1, 9_999)
+
+
+def test_csv_header_forced(read_text):
+    assert read_text("1,2\n3,4\n", header=True).feature_names == ("1",)
+    assert read_text("1,2\n3,4\n", header=False).X.tolist() == [[1], [3]]
+    assert read_text("a,\n3,4\n").target_name == "x1"  # a column without a name
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "y", "classes"),
+    [
+        (["10", "9", "10.0"], "auto", [1, 0, 1], ("9", "10")),  # by value, not as text
+        (["-1", "1", "-1"], "auto", [0, 1, 0], ("-1", "1")),
+        (["1", "2.5", "1"], "auto", [1, 2.5, 1], ()),
+        (["1", "2.5", "1"], "classes", [0, 1, 0], ("1", "2.5")),
+        (["3", "4", "3"], "numbers", [3, 4, 3], ()),
+        (["10", "9", "?"], "auto", [0, 1, 2], ("10", "9", "?")),
+        (["1_0", "1_1", "1_0"], "auto", [0, 1, 0], ("1_0", "1_1")),
+        ([str(i) for i in range(100)], "auto", list(range(100)), tuple(map(str, range(100)))),
+        ([str(i) for i in range(101)], "auto", list(range(101)), ()),
+    ],
+)
+def test_csv_kinds_of_target(read_text, cells, kind, y, classes):
+    table = read_text("".join(f"0,{cell}\n" for cell in cells), kind=kind)
+    assert table.classes == classes
+    assert table.y.tolist() == y
+    assert table.y.dtype == (np.int64 if classes else np.float64)
+
+
+def test_csv_text_target_that_shows_late(read_text):
+    """The first blocks of rows look numeric, only the last row tells that the target is text."""
+    table = read_text("0,7\n" * 3000 + "0,none\n")
+    assert table.classes == ("7", "none")
+    assert np.bincount(table.y).tolist() == [3000, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "the file is empty"),
+        ("\n\r\n", "the file is empty"),
+        ("a,b\n", "no rows after the header on line 1"),
+        ("a,b\n1,x\nabc,y\n", r"line 3, column 1 \('a'\): the cell 'abc' is not a number$"),
+        ("1,2\n3,4\n5 6,7\n", "line 3, column 1: the cell '5 6' is not a number$"),
+        ("a,b\n\n\n1,x\n,y\n", r"line 5, column 1 \('a'\): the cell '' is empty"),
+        ("a,b\n1,x\n2,\n", r"line 3, column 2 \('b'\): the cell '' is empty"),
+        ("a,b\n1,2\nnan,2\n", r"line 3, column 1 \('a'\): the cell 'nan' is not finite"),
+        ("a,b\n1,2\n-Inf,2\n", "the cell '-Inf' is not finite"),
+        ("a,b\n1,2\n1e999,2\n", "the cell '1e999' is not finite"),
+        ("a,b\n1,2\n1,NaN\n", r"line 3, column 2 \('b'\): the cell 'NaN' is not finite"),
+        ("a,b\n1,x\n1,inf\n", r"line 3, column 2 \('b'\): the cell 'inf' is not finite"),
+        ("a,b\n1,2\n1_000,2\n", "the cell '1_000' is not a number"),
+        ("a;b\n1,5;2\n", "the cell '1,5' is not a number"),
+        ("2020,x,y\n1,2,3\n", "line 1, column 2: the cell 'x' is not a number; if the line holds"),
+        ("a,b\n1,2\n1,2,3\n", "line 3: 3 column.s., wanted 2 as on line 1"),
+        ("a,b\n1,2\n1\n", "line 3: 1 column.s., wanted 2 as on line 1"),
+        ('a,b\n"1\n\n",2\nq,2\n', "line 5, column 1"),
+        ('a,b\n1,"2\n3,4\n', "line 2: unexpected end of data"),
+        ('a,b\n1,2\n"1"x,2\n', "line 3: '.*' expected after '\"'"),
+        ("a\n1\n", "line 1: one column, wanted a target and at least one feature"),
+        ("a,b\n1," + "z" * 200_000, "line 2: field larger than field limit"),
+        ("a,b\n" + "z" * 1000 + ",2", "the cell 'z{40}...' is not a number"),
+        (b"a,b\n1,2\n1,\xff\n", "byte 10: not UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16"), "byte 0: not UTF-8"),
+    ],
+)
+def test_csv_faults_name_file_and_place(tmp_path, read_text, text, complaint):
+    with pytest.raises(ValueError, match=complaint) as caught:
+        read_text(text)
+    assert str(caught.value).startswith(f"read_csv: {tmp_path / 'some.csv'}: ")
+
+
+def test_csv_fault_is_the_first_in_reading_order(read_text):
+    rows = ["1,2,c"] * 5000
+    rows[4321] = "1,bad,c"
+    rows[4322] = "1,2,c,4"
+    rows[4323] = "worse,2,c"
+    with pytest.raises(ValueError, match="line 4322, column 2: the cell 'bad' is not a number"):
+        read_text("\n".join(rows))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "complaint"),
+    [
+        ({"target": "d"}, ValueError, "no column is named 'd', the columns are a, b, a"),
+        ({"target": "a"}, ValueError, "2 columns are named 'a'; pass an index"),
+        ({"target": 3}, ValueError, "target is column 3, wanted -3 to 2"),
+        ({"target": "-4"}, ValueError, "target is column -4, wanted -3 to 2"),
+        ({"target": 1.0}, TypeError, "target is 1.0, wanted a column's name or index"),
+        ({"target": None}, TypeError, "target is None, wanted a column's name or index"),
+        ({"kind": "guess"}, ValueError, "kind is 'guess', wanted 'auto'"),
+        ({"kind": "numbers"}, ValueError, r"line 2, column 3 \('a'\): the cell 'x' is not a num"),
+        ({"delimiter": ",,"}, ValueError, "delimiter is ',,', wanted one character"),
+        ({"delimiter": '"'}, ValueError, "delimiter is '\"', wanted one character"),
+    ],
+)
+def test_csv_wrong_arguments(read_text, options, error, complaint):
+    with pytest.raises(error, match=complaint):
+        read_text("a,b,a\n1,2,x\n", **options)
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+name = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1, max_size=5)
+
+
+def is_label(text):
+    """Neither blank nor a number: what read_csv takes for a name."""
+    try:
+        return "_" in text or float(text) is None
+    except ValueError:
+        return text.strip() != ""
+
+
+@reuses_folder
+@given(
+    hnp.arrays(np.float64, st.tuples(st.integers(1, 20), st.integers(1, 4)), elements=finite),
+    st.sampled_from(",;\t"),
+    st.booleans(),
+    st.data(),
+)
+def test_csv_round_trip(tmp_path, X, delimiter, quote_all, draws):
+    label = name.map(str.strip).filter(is_label)
+    names = draws.draw(st.lists(label, min_size=X.shape[1] + 1, max_size=X.shape[1] + 1))
+    labels = draws.draw(st.lists(label, min_size=len(X), max_size=len(X)))
+    place = draws.draw(st.integers(0, X.shape[1]))
+    quoting = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    path = tmp_path / "round.csv"
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter, quoting=quoting)
+        writer.writerow(names)
+        for numbers, text in zip(X.tolist(), labels, strict=True):
+            cells = [repr(number) for number in numbers]
+            writer.writerow([*cells[:place], text, *cells[place:]])
+    table = data.read_csv(path, place, delimiter=delimiter)
+    np.testing.assert_array_equal(table.X, X)
+    assert [table.classes[code] for code in table.y] == labels
+    assert [*table.feature_names[:place], table.target_name, *table.feature_names[place:]] == names
+
+
+@reuses_folder
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["1", "-2.5", "1e3", "1_0", "nan", "inf", "", "a"]), min_size=2)
+        | st.tuples(st.sampled_from(["1", " 2 "]), st.sampled_from(["3", "b", "1_0"])).map(list),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_csv_whole_blocks_and_single_cells_agree(tmp_path, rows):
+    """The fast path refuses exactly the blocks in which the careful one finds a fault."""
+    columns = table_module._Columns("here", (1, ["a", "b"]), True, 1, False)
+    block = [(line, cells) for line, cells in enumerate(rows, start=2)]
+    try:
+        careful = columns._one_by_one(block)
+    except ValueError:
+        with pytest.raises(ValueError):
+            columns.numbers(block)
+        return
+    fast = columns.numbers(block)
+    target_is_text = np.isnan(careful[:, 1]).any()
+    np.testing.assert_array_equal(fast[:, 0], careful[:, 0])
+    assert np.isnan(fast[:, 1]).any() == target_is_text
+    if not target_is_text:
+        np.testing.assert_array_equal(fast, careful)
+
+
+def test_csv_equals_numpy_loadtxt(tmp_path):
+    rows = np.random.default_rng(0).standard_normal((3000, 4))
+    np.savetxt(tmp_path / "rows.csv", rows, delimiter=",")
+    theirs = np.loadtxt(tmp_path / "rows.csv", delimiter=",")
+    table = data.read_csv(tmp_path / "rows.csv", 0)
+    np.testing.assert_array_equal(table.X, theirs[:, 1:])
+    np.testing.assert_array_equal(table.y, theirs[:, 0])
+
+
+def test_csv_table_is_frozen(read_text):
+    table = read_text("1,2\n")
+    with pytest.raises(AttributeError):
+        table.y = None
+
+
+# ------------------------------------------------------------------------- minibatches and splits
+
+
+@given(st.integers(0, 50), st.integers(1, 60), st.none() | st.integers(0, 10))
+def test_batches_hold_every_row_once(n, batch_size, seed):
+    rng = None if seed is None else np.random.default_rng(seed)
+    found = list(data.batches(n, batch_size, rng))
+    assert [len(rows) for rows in found[:-1]] == [batch_size] * (len(found) - 1)
+    assert all(rows.dtype == np.int64 and 1 <= len(rows) <= batch_size for rows in found)
+    assert sorted(np.concatenate([[], *found])) == list(range(n))
+
+
+def test_batches_order():
+    assert [rows.tolist() for rows in data.batches(5, 2)] == [[0, 1], [2, 3], [4]]
+    first, second = (
+        [rows.tolist() for rows in data.batches(50, 20, np.random.default_rng(3))] for _ in "ab"
+    )
+    assert first == second and first[0] != list(range(20))
+    rng = np.random.default_rng(3)
+    assert [rows.tolist() for rows in data.batches(50, 20, rng)] == first
+    assert [rows.tolist() for rows in data.batches(50, 20, rng)] != first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "complaint"),
+    [
+        ((-1, 2), ValueError, "n is -1"),
+        ((5, 0), ValueError, "batch_size is 0"),
+        ((5, 2.0), TypeError, "integer"),
+        ((5, 2, 0), TypeError, "rng is 0, wanted None or a numpy Generator"),
+    ],
+)
+def test_batches_wrong_arguments_raise_at_the_call(arguments, error, complaint):
+    with pytest.raises(error, match=complaint):
+        data.batches(*arguments)
+
+
+split_labels = hnp.arrays(np.int64, st.integers(2, 60), elements=st.integers(-2, 3))
+
+
+@given(split_labels, st.floats(0.01, 0.99), st.integers(0, 5))
+def test_split_keeps_every_row_once_with_its_label(y, fraction, seed):
+    n = len(y)
+    X = np.stack([np.arange(n), y], axis=1)
+    X_train, X_test, y_train, y_test = data.train_test_split(X, y, fraction, seed)
+    assert len(X_test) == min(max(round(n * fraction), 1), n - 1)
+    assert sorted([*X_train[:, 0], *X_test[:, 0]]) == list(range(n))
+    np.testing.assert_array_equal(X_train[:, 1], y_train)
+    np.testing.assert_array_equal(X_test[:, 1], y_test)
+
+
+@given(split_labels, st.floats(0.01, 0.99), st.integers(0, 5))
+def test_split_is_stratified(y, fraction, seed):
+    _, _, _, y_test = data.train_test_split(y, y, fraction, seed)
+    for label in set(y.tolist()):
+        share = np.sum(y == label) * len(y_test) / len(y)
+        assert abs(np.sum(y_test == label) - share) <= 1
+
+
+def test_split_of_digits_is_stratified_and_seeded():
+    X, y = data.digits()
+    X_train, X_test, _, y_test = data.train_test_split(X, y)
+    assert X_train.shape == (1438, 64) and X_test.shape == (359, 64)
+    np.testing.assert_allclose(np.bincount(y_test), np.bincount(y) * 359 / 1797, atol=1)
+    again = data.train_test_split(X, y, 0.2, 0)
+    np.testing.assert_array_equal(again[3], y_test)
+    other = data.train_test_split(X, y, 0.2, 1)
+    assert (other[3] != y_test).any()
+
+
+def test_split_spares_the_last_row_of_a_class():
+    y = np.array([0] * 9 + [1])
+    for seed in range(20):
+        _, _, y_train, _ = data.train_test_split(y, y, 0.5, seed)
+        assert 1 in y_train
+
+
+def test_split_of_all_different_integers_is_random():
+    """Whole-number regression targets are classes of one row each: any of them may be held out."""
+    y = np.arange(10)
+    held_out = {int(v) for seed in range(50) for v in data.train_test_split(y, y, 0.2, seed)[3]}
+    assert held_out == set(range(10))
+
+
+def test_split_of_floats_and_rows_is_plain():
+    y = np.linspace(0, 1, 20)
+    _, _, y_train, y_test = data.train_test_split(np.arange(20), y, 0.25)
+    assert len(y_test) == 5 and sorted([*y_train, *y_test]) == y.tolist()
+    one_hot = np.eye(4)
+    X_train, _, y_train, _ = data.train_test_split(np.arange(4), one_hot, 0.5)
+    np.testing.assert_array_equal(y_train, one_hot[X_train])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (([1, 2], [1]), r"X has shape \(2,\) and y \(1,\)"),
+        ((1, 1), r"X has shape \(\) and y \(\)"),
+        (([1], [1]), "1 row.s., wanted at least 2"),
+        (([1, 2], [1, 2], 0.0), "test_fraction is 0.0"),
+        (([1, 2], [1, 2], 1), "test_fraction is 1"),
+        (([1, 2], [1, 2], float("nan")), "test_fraction is nan"),
+    ],
+)
+def test_split_wrong_arguments(arguments, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        data.train_test_split(*arguments)
