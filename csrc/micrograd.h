@@ -115,6 +115,8 @@ mg_plan *mg_plan_new(int isa, int dtype, int n_ops, const mg_op *ops, int n_buff
 void mg_plan_free(mg_plan *plan);
 void mg_plan_bind(mg_plan *plan, void *parameters, void *gradients);
 
+/* Looks for the first element of a batch that does not belong there, and does nothing else. */
+int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result);
 /* Runs ops [first, last) over a batch; mg_plan_loss runs all of them and the loss. */
 int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, int threads, mg_result *result);
 int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int with_gradient, int threads, mg_result *result);
@@ -123,8 +125,8 @@ int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int with_gradient, int th
 int mg_plan_backward(mg_plan *plan, int first, int last, int accumulate, int threads);
 /* out (rows, outputs) = the network's output, computed in blocks of rows; keeps nothing. */
 int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads, mg_result *result);
-/* One training step on the rows `index` of a data set: gather, forward, backward, clip to
- * max_norm (0: do not), update. */
+/* One training step on the rows `index` of a data set that mg_plan_check has passed: gather, forward,
+ * backward, clip to max_norm (0: do not), update. */
 int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count, double max_norm,
                   const mg_sgd *sgd, int threads, mg_result *result);
 

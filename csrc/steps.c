@@ -9,7 +9,7 @@
 
 /* Below this many multiply-adds a second thread costs more than it brings (a region and its barriers
  * take some microseconds). */
-#define PARALLEL_MULTIPLICATIONS 400000
+#define PARALLEL_MULTIPLICATIONS 1500000
 
 static int team_size(const mg_plan *plan, int64_t rows, int threads)
 {
@@ -121,6 +121,12 @@ static int check_batch(mg_plan *plan, const mg_run *run, const mg_batch *batch, 
             return plan->found[i];
         }
     return MG_OK;
+}
+
+int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result)
+{
+    const mg_run run = {.x = batch->x, .x_ld = batch->x_ld, .rows = batch->rows};
+    return plan->n_ops ? check_batch(plan, &run, batch, (mg_team){0, 1}, result) : MG_OK;
 }
 
 /* ---- forward, loss, backward ---- */

@@ -15,9 +15,8 @@ from micrograd.parameters import Parameters
 from micrograd.targets import as_labels, as_targets, as_weights
 
 if TYPE_CHECKING:
+    from micrograd.optim import SGD
     from micrograd.train import History
-
-_INT64 = np.dtype(np.int64)
 
 
 def _checked_layers(layers: Sequence[Layer]) -> int:
@@ -355,6 +354,50 @@ class Network:
         size = rows * int(ld[0]) * self._dtype.itemsize
         whole = np.frombuffer(ffi.buffer(pointer, size), self._dtype).reshape(rows, int(ld[0]))
         return whole[:, : lowered.columns[buffer]].copy()
+
+    # ---- training ----
+
+    def checked_batch(self, where: str, X: Any, y: Any) -> tuple[Any, Any]:
+        """A data set that train_step takes rows from, checked once, and what has to be kept alive.
+
+        Raises:
+            TypeError, ValueError: data that do not fit.
+        """
+        batch = ffi.new("mg_batch *")
+        held = self._fill(batch, where, X, y)
+        status = lib.mg_plan_check(self._plan, batch, self._result)
+        if status:
+            self._raise(where, status, self._result, batch)
+        return batch, held
+
+    def train_step(self, data: Any, index: Array, optimizer: SGD, max_norm: float) -> float:
+        """One step on the rows `index` (int64) of a checked data set, in one call of the C core:
+        forward, backward, clipping to max_norm (0: none), update. Returns the mean loss before it.
+
+        Raises:
+            FloatingPointError: the loss is not finite; the weights are those before the step.
+        """
+        self._ready = False
+        self._parameters.stale = False
+        status = lib.mg_plan_train(
+            self._plan,
+            data,
+            ffi.from_buffer("int64_t[]", index),
+            len(index),
+            max_norm,
+            optimizer.arguments(),
+            core.threads,
+            self._result,
+        )
+        if status == lib.MG_LOSS_NOT_FINITE:
+            raise FloatingPointError(
+                f"Network.fit: the loss is {self._result.loss} at step {optimizer.steps}; "
+                "a smaller learning rate or clip_norm may help"
+            )
+        if status:
+            self._raise("Network.fit", status, self._result, data)
+        optimizer.steps += 1
+        return self._result.loss  # type: ignore[no-any-return]
 
     def fit(
         self,
