@@ -1,7 +1,7 @@
 """micrograd: backpropagation that a person can read, with a C core that beats the frameworks.
 
-`import micrograd as mg` offers the names below; each module is loaded when one of its names is first
-used, so that the scalar engine needs no numpy and the import costs next to nothing.
+`import micrograd as mg` offers the names below; each module is loaded when one of its names is
+first used, so that the scalar engine needs no numpy and the import costs next to nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ __version__ = "0.1.0"
 _HOME = {
     name: module
     for module, names in {
-        "micrograd.engine": (
-            "Value dot maximum minimum no_grad softmax sum where"
-        ),
+        "micrograd.engine": ("Value dot maximum minimum no_grad softmax sum where"),
         "micrograd.core": "get_num_threads isa set_num_threads",
         "micrograd.layers": "GELU Identity LeakyReLU Linear ReLU Sigmoid Softmax Tanh",
         "micrograd.network": "Network",
@@ -27,22 +25,36 @@ _HOME = {
 }
 _SUBMODULES = ("core", "data", "engine", "layers", "losses", "nn", "optim", "train")
 
-__all__ = sorted([*_HOME, *_SUBMODULES, "__version__"])
+__all__ = [
+    "GELU",
+    "History",
+    "Identity",
+    "LeakyReLU",
+    "Linear",
+    "Network",
+    "Parameter",
+    "ReLU",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "Value",
+    "__version__",
+    "dot",
+    "get_num_threads",
+    "isa",
+    "maximum",
+    "minimum",
+    "no_grad",
+    "set_num_threads",
+    "softmax",
+    "sum",
+    "where",
+]
 
 if TYPE_CHECKING:
-    from micrograd import core, data, engine, layers, losses, nn, optim, train  # noqa: F401
-    from micrograd.core import get_num_threads, isa, set_num_threads  # noqa: F401
-    from micrograd.engine import (  # noqa: F401
-        Value,
-        dot,
-        maximum,
-        minimum,
-        no_grad,
-        softmax,
-        sum,
-        where,
-    )
-    from micrograd.layers import (  # noqa: F401
+    from micrograd.core import get_num_threads, isa, set_num_threads
+    from micrograd.engine import Value, dot, maximum, minimum, no_grad, softmax, sum, where
+    from micrograd.layers import (
         GELU,
         Identity,
         LeakyReLU,
@@ -52,9 +64,9 @@ if TYPE_CHECKING:
         Softmax,
         Tanh,
     )
-    from micrograd.network import Network  # noqa: F401
-    from micrograd.parameters import Parameter  # noqa: F401
-    from micrograd.train import History  # noqa: F401
+    from micrograd.network import Network
+    from micrograd.parameters import Parameter
+    from micrograd.train import History
 
 
 def __getattr__(name: str) -> Any:
@@ -69,4 +81,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return list(__all__)
+    return sorted([*__all__, *_SUBMODULES])

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 try:
-    from micrograd._core import ffi, lib
+    from micrograd._core import ffi as ffi
+    from micrograd._core import lib as lib
 except ImportError as error:
     raise ImportError(
         "micrograd: the C extension micrograd._core is missing or does not load "
@@ -155,14 +156,18 @@ def as_reals(where: str, name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     return out
 
 
-def as_matrix(where: str, name: str, value: Any, columns: int, dtype: np.dtype[Any], who: str) -> Array:
+def as_matrix(
+    where: str, name: str, value: Any, columns: int, dtype: np.dtype[Any], who: str
+) -> Array:
     """`value` as a C-contiguous matrix (rows, columns) of `dtype`, for the fast path to reject.
 
     `who` says what wants that many columns: "layer 0 Linear(4, 8) takes 4".
     """
     array = as_reals(where, name, value, dtype)
     if array.ndim != 2:
-        hint = f"; one sample is {name}[None, :]" if array.ndim == 1 and array.size == columns else ""
+        hint = (
+            f"; one sample is {name}[None, :]" if array.ndim == 1 and array.size == columns else ""
+        )
         raise ValueError(
             f"{where}: {name} has shape {array.shape}, (rows, {columns}) is wanted{hint}"
         )

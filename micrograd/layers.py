@@ -100,7 +100,7 @@ class LeakyReLU(Activation):
     def __post_init__(self) -> None:
         if not 0 <= self.negative_slope < math.inf:
             raise ValueError(
-                f"LeakyReLU: negative_slope is {self.negative_slope}, a number, 0 or more, is wanted"
+                f"LeakyReLU: negative_slope is {self.negative_slope}, 0 or more is wanted"
             )
 
     @property
@@ -113,7 +113,7 @@ class LeakyReLU(Activation):
 
 
 class Sigmoid(Activation):
-    """1 / (1 + exp(-z)); derivative a (1 - a) from the output, at most 1/4 (documents, section 6)."""
+    """1 / (1 + exp(-z)); derivative a (1 - a) from the output, at most 1/4 (section 6)."""
 
     function = lib.MG_SIGMOID
 

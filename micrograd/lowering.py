@@ -5,7 +5,7 @@ A plan comes in three kinds:
     training    an activation is fused into the Linear before it; every activation is kept for the
                 backward pass, gradients take turns in two storages
     explaining  nothing is fused and nothing shares storage, so that z, a and both their gradients
-                can be read afterwards; the same kernels run in the same order, so it has the same bits
+                can be read afterwards; the same kernels run in the same order: the same bits
     predicting  as training, but values take turns in two storages and there are no gradients
 """
 
@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from micrograd import core
-from micrograd.core import ffi, lib
+from micrograd.core import Array, ffi, lib
 from micrograd.layers import Activation, Identity, Layer, Linear, Softmax
 from micrograd.losses import Loss
 
@@ -214,3 +216,15 @@ def make_plan(lowered: Lowered, dtype: str) -> Any:
     if plan == ffi.NULL:
         raise MemoryError("Network: no memory for the plan")
     return ffi.gc(plan, lib.mg_plan_free)
+
+
+def buffer_copy(
+    get: Any, plan: Any, lowered: Lowered, buffer: int, rows: int, dtype: np.dtype[Any]
+) -> Array:
+    """What a buffer holds after a run, (rows, columns): values or gradient, as `get` says."""
+    ld = ffi.new("int64_t *")
+    pointer = get(plan, buffer, ld)
+    size = rows * int(ld[0]) * dtype.itemsize
+    whole: Array = np.frombuffer(ffi.buffer(pointer, size), dtype).reshape(rows, int(ld[0]))
+    out: Array = whole[:, : lowered.columns[buffer]].copy()
+    return out

@@ -10,7 +10,7 @@ import numpy as np
 from micrograd import core, losses
 from micrograd.core import Array, ffi, lib
 from micrograd.layers import Activation, Identity, Layer, Linear, Softmax
-from micrograd.lowering import Lowered, lower, make_plan
+from micrograd.lowering import Lowered, buffer_copy, lower, make_plan
 from micrograd.parameters import Parameters
 from micrograd.targets import as_labels, as_targets, as_weights
 
@@ -25,7 +25,9 @@ def _checked_layers(layers: Sequence[Layer]) -> int:
     first = None
     for i, layer in enumerate(layers):
         if isinstance(layer, type) and issubclass(layer, Layer):
-            raise TypeError(f"Network: layer {i} is the class {layer.__name__}; write {layer.__name__}()")
+            raise TypeError(
+                f"Network: layer {i} is the class {layer.__name__}; write {layer.__name__}()"
+            )
         if not isinstance(layer, (Linear, Activation, Softmax, Identity)):
             raise TypeError(f"Network: layer {i} is {core.describe(layer)}, a layer is wanted")
         if not isinstance(layer, Linear):
@@ -71,16 +73,18 @@ class Network:
     ) -> None:
         name = np.dtype(dtype).name if not isinstance(dtype, str) else dtype
         if name not in core.DTYPES:
-            raise ValueError(f"Network: dtype is {dtype!r}, one of {', '.join(core.DTYPES)} is wanted")
+            raise ValueError(
+                f"Network: dtype is {dtype!r}, one of {', '.join(core.DTYPES)} is wanted"
+            )
         self.layers = tuple(layers)
         self.dtype = name
         self.in_features = _checked_layers(self.layers)
-        self._loss = losses.find(loss)
+        self.loss_kind = losses.find(loss)
         self._dtype = np.dtype(name)
-        self._lowered = lower(self.layers, self.in_features, self._loss, "training")
+        self._lowered = lower(self.layers, self.in_features, self.loss_kind, "training")
         self.out_features = self._lowered.columns[self._lowered.ops[-1].in_]
         self._parameters = self._initial_parameters(seed)
-        self._plan = self._bound_plan(self._lowered, self._parameters.grad_pointer)
+        self._plan = self.bound_plan(self._lowered, self._parameters.grad_pointer)
         self._n_ops = len(self._lowered.ops)
         self._prediction_plan: Any = None
         self._batch = ffi.new("mg_batch *")
@@ -93,12 +97,13 @@ class Network:
     @property
     def loss_name(self) -> str:
         """The name of the loss."""
-        return self._loss.name
+        return self.loss_kind.name
 
     def parameters(self) -> Parameters:
-        """The weights and biases: a sequence of Parameter(name, data, grad) with `.flat`, `.flat_grad`.
+        """The weights and biases: a sequence of Parameter(name, data, grad).
 
-        Names are PyTorch's for a Sequential of the same layers: "0.weight", "0.bias", "2.weight", ...
+        Their arrays are views into `.flat` and `.flat_grad`. Names are PyTorch's for a Sequential
+        of the same layers: "0.weight", "0.bias", "2.weight", ...
         """
         return self._parameters
 
@@ -108,11 +113,13 @@ class Network:
 
     def __repr__(self) -> str:
         layers = ", ".join(str(layer) for layer in self.layers)
-        return f"Network({layers}, loss={self._loss.name!r}, dtype={self.dtype!r})"
+        return f"Network({layers}, loss={self.loss_kind.name!r}, dtype={self.dtype!r})"
 
     def _initial_parameters(self, seed: int | None) -> Parameters:
         """He or Xavier weights, drawn in float64; biases are zero."""
-        if seed is not None and (isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0):
+        if seed is not None and (
+            isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0
+        ):
             raise ValueError(f"Network: seed is {seed!r}, an integer, 0 or more, or None is wanted")
         self.seed = np.random.SeedSequence().entropy if seed is None else int(seed)
         rng = np.random.default_rng(self.seed)
@@ -128,11 +135,14 @@ class Network:
             if layer.bias:
                 shapes.append((f"{i}.bias", (layer.out_features,)))
         parameters = Parameters(shapes, self._dtype)
-        for parameter, weight in zip((p for p in parameters if p.name.endswith("weight")), weights, strict=True):
+        for parameter, weight in zip(
+            (p for p in parameters if p.name.endswith("weight")), weights, strict=True
+        ):
             parameter.data[...] = weight
         return parameters
 
-    def _bound_plan(self, lowered: Lowered, gradients: Any) -> Any:
+    def bound_plan(self, lowered: Lowered, gradients: Any) -> Any:
+        """A plan of the C core that uses this network's parameters."""
         plan = make_plan(lowered, self.dtype)
         lib.mg_plan_bind(plan, self._parameters.data_pointer, gradients)
         return plan
@@ -161,7 +171,7 @@ class Network:
 
     def _fill_y(self, batch: Any, where: str, y: Any, rows: int) -> Any:
         """Points the batch at the labels or targets; returns what has to be kept alive."""
-        if self._loss.takes_labels:
+        if self.loss_kind.takes_labels:
             labels = as_labels(where, y, rows, self.out_features)
             if labels is not None:
                 held = ffi.from_buffer("int64_t[]", labels)
@@ -172,7 +182,8 @@ class Network:
         batch.labels, batch.targets, batch.targets_ld = ffi.NULL, held, self.out_features
         return held
 
-    def _fill(self, batch: Any, where: str, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    def fill_batch(self, batch: Any, where: str, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Points the batch at arrays that have been checked; returns what has to be kept alive."""
         held_x, rows = self._fill_x(batch, where, X)
         held_y = self._fill_y(batch, where, y, rows)
         if sample_weight is None:
@@ -183,8 +194,8 @@ class Network:
         batch.weights, batch.total_weight = held_w, total
         return held_x, held_y, held_w
 
-    def _raise(self, where: str, status: int, result: Any, batch: Any) -> None:
-        """The exception for a status of the C core."""
+    def raise_status(self, where: str, status: int, result: Any, batch: Any) -> None:
+        """Raises the exception for a status of the C core."""
         row, column = int(result.row), int(result.column)
         real = "float *" if self.dtype == "float32" else "double *"
         if status == lib.MG_INPUT_NOT_FINITE:
@@ -210,8 +221,8 @@ class Network:
         """Runs the forward pass, keeps what the backward pass needs, and returns the mean loss.
 
         Args:
-            X: (rows, in_features), real and finite; not copied when it is a C-contiguous array of the
-                network's dtype, so do not write into it before backward().
+            X: (rows, in_features), real and finite; not copied when it is a C-contiguous array of
+                the network's dtype, so do not write into it before backward().
             y: for cross_entropy (rows,) integers or (rows, out_features) probabilities; for the
                 other losses (rows, out_features), or (rows,) when there is one output.
             sample_weight: (rows,), 0 or more; the loss is then sum_i w_i L_i / sum_i w_i.
@@ -221,10 +232,10 @@ class Network:
         """
         batch = self._batch
         self._ready = False
-        self._held = self._fill(batch, "Network.loss", X, y, sample_weight)
+        self._held = self.fill_batch(batch, "Network.loss", X, y, sample_weight)
         status = lib.mg_plan_loss(self._plan, batch, 1, core.threads, self._result)
         if status:
-            self._raise("Network.loss", status, self._result, batch)
+            self.raise_status("Network.loss", status, self._result, batch)
         self._ready = True
         return self._result.loss  # type: ignore[no-any-return]
 
@@ -241,9 +252,11 @@ class Network:
             raise RuntimeError("Network.backward: no cached forward pass; call loss(X, y) first")
         self._ready = False
         parameters = self._parameters
-        status = lib.mg_plan_backward(self._plan, 0, self._n_ops, not parameters.stale, core.threads)
+        status = lib.mg_plan_backward(
+            self._plan, 0, self._n_ops, not parameters.stale, core.threads
+        )
         if status:
-            self._raise("Network.backward", status, self._result, self._batch)
+            self.raise_status("Network.backward", status, self._result, self._batch)
         parameters.stale = False
 
     def forward(self, X: Any) -> Array:
@@ -257,10 +270,13 @@ class Network:
         self._held, rows = self._fill_x(batch, "Network.forward", X)
         batch.labels = batch.targets = batch.weights = ffi.NULL
         batch.total_weight = rows
-        status = lib.mg_plan_forward(self._plan, batch, 0, self._n_ops - 1, core.threads, self._result)
+        status = lib.mg_plan_forward(
+            self._plan, batch, 0, self._n_ops - 1, core.threads, self._result
+        )
         if status:
-            self._raise("Network.forward", status, self._result, batch)
-        return self._copy(lib.mg_plan_values, self._plan, self._lowered, self._lowered.ops[-1].in_, rows)
+            self.raise_status("Network.forward", status, self._result, batch)
+        last = self._lowered.ops[-1].in_
+        return buffer_copy(lib.mg_plan_values, self._plan, self._lowered, last, rows, self._dtype)
 
     def predict(self, X: Any) -> Array:
         """The network's output (rows, out_features): logits for cross_entropy and bce.
@@ -272,8 +288,8 @@ class Network:
             TypeError, ValueError: input that does not fit.
         """
         if self._prediction_plan is None:
-            lowered = lower(self.layers, self.in_features, self._loss, "predicting")
-            self._prediction_plan = self._bound_plan(lowered, ffi.NULL)
+            lowered = lower(self.layers, self.in_features, self.loss_kind, "predicting")
+            self._prediction_plan = self.bound_plan(lowered, ffi.NULL)
             self._prediction_batch = ffi.new("mg_batch *")
         batch = self._prediction_batch
         _held, rows = self._fill_x(batch, "Network.predict", X)
@@ -282,78 +298,14 @@ class Network:
             self._prediction_plan, batch, ffi.from_buffer(out), core.threads, self._result
         )
         if status:
-            self._raise("Network.predict", status, self._result, batch)
+            self.raise_status("Network.predict", status, self._result, batch)
         return out
 
-    def explain(self, X: Any, y: Any) -> dict[str, Array | float]:
-        """Every quantity of one forward and backward pass, by the documents' names.
+    def explain(self, X: Any, y: Any) -> dict[str, Any]:
+        """Every quantity of one pass by the documents' names; see micrograd.explain.explain."""
+        from micrograd.explain import explain
 
-        For each step l = 1, 2, ...: W1, b1, z1 (pre-activation), a1 (activation), da1 = dL_i/da1,
-        delta1 = dL_i/dz1, dW1, db1; a0 is X. Rows are samples, so the documents' columns are rows
-        here; delta is that of one sample, and dW1 = delta1.T @ a0 / m, db1 = mean of delta1's rows.
-        For cross_entropy the last a is softmax(z) and the last delta a - y; for bce it is sigmoid(z).
-        Also `loss`. The network, its gradients and its cached pass stay as they are.
-
-        Raises:
-            TypeError, ValueError: input that does not fit.
-        """
-        lowered = lower(self.layers, self.in_features, self._loss, "explaining")
-        gradients = np.zeros(self._parameters.size, self._dtype)
-        plan = self._bound_plan(lowered, ffi.from_buffer(gradients, require_writable=True))
-        batch, result = ffi.new("mg_batch *"), ffi.new("mg_result *")
-        held = self._fill(batch, "Network.explain", X, y)
-        status = lib.mg_plan_loss(plan, batch, 1, core.threads, result)
-        status = status or lib.mg_plan_backward(plan, 0, len(lowered.ops), 0, core.threads)
-        if status:
-            self._raise("Network.explain", status, result, batch)
-        del held
-        rows = int(batch.rows)
-        offsets = {p.name: (p.data, gradients[s].reshape(p.shape)) for p, s in self._slices()}
-        out: dict[str, Array | float] = {"loss": float(result.loss)}
-        out["a0"] = core.as_reals("Network.explain", "X", X, self._dtype).copy()
-        for number, step in enumerate(lowered.steps, start=1):
-            if step.linear is not None:
-                for letter, kind in (("W", "weight"), ("b", "bias")):
-                    if f"{step.linear}.{kind}" in offsets:
-                        data, gradient = offsets[f"{step.linear}.{kind}"]
-                        out[f"{letter}{number}"] = data.copy()
-                        out[f"d{letter}{number}"] = gradient
-            z = self._copy(lib.mg_plan_values, plan, lowered, step.z, rows) if step.z else out["a0"]
-            out[f"z{number}"] = z
-            out[f"a{number}"] = self._copy(lib.mg_plan_values, plan, lowered, step.a, rows)
-            if step.z:
-                out[f"delta{number}"] = self._copy(lib.mg_plan_gradient, plan, lowered, step.z, rows)
-            if step.a != step.z:
-                out[f"da{number}"] = self._copy(lib.mg_plan_gradient, plan, lowered, step.a, rows)
-        last = lowered.steps[-1]
-        if last.a == last.z and self._loss.output:
-            out[f"a{len(lowered.steps)}"] = self._output(np.asarray(z))
-        return out
-
-    def _slices(self) -> list[tuple[Any, slice]]:
-        """Each parameter and where it lies in the flat array."""
-        ends = np.cumsum([p.data.size for p in self._parameters]).tolist()
-        return [(p, slice(end - p.data.size, end)) for p, end in zip(self._parameters, ends, strict=True)]
-
-    def _output(self, z: Array) -> Array:
-        """The activation that the loss applies to the last z."""
-        out = np.empty_like(z)
-        to, source = ffi.from_buffer(out), ffi.from_buffer(z)
-        code = core.DTYPES[self.dtype]
-        if self._loss.output == "softmax":
-            rows, columns = z.shape
-            lib.mg_softmax(core.ISA_CODE, code, rows, columns, source, columns, to, columns)
-        else:
-            lib.mg_map(core.ISA_CODE, code, lib.MG_SIGMOID, 0.0, z.size, source, to)
-        return out
-
-    def _copy(self, get: Any, plan: Any, lowered: Lowered, buffer: int, rows: int) -> Array:
-        """The values or the gradient of a buffer, (rows, columns)."""
-        ld = ffi.new("int64_t *")
-        pointer = get(plan, buffer, ld)
-        size = rows * int(ld[0]) * self._dtype.itemsize
-        whole = np.frombuffer(ffi.buffer(pointer, size), self._dtype).reshape(rows, int(ld[0]))
-        return whole[:, : lowered.columns[buffer]].copy()
+        return explain(self, X, y)
 
     # ---- training ----
 
@@ -364,10 +316,10 @@ class Network:
             TypeError, ValueError: data that do not fit.
         """
         batch = ffi.new("mg_batch *")
-        held = self._fill(batch, where, X, y)
+        held = self.fill_batch(batch, where, X, y)
         status = lib.mg_plan_check(self._plan, batch, self._result)
         if status:
-            self._raise(where, status, self._result, batch)
+            self.raise_status(where, status, self._result, batch)
         return batch, held
 
     def train_step(self, data: Any, index: Array, optimizer: SGD, max_norm: float) -> float:
@@ -395,7 +347,7 @@ class Network:
                 "a smaller learning rate or clip_norm may help"
             )
         if status:
-            self._raise("Network.fit", status, self._result, data)
+            self.raise_status("Network.fit", status, self._result, data)
         optimizer.steps += 1
         return self._result.loss  # type: ignore[no-any-return]
 

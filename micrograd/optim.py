@@ -61,8 +61,10 @@ class SGD:
         self.steps = 0
         self.velocity: Any = None
         if self.momentum:
-            flat = isinstance(params, Parameters)
-            self.velocity = np.zeros(params.size, params.dtype) if flat else [0.0] * len(params)
+            if isinstance(params, Parameters):
+                self.velocity = np.zeros(params.size, params.dtype)
+            else:
+                self.velocity = [0.0] * len(params)
         self._c = ffi.new("mg_sgd *")
         self._settings: tuple[float, ...] = ()  # what _c holds
 
@@ -73,7 +75,13 @@ class SGD:
     def arguments(self) -> Any:
         """The settings of the next step, for the C core."""
         c = self._c
-        settings = (self.current_lr(), self.momentum, self.weight_decay, self.nesterov, self.steps == 0)
+        settings = (
+            self.current_lr(),
+            self.momentum,
+            self.weight_decay,
+            self.nesterov,
+            self.steps == 0,
+        )
         if settings != self._settings:
             c.lr, c.momentum, c.weight_decay, c.nesterov, c.first_step = settings
             c.velocity = ffi.NULL if self.velocity is None else ffi.from_buffer(self.velocity)
@@ -140,4 +148,7 @@ class SGD:
 
     def __repr__(self) -> str:
         lr = self.lr if callable(self.lr) else f"{self.lr:g}"
-        return f"SGD(lr={lr}, momentum={self.momentum:g}, nesterov={self.nesterov}, weight_decay={self.weight_decay:g})"
+        return (
+            f"SGD(lr={lr}, momentum={self.momentum:g}, nesterov={self.nesterov}, "
+            f"weight_decay={self.weight_decay:g})"
+        )

@@ -74,7 +74,9 @@ def as_weights(where: str, weights: Any, rows: int, dtype: np.dtype[Any]) -> tup
     bad = ~(np.isfinite(array) & (array >= 0))
     if bad.any():
         row = int(np.argmax(bad))
-        raise ValueError(f"{where}: sample_weight[{row}] is {array[row]}; finite and 0 or more is wanted")
+        raise ValueError(
+            f"{where}: sample_weight[{row}] is {array[row]}; finite and 0 or more is wanted"
+        )
     total = float(array.sum(dtype=np.float64))
     if total == 0:
         raise ValueError(f"{where}: all of sample_weight is 0")

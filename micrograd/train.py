@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from micrograd import core
-from micrograd.core import Array, ffi, lib
+from micrograd.core import Array
 from micrograd.data import batches
 from micrograd.optim import SGD
 
 if TYPE_CHECKING:
     from micrograd.network import Network
 
-EVALUATION_ROWS = 1024  # a block of validation data: large enough to be fast, small enough for the cache
+EVALUATION_ROWS = 1024  # a block of validation data: few enough for the cache
 
 
 @dataclass
 class History:
     """What happened in each epoch: lists of one length.
 
-    loss: mean training loss over the epoch, while the weights changed; val_loss, val_accuracy: after
-    the epoch, on the validation data (empty without; accuracy only for classes); seconds: since the
-    start of fit, validation included.
+    loss: mean training loss over the epoch, while the weights changed; val_loss, val_accuracy:
+    after the epoch, on the validation data (empty without; accuracy only for classes); seconds:
+    since the start of fit, validation included.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -64,11 +64,15 @@ class _Progress:
             print(history.line(epochs), file=sys.stderr)
         elif done or time.perf_counter() - self.last > 0.05:
             self.last = time.perf_counter()
-            print("\r\x1b[K" + history.line(epochs), end="\n" if done else "", file=sys.stderr, flush=True)
+            line = "\r\x1b[K" + history.line(epochs)
+            print(line, end="\n" if done else "", file=sys.stderr, flush=True)
 
 
 def accuracy(net: Network, X: Any, y: Any) -> float:
-    """The share of rows whose largest output is the class in y: labels (rows,) or rows of probabilities."""
+    """The share of rows whose largest output is the class in y.
+
+    y: labels (rows,), or probabilities (rows, classes), whose largest counts.
+    """
     classes = np.asarray(y)
     if classes.ndim == 2:
         classes = classes.argmax(axis=1)
@@ -96,7 +100,9 @@ def _checked_optimizer(net: Network, optimizer: Any) -> SGD:
     if optimizer is None:
         return SGD(net.parameters(), lr=0.05, momentum=0.9)
     if not isinstance(optimizer, SGD):
-        raise TypeError(f"Network.fit: optimizer is {core.describe(optimizer)}, a micrograd.optim one is wanted")
+        raise TypeError(
+            f"Network.fit: optimizer is {core.describe(optimizer)}, a micrograd.optim.SGD is wanted"
+        )
     if optimizer.params is not net.parameters():
         raise ValueError("Network.fit: the optimizer is for the parameters of another model")
     return optimizer
@@ -121,7 +127,7 @@ def fit(
         epochs, batch_size: 1 or more; the last batch of an epoch may be smaller.
         optimizer: default SGD(lr=0.05, momentum=0.9). It keeps its state from call to call.
         validation: (X, y) to evaluate after each epoch.
-        clip_norm: gradients with a larger Euclidean norm are scaled down to it (documents, section 9).
+        clip_norm: gradients of a larger Euclidean norm are scaled down to it (section 9).
         progress: True or False; None shows it on a terminal only. It goes to standard error.
         seed: of the shuffling; None draws one. Same data, weights and seed: same bits.
 

@@ -1,0 +1,95 @@
+"""explain: one forward and backward pass, every quantity under the documents' name for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from micrograd import core
+from micrograd.core import Array, ffi, lib
+from micrograd.lowering import Step, buffer_copy, lower
+
+if TYPE_CHECKING:
+    from micrograd.network import Network
+
+
+def explain(net: Network, X: Any, y: Any) -> dict[str, Any]:
+    """Runs a network on a batch and names what it computes as the documents do.
+
+    For each step l = 1, 2, ...: W1, b1, z1 (pre-activation), a1 (activation), da1 = dL_i/da1,
+    delta1 = dL_i/dz1, dW1, db1; a0 is X. Rows are samples where the documents have columns. delta
+    is that of one sample, so dW1 = delta1.T @ a0 / m, db1 = sum of delta1's rows / m (section 4).
+    For cross_entropy the last a is softmax(z) and the last delta is a - y; for bce the last a is
+    sigmoid(z). For mse delta is 2 (a - y) / outputs: the documents' a - y is that of half the
+    squared error. An activation after no Linear is a step without W and b. `loss` is the mean.
+
+    The same kernels run in the same order as in loss() and backward(): dW1 has the bits of the
+    gradient they leave. The network, its gradients and its cached pass stay as they are.
+
+    Args:
+        net: the network.
+        X, y: as for Network.loss.
+
+    Returns:
+        A dict of arrays: (m, features), W and dW (out, in), b and db (out,); loss is a float.
+
+    Raises:
+        TypeError, ValueError: input that does not fit.
+    """
+    dtype = net.parameters().dtype
+    lowered = lower(net.layers, net.in_features, net.loss_kind, "explaining")
+    gradients = np.zeros(net.parameters().size, dtype)
+    plan = net.bound_plan(lowered, ffi.from_buffer(gradients, require_writable=True))
+    batch, result = ffi.new("mg_batch *"), ffi.new("mg_result *")
+    held = net.fill_batch(batch, "Network.explain", X, y)
+    status = lib.mg_plan_loss(plan, batch, 1, core.threads, result)
+    status = status or lib.mg_plan_backward(plan, 0, len(lowered.ops), 0, core.threads)
+    if status:
+        net.raise_status("Network.explain", status, result, batch)
+    del held
+    rows = int(batch.rows)
+
+    def read(get: Any, buffer: int) -> Array:
+        return buffer_copy(get, plan, lowered, buffer, rows, dtype)
+
+    a0 = core.as_reals("Network.explain", "X", X, dtype).copy()
+    out: dict[str, Any] = {"loss": float(result.loss), "a0": a0}
+    for number, step in enumerate(lowered.steps, start=1):
+        out |= _parameters_of(net, gradients, step, number)
+        out[f"z{number}"] = read(lib.mg_plan_values, step.z) if step.z else a0
+        out[f"a{number}"] = read(lib.mg_plan_values, step.a)
+        if step.a != step.z:
+            out[f"da{number}"] = read(lib.mg_plan_gradient, step.a)
+        if step.z:
+            out[f"delta{number}"] = read(lib.mg_plan_gradient, step.z)
+    last = len(lowered.steps)
+    if net.loss_kind.output and lowered.steps[-1].a == lowered.steps[-1].z:
+        out[f"a{last}"] = _output(net, out[f"z{last}"])
+    return out
+
+
+def _parameters_of(net: Network, gradients: Array, step: Step, number: int) -> dict[str, Array]:
+    """W, b, dW and db of a step, as far as it has them."""
+    out = {}
+    start = 0
+    for p in net.parameters():
+        index, _, kind = p.name.partition(".")
+        if step.linear is not None and int(index) == step.linear:
+            letter = "W" if kind == "weight" else "b"
+            out[f"{letter}{number}"] = p.data.copy()
+            out[f"d{letter}{number}"] = gradients[start : start + p.data.size].reshape(p.shape)
+        start += p.data.size
+    return out
+
+
+def _output(net: Network, z: Array) -> Array:
+    """The activation that the loss applies to the last z."""
+    out = np.empty_like(z)
+    to, source = ffi.from_buffer(out), ffi.from_buffer(z)
+    code, (rows, columns) = core.DTYPES[net.dtype], z.shape
+    if net.loss_kind.output == "softmax":
+        lib.mg_softmax(core.ISA_CODE, code, rows, columns, source, columns, to, columns)
+    else:
+        lib.mg_map(core.ISA_CODE, code, lib.MG_SIGMOID, 0.0, z.size, source, to)
+    return out
