@@ -8,20 +8,20 @@ static inline vec T(v_relu)(vec x)
 }
 
 /* EXPRESSION of the vector x, into y, over a matrix (rows, columns).  x may be y. */
-#define MAP_MATRIX(EXPRESSION)                                                                     \
-    for (int64_t i = 0; i < x_.rows; i++) {                                                        \
-        const real *from = (const real *)x_.data + i * x_.ld;                                      \
-        real *to = (real *)y_.data + i * y_.ld;                                                    \
-        int64_t j = 0;                                                                             \
-        for (; j + LANES <= x_.columns; j += LANES) {                                              \
-            const vec x = T(v_load)(from + j);                                                     \
-            T(v_store)(to + j, EXPRESSION);                                                        \
-        }                                                                                          \
-        if (j < x_.columns) {                                                                      \
-            const int rest = (int)(x_.columns - j);                                                \
-            const vec x = T(v_load_first)(from + j, rest);                                         \
-            T(v_store_first)(to + j, EXPRESSION, rest);                                            \
-        }                                                                                          \
+#define MAP_MATRIX(EXPRESSION)                                \
+    for (int64_t i = 0; i < x_.rows; i++) {                   \
+        const real *from = (const real *)x_.data + i * x_.ld; \
+        real *to = (real *)y_.data + i * y_.ld;               \
+        int64_t j = 0;                                        \
+        for (; j + LANES <= x_.columns; j += LANES) {         \
+            const vec x = T(v_load)(from + j);                \
+            T(v_store)(to + j, EXPRESSION);                   \
+        }                                                     \
+        if (j < x_.columns) {                                 \
+            const int rest = (int)(x_.columns - j);           \
+            const vec x = T(v_load_first)(from + j, rest);    \
+            T(v_store_first)(to + j, EXPRESSION, rest);       \
+        }                                                     \
     }
 
 static void T(map)(int function, double slope_, mg_matrix x_, mg_matrix y_)
@@ -41,20 +41,20 @@ static void T(map)(int function, double slope_, mg_matrix x_, mg_matrix y_)
 }
 
 /* The same over two matrices: y = EXPRESSION of x and y. */
-#define UPDATE_MATRIX(EXPRESSION)                                                                  \
-    for (int64_t i = 0; i < y_.rows; i++) {                                                        \
-        const real *from = (const real *)x_.data + i * x_.ld;                                      \
-        real *to = (real *)y_.data + i * y_.ld;                                                    \
-        int64_t j = 0;                                                                             \
-        for (; j + LANES <= y_.columns; j += LANES) {                                              \
-            const vec x = T(v_load)(from + j), y = T(v_load)(to + j);                              \
-            T(v_store)(to + j, EXPRESSION);                                                        \
-        }                                                                                          \
-        if (j < y_.columns) {                                                                      \
-            const int rest = (int)(y_.columns - j);                                                \
-            const vec x = T(v_load_first)(from + j, rest), y = T(v_load_first)(to + j, rest);      \
-            T(v_store_first)(to + j, EXPRESSION, rest);                                            \
-        }                                                                                          \
+#define UPDATE_MATRIX(EXPRESSION)                                                             \
+    for (int64_t i = 0; i < y_.rows; i++) {                                                   \
+        const real *from = (const real *)x_.data + i * x_.ld;                                 \
+        real *to = (real *)y_.data + i * y_.ld;                                               \
+        int64_t j = 0;                                                                        \
+        for (; j + LANES <= y_.columns; j += LANES) {                                         \
+            const vec x = T(v_load)(from + j), y = T(v_load)(to + j);                         \
+            T(v_store)(to + j, EXPRESSION);                                                   \
+        }                                                                                     \
+        if (j < y_.columns) {                                                                 \
+            const int rest = (int)(y_.columns - j);                                           \
+            const vec x = T(v_load_first)(from + j, rest), y = T(v_load_first)(to + j, rest); \
+            T(v_store_first)(to + j, EXPRESSION, rest);                                       \
+        }                                                                                     \
     }
 
 /* y *= f'.  x is the activation a = f(z), from which sigmoid, tanh and the ReLUs know their derivative;

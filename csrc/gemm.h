@@ -23,10 +23,11 @@
 /* acc (rows, vectors) = A (rows, depth) @ B (depth, vectors * LANES), then into C.  The last vector of
  * a row has `last` columns; `masked` says that this is less than LANES.  The first three arguments are
  * constants in every instance below. */
-static inline __attribute__((always_inline)) void
-T(tile)(const int rows, const int vectors, const int masked, int64_t depth, const real *a,
-        int64_t a_row, int64_t a_col, const real *b, int64_t b_row, int last, real alpha,
-        int accumulate, real *c, int64_t c_row)
+static inline __attribute__((always_inline)) void T(tile)(const int rows, const int vectors, const int masked,
+                                                          int64_t depth, const real *a, int64_t a_row,
+                                                          int64_t a_col, const real *b, int64_t b_row,
+                                                          int last, real alpha, int accumulate, real *c,
+                                                          int64_t c_row)
 {
     vec acc[MG_ROWS][2];
 #pragma GCC unroll 16
@@ -45,8 +46,8 @@ T(tile)(const int rows, const int vectors, const int masked, int64_t depth, cons
         vec x[2];
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; v++)
-            x[v] = masked && v == vectors - 1 ? T(v_load_first)(b + v * LANES, last)
-                                              : T(v_load)(b + v * LANES);
+            x[v] =
+                masked && v == vectors - 1 ? T(v_load_first)(b + v * LANES, last) : T(v_load)(b + v * LANES);
         b += b_row;
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
@@ -76,23 +77,25 @@ T(tile)(const int rows, const int vectors, const int masked, int64_t depth, cons
         }
 }
 
-typedef void T(tile_function)(int64_t depth, const real *a, int64_t a_row, int64_t a_col,
-                              const real *b, int64_t b_row, int last, real alpha, int accumulate,
-                              real *c, int64_t c_row);
+typedef void T(tile_function)(int64_t depth, const real *a, int64_t a_row, int64_t a_col, const real *b,
+                              int64_t b_row, int last, real alpha, int accumulate, real *c, int64_t c_row);
 
-#define TILE(rows, vectors, masked)                                                                \
-    static void T(tile_##rows##_##vectors##_##masked)(                                             \
-        int64_t depth, const real *a, int64_t a_row, int64_t a_col, const real *b, int64_t b_row,  \
-        int last, real alpha, int accumulate, real *c, int64_t c_row)                              \
-    {                                                                                              \
-        T(tile)(rows, vectors, masked, depth, a, a_row, a_col, b, b_row, last, alpha, accumulate,  \
-                c, c_row);                                                                         \
+#define TILE(rows, vectors, masked)                                                                          \
+    static void T(tile_##rows##_##vectors##_##masked)(int64_t depth, const real *a, int64_t a_row,           \
+                                                      int64_t a_col, const real *b, int64_t b_row, int last, \
+                                                      real alpha, int accumulate, real *c, int64_t c_row)    \
+    {                                                                                                        \
+        T(tile)(rows, vectors, masked, depth, a, a_row, a_col, b, b_row, last, alpha, accumulate, c, c_row); \
     }
-#define TILES(rows) TILE(rows, 1, 0) TILE(rows, 1, 1) TILE(rows, 2, 0) TILE(rows, 2, 1)
-#define TILE_ENTRY(rows)                                                                           \
-    {                                                                                              \
-        {T(tile_##rows##_1_0), T(tile_##rows##_1_1)}, {T(tile_##rows##_2_0), T(tile_##rows##_2_1)} \
-    }
+#define TILES(rows)  \
+    TILE(rows, 1, 0) \
+    TILE(rows, 1, 1) \
+    TILE(rows, 2, 0) \
+    TILE(rows, 2, 1)
+// clang-format off
+#define TILE_ENTRY(rows) \
+    {{T(tile_##rows##_1_0), T(tile_##rows##_1_1)}, {T(tile_##rows##_2_0), T(tile_##rows##_2_1)}}
+// clang-format on
 
 /* The heights a tile can have: the full one, then powers of two for what is left over. */
 TILES(1)
@@ -129,14 +132,14 @@ static inline int T(tile_rows)(int64_t left)
 
 /* out (depth, width) = the columns [0, columns) of B (depth, columns), zeros up to width (a multiple
  * of LANES, at most PANEL). */
-static void T(pack_panel)(int64_t depth, int columns, int width, const real *b, int64_t b_row,
-                          int64_t b_col, real *out)
+static void T(pack_panel)(int64_t depth, int columns, int width, const real *b, int64_t b_row, int64_t b_col,
+                          real *out)
 {
     if (b_col == 1) { /* rows lie ready */
         for (int64_t p = 0; p < depth; p++, b += b_row, out += width)
             for (int v = 0; v < width; v += LANES)
-                T(v_store)(out + v, columns - v >= LANES ? T(v_load)(b + v)
-                                                         : T(v_load_first)(b + v, columns - v));
+                T(v_store)(out + v,
+                           columns - v >= LANES ? T(v_load)(b + v) : T(v_load_first)(b + v, columns - v));
         return;
     }
     for (int64_t p = 0; p < depth; p += LANES) { /* columns lie ready: transpose LANES x LANES blocks */
@@ -174,7 +177,8 @@ static int T(packs_b)(const mg_gemm *g)
 {
     if (g->b_col != 1)
         return 1;
-    return g->m >= 4 * MG_ROWS && (g->k * g->n * (int64_t)sizeof(real) > 32768 || T(conflicts)(g->b_row, g->k));
+    return g->m >= 4 * MG_ROWS &&
+           (g->k * g->n * (int64_t)sizeof(real) > 32768 || T(conflicts)(g->b_row, g->k));
 }
 
 /* Is A copied?  Only to get rid of a stride that the cache cannot take, or of two strides. */
@@ -214,18 +218,18 @@ static void T(pack_block)(int64_t rows, int64_t depth, const real *a, int64_t *a
         const int64_t width = (rows + LANES - 1) / LANES * LANES;
         for (int64_t p = 0; p < depth; p++)
             for (int64_t i = 0; i < rows; i += LANES)
-                T(v_store)(out + p * width + i,
-                           rows - i >= LANES ? T(v_load)(a + p * *a_col + i)
-                                             : T(v_load_first)(a + p * *a_col + i, (int)(rows - i)));
+                T(v_store)(out + p * width + i, rows - i >= LANES
+                                                    ? T(v_load)(a + p * *a_col + i)
+                                                    : T(v_load_first)(a + p * *a_col + i, (int)(rows - i)));
         *a_col = width;
         return;
     }
-    const int64_t width = BLOCK_DEPTH + LANES; /* out (rows, depth), rows apart by a stride that is no power of two */
+    const int64_t width = BLOCK_DEPTH + LANES; /* out (rows, depth); no power of two apart */
     for (int64_t i = 0; i < rows; i++)
         for (int64_t p = 0; p < depth; p += LANES) {
             const int deep = depth - p < LANES ? (int)(depth - p) : LANES;
             const real *from = a + i * *a_row + p * *a_col;
-            T(v_store)(out + i * width + p, *a_col != 1 ? T(v_load_strided)(from, *a_col, deep)
+            T(v_store)(out + i * width + p, *a_col != 1     ? T(v_load_strided)(from, *a_col, deep)
                                             : deep == LANES ? T(v_load)(from)
                                                             : T(v_load_first)(from, deep));
         }
@@ -255,8 +259,8 @@ static void T(gemm_block)(const mg_gemm *g, int64_t i0, int64_t rows, int64_t p0
         for (int64_t i = 0; i < rows;) {
             const int height = T(tile_rows)(rows - i);
             real *c = (real *)g->c + (i0 + i) * g->c_row + j;
-            T(tiles)[height][vectors - 1][tail < LANES](depth, a + i * a_row, a_row, a_col, b, b_row,
-                                                        tail, (real)g->alpha, accumulate, c, g->c_row);
+            T(tile_function) *const tile = T(tiles)[height][vectors - 1][tail < LANES];
+            tile(depth, a + i * a_row, a_row, a_col, b, b_row, tail, (real)g->alpha, accumulate, c, g->c_row);
             if (finish)
                 T(epilogue)(&g->epilogue, i0 + i, j, height, columns, c, g->c_row);
             i += height;
@@ -268,8 +272,8 @@ static void T(gemm_block)(const mg_gemm *g, int64_t i0, int64_t rows, int64_t p0
 static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
 {
     real *packed_b = T(packs_b)(g) ? (real *)scratch : NULL;
-    real *scratch_a = T(packs_a)(g) ? (real *)scratch + T(gemm_scratch_b)(g) + team.index * BLOCK_A_ELEMENTS
-                                    : NULL;
+    real *scratch_a =
+        T(packs_a)(g) ? (real *)scratch + T(gemm_scratch_b)(g) + team.index * BLOCK_A_ELEMENTS : NULL;
     const int64_t tiles = (g->m + MG_ROWS - 1) / MG_ROWS, panels = T(panels)(g->n);
     mg_range row_tiles = {0, tiles}, columns = {0, panels};
     if (tiles >= panels)

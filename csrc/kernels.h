@@ -12,7 +12,7 @@
 
 /* What happens to a tile of C while it is still in the L1 cache. */
 typedef struct {
-    const void *bias; /* (n), added to each row, or NULL */
+    const void *bias;     /* (n), added to each row, or NULL */
     void *pre_activation; /* (m,n): keeps the sum as it is before the activation, or NULL */
     int64_t pre_activation_row;
     int activation;
@@ -57,7 +57,7 @@ typedef struct {
 } mg_loss_rows;
 
 typedef struct {
-    size_t (*gemm_scratch)(const mg_gemm *g, int threads); /* bytes */
+    size_t (*gemm_scratch)(const mg_gemm *g, int threads);       /* bytes */
     void (*gemm)(const mg_gemm *g, void *scratch, mg_team team); /* no barrier at its end */
     void (*map)(int function, double slope, mg_matrix x, mg_matrix y);
     void (*gate)(int function, double slope, mg_matrix reference, mg_matrix g); /* g *= f' */

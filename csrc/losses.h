@@ -93,23 +93,23 @@ static void T(cross_entropy_wide)(const mg_loss_rows *r)
 }
 
 /* A loss that is the mean over the columns of LOSS(z, t), with derivative GRADIENT; d = z - t. */
-#define MEAN_LOSS(LOSS, GRADIENT)                                                                  \
-    for (int64_t i = 0; i < r->z.rows; i++) {                                                      \
-        const real *z_row = (const real *)r->z.data + i * r->z.ld;                                 \
-        const real *t_row = (const real *)r->targets + i * r->targets_ld;                          \
-        real *gradient = r->gradient ? (real *)r->gradient + i * r->gradient_ld : NULL;            \
-        const real w = T(row_weight)(r, i);                                                        \
-        vec sum = {0};                                                                             \
-        for (int64_t j = 0; j < n; j += LANES) {                                                   \
-            const int rest = n - j < LANES ? (int)(n - j) : LANES;                                 \
-            const vec z = T(v_load_first)(z_row + j, rest), t = T(v_load_first)(t_row + j, rest);  \
-            const vec d = z - t, part = LOSS;                                                      \
-            (void)d;                                                                               \
-            sum += rest < LANES ? T(v_first_lanes)(part, rest) : part;                             \
-            if (gradient)                                                                          \
-                T(v_store_first)(gradient + j, (GRADIENT) * (w / n), rest);                        \
-        }                                                                                          \
-        r->row_loss[i] = (double)w * (double)T(v_sum)(sum) / (double)n;                            \
+#define MEAN_LOSS(LOSS, GRADIENT)                                                                 \
+    for (int64_t i = 0; i < r->z.rows; i++) {                                                     \
+        const real *z_row = (const real *)r->z.data + i * r->z.ld;                                \
+        const real *t_row = (const real *)r->targets + i * r->targets_ld;                         \
+        real *gradient = r->gradient ? (real *)r->gradient + i * r->gradient_ld : NULL;           \
+        const real w = T(row_weight)(r, i);                                                       \
+        vec sum = {0};                                                                            \
+        for (int64_t j = 0; j < n; j += LANES) {                                                  \
+            const int rest = n - j < LANES ? (int)(n - j) : LANES;                                \
+            const vec z = T(v_load_first)(z_row + j, rest), t = T(v_load_first)(t_row + j, rest); \
+            const vec d = z - t, part = LOSS;                                                     \
+            (void)d;                                                                              \
+            sum += rest < LANES ? T(v_first_lanes)(part, rest) : part;                            \
+            if (gradient)                                                                         \
+                T(v_store_first)(gradient + j, (GRADIENT) * (w / n), rest);                       \
+        }                                                                                         \
+        r->row_loss[i] = (double)w * (double)T(v_sum)(sum) / (double)n;                           \
     }
 
 /* log(1 + e) for 0 <= e <= 1, accurate where e is tiny. */

@@ -15,12 +15,12 @@ enum { MG_GENERIC, MG_AVX2, MG_AVX512, MG_NEON, MG_ISAS };
 enum {
     MG_OK,
     MG_OUT_OF_MEMORY,
-    MG_BAD_ARGUMENT,    /* a bug in the caller: sizes or indices that do not fit together */
+    MG_BAD_ARGUMENT,     /* a bug in the caller: sizes or indices that do not fit together */
     MG_INPUT_NOT_FINITE, /* at mg_result.row, .column */
     MG_LABEL_OUT_OF_RANGE,
     MG_TARGET_NOT_FINITE,
     MG_TARGET_NOT_PROBABILITY, /* row: negative, or the sum is not 1 */
-    MG_LOSS_NOT_FINITE   /* training stops before the update */
+    MG_LOSS_NOT_FINITE         /* training stops before the update */
 };
 
 /* Element-wise functions, activations first: y = f(x). */
@@ -30,7 +30,7 @@ enum {
     MG_LEAKY_RELU, /* slope * x for x <= 0 */
     MG_SIGMOID,
     MG_TANH,
-    MG_GELU,       /* x * Phi(x), Phi the normal distribution function */
+    MG_GELU, /* x * Phi(x), Phi the normal distribution function */
     MG_EXP,
     MG_LOG,
     MG_GELU_DERIVATIVE,
@@ -55,13 +55,13 @@ enum { MG_NO_GRADIENT, MG_WRITE_GRADIENT, MG_ADD_GRADIENT };
  * derivative of the activation that made `in`: that is what `gate` names. */
 typedef struct {
     int32_t kind;
-    int32_t function;      /* activation, or loss */
-    int32_t in, out;       /* buffers; a loss has no out (-1) */
-    int32_t pre_activation; /* buffer that keeps in @ W.T + b as well, or -1 */
-    int32_t input_gradient; /* MG_NO_GRADIENT, MG_WRITE_GRADIENT, MG_ADD_GRADIENT */
-    int32_t gate;          /* activation whose derivative is applied to dL/d(in), MG_IDENTITY: none */
-    int32_t gate_buffer;   /* what the derivative is computed from: its output, for gelu its input */
-    int64_t weight, bias;  /* offsets into the parameters, -1 if there is none */
+    int32_t function;         /* activation, or loss */
+    int32_t in, out;          /* buffers; a loss has no out (-1) */
+    int32_t pre_activation;   /* buffer that keeps in @ W.T + b as well, or -1 */
+    int32_t input_gradient;   /* MG_NO_GRADIENT, MG_WRITE_GRADIENT, MG_ADD_GRADIENT */
+    int32_t gate;             /* activation whose derivative is applied to dL/d(in), MG_IDENTITY: none */
+    int32_t gate_buffer;      /* what the derivative is computed from: its output, for gelu its input */
+    int64_t weight, bias;     /* offsets into the parameters, -1 if there is none */
     double slope, gate_slope; /* of leaky_relu */
 } mg_op;
 
@@ -104,7 +104,7 @@ typedef struct {
 int mg_isa_supported(int isa);
 int mg_isa_best(void);
 int mg_has_openmp(void);
-int mg_max_threads(void);        /* OpenMP's limit, which tools such as threadpoolctl set */
+int mg_max_threads(void); /* OpenMP's limit, which tools such as threadpoolctl set */
 void mg_set_max_threads(int threads);
 const char *mg_compiler(void);
 const char *mg_source_hash(void); /* of the C sources that this was compiled from */
@@ -118,7 +118,8 @@ void mg_plan_bind(mg_plan *plan, void *parameters, void *gradients);
 /* Looks for the first element of a batch that does not belong there, and does nothing else. */
 int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result);
 /* Runs ops [first, last) over a batch; mg_plan_loss runs all of them and the loss. */
-int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, int threads, mg_result *result);
+int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, int threads,
+                    mg_result *result);
 int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int with_gradient, int threads, mg_result *result);
 /* Ops last - 1 down to first; dL/dW and dL/db go to the gradients, overwriting them or, with
  * `accumulate`, adding to them. */
@@ -138,12 +139,13 @@ int64_t mg_plan_workspace_bytes(const mg_plan *plan);
 /* ---- single kernels, for optimizers, tests and benchmarks ---- */
 /* C (m,n) = alpha * A (m,k) @ B (k,n), += with accumulate; any strides of A and B, rows of C apart by c_row. */
 int mg_matmul(int isa, int dtype, int64_t m, int64_t n, int64_t k, double alpha, const void *a, int64_t a_row,
-              int64_t a_col, const void *b, int64_t b_row, int64_t b_col, int accumulate, void *c, int64_t c_row,
-              int threads);
+              int64_t a_col, const void *b, int64_t b_row, int64_t b_col, int accumulate, void *c,
+              int64_t c_row, int threads);
 int mg_map(int isa, int dtype, int function, double slope, int64_t n, const void *x, void *y);
 /* g *= f'(.), computed from y = f(x), for gelu from x. */
 int mg_gate(int isa, int dtype, int function, double slope, int64_t n, const void *reference, void *g);
-int mg_softmax(int isa, int dtype, int64_t rows, int64_t columns, const void *x, int64_t x_ld, void *y, int64_t y_ld);
+int mg_softmax(int isa, int dtype, int64_t rows, int64_t columns, const void *x, int64_t x_ld, void *y,
+               int64_t y_ld);
 /* g_in = y * (g - sum_j g_j y_j): the softmax's Jacobian, which is symmetric, times g. */
 int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const void *y, int64_t y_ld,
                         const void *g, int64_t g_ld, void *g_in, int64_t g_in_ld);

@@ -38,10 +38,18 @@ static char *at(const mg_plan *plan, char *base, int64_t element)
 static void linear_forward(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_team team)
 {
     const mg_matrix a = mg_run_values(plan, run, op->in), z = mg_run_values(plan, run, op->out);
-    mg_gemm g = {.m = run->rows, .n = z.columns, .k = a.columns, .alpha = 1,
-                 .a = a.data, .a_row = a.ld, .a_col = 1,
-                 .b = at(plan, plan->parameters, op->weight), .b_row = 1, .b_col = a.columns,
-                 .c = z.data, .c_row = z.ld,
+    mg_gemm g = {.m = run->rows,
+                 .n = z.columns,
+                 .k = a.columns,
+                 .alpha = 1,
+                 .a = a.data,
+                 .a_row = a.ld,
+                 .a_col = 1,
+                 .b = at(plan, plan->parameters, op->weight),
+                 .b_row = 1,
+                 .b_col = a.columns,
+                 .c = z.data,
+                 .c_row = z.ld,
                  .epilogue = {.activation = op->function, .slope = op->slope}};
     if (op->bias >= 0)
         g.epilogue.bias = at(plan, plan->parameters, op->bias);
@@ -73,7 +81,8 @@ void mg_run_forward(const mg_plan *plan, const mg_run *run, int first, int last,
 }
 
 /* dL/d(in) *= derivative of the activation that made `in`. */
-static void gate_rows(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_matrix gradient, mg_range rows)
+static void gate_rows(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_matrix gradient,
+                      mg_range rows)
 {
     if (op->gate == MG_IDENTITY)
         return;
@@ -81,7 +90,8 @@ static void gate_rows(const mg_plan *plan, const mg_run *run, const mg_op *op, m
     plan->kernels->gate(op->gate, op->gate_slope, mg_matrix_rows(reference, plan->real_size, rows), gradient);
 }
 
-void mg_run_loss(const mg_plan *plan, const mg_run *run, const mg_batch *batch, int with_gradient, mg_team team)
+void mg_run_loss(const mg_plan *plan, const mg_run *run, const mg_batch *batch, int with_gradient,
+                 mg_team team)
 {
     const mg_op *op = &plan->ops[plan->n_ops - 1];
     const mg_range mine = mg_share(run->rows, team);
@@ -111,20 +121,30 @@ void mg_run_loss(const mg_plan *plan, const mg_run *run, const mg_batch *batch, 
 
 /* dW (out,in) = scale * delta (rows,out).T @ A (rows,in);  db (out) = scale * sum of delta's rows;
  * dA (rows,in) = delta (rows,out) @ W (out,in), gated. */
-static void linear_backward(const mg_plan *plan, const mg_run *run, const mg_op *op, int accumulate, mg_team team)
+static void linear_backward(const mg_plan *plan, const mg_run *run, const mg_op *op, int accumulate,
+                            mg_team team)
 {
     const mg_matrix a = mg_run_values(plan, run, op->in), delta = mg_run_gradient(plan, run, op->out);
-    const mg_gemm weight = {.m = delta.columns, .n = a.columns, .k = run->rows, .alpha = run->scale,
-                            .a = delta.data, .a_row = 1, .a_col = delta.ld,
-                            .b = a.data, .b_row = a.ld, .b_col = 1,
-                            .c = at(plan, plan->gradients, op->weight), .c_row = a.columns,
+    const mg_gemm weight = {.m = delta.columns,
+                            .n = a.columns,
+                            .k = run->rows,
+                            .alpha = run->scale,
+                            .a = delta.data,
+                            .a_row = 1,
+                            .a_col = delta.ld,
+                            .b = a.data,
+                            .b_row = a.ld,
+                            .b_col = 1,
+                            .c = at(plan, plan->gradients, op->weight),
+                            .c_row = a.columns,
                             .accumulate = accumulate};
     plan->kernels->gemm(&weight, run->scratch, team);
     if (op->bias >= 0) {
         const mg_range sixteens = mg_share((delta.columns + 15) / 16, team);
         mg_matrix mine = delta;
         mine.data = at(plan, delta.data, sixteens.first * 16);
-        mine.columns = (sixteens.last * 16 < delta.columns ? sixteens.last * 16 : delta.columns) - sixteens.first * 16;
+        mine.columns =
+            (sixteens.last * 16 < delta.columns ? sixteens.last * 16 : delta.columns) - sixteens.first * 16;
         plan->kernels->column_sum(mine, run->scale, accumulate,
                                   at(plan, plan->gradients, op->bias + sixteens.first * 16));
     }
@@ -132,10 +152,18 @@ static void linear_backward(const mg_plan *plan, const mg_run *run, const mg_op 
         return;
     mg_barrier(team); /* the scratch is free again */
     const mg_matrix d = mg_run_gradient(plan, run, op->in);
-    mg_gemm input = {.m = run->rows, .n = a.columns, .k = delta.columns, .alpha = 1,
-                     .a = delta.data, .a_row = delta.ld, .a_col = 1,
-                     .b = at(plan, plan->parameters, op->weight), .b_row = a.columns, .b_col = 1,
-                     .c = d.data, .c_row = d.ld,
+    mg_gemm input = {.m = run->rows,
+                     .n = a.columns,
+                     .k = delta.columns,
+                     .alpha = 1,
+                     .a = delta.data,
+                     .a_row = delta.ld,
+                     .a_col = 1,
+                     .b = at(plan, plan->parameters, op->weight),
+                     .b_row = a.columns,
+                     .b_col = 1,
+                     .c = d.data,
+                     .c_row = d.ld,
                      .accumulate = op->input_gradient == MG_ADD_GRADIENT,
                      .epilogue = {.gate = op->gate, .gate_slope = op->gate_slope}};
     if (op->gate != MG_IDENTITY) {
@@ -169,7 +197,8 @@ static void elementwise_backward(const mg_plan *plan, const mg_run *run, const m
     gate_rows(plan, run, op, d, mine);
 }
 
-void mg_run_backward(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate, mg_team team)
+void mg_run_backward(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate,
+                     mg_team team)
 {
     for (int i = last - 1; i >= first; i--) {
         const mg_op *op = &plan->ops[i];

@@ -18,9 +18,8 @@ static int gradient_fits(const mg_plan *plan, const mg_op *op)
     if (op->input_gradient < MG_NO_GRADIENT || op->input_gradient > MG_ADD_GRADIENT || op->gate < 0 ||
         op->gate > MG_GELU)
         return 0;
-    if (op->gate != MG_IDENTITY &&
-        (!buffer_fits(plan, op->gate_buffer) ||
-         plan->buffers[op->gate_buffer].columns != plan->buffers[op->in].columns))
+    if (op->gate != MG_IDENTITY && (!buffer_fits(plan, op->gate_buffer) ||
+                                    plan->buffers[op->gate_buffer].columns != plan->buffers[op->in].columns))
         return 0;
     return op->input_gradient == MG_NO_GRADIENT || plan->buffers[op->in].gradient >= 0;
 }
@@ -37,8 +36,8 @@ static int op_fits(const mg_plan *plan, const mg_op *op, int is_last)
     const int64_t in = plan->buffers[op->in].columns, out = plan->buffers[op->out].columns;
     if (op->kind != MG_LINEAR)
         return in == out;
-    if (op->pre_activation >= 0 && (!buffer_fits(plan, op->pre_activation) ||
-                                    plan->buffers[op->pre_activation].columns != out))
+    if (op->pre_activation >= 0 &&
+        (!buffer_fits(plan, op->pre_activation) || plan->buffers[op->pre_activation].columns != out))
         return 0;
     if (in > 0 && out > INT64_MAX / in)
         return 0;
@@ -111,7 +110,8 @@ mg_plan *mg_plan_new(int isa, int dtype, int n_ops, const mg_op *ops, int n_buff
     plan->buffers = copied(buffers, (size_t)n_buffers, sizeof *buffers);
     plan->storage_ld = copied(storage_columns, (size_t)n_storages, sizeof *storage_columns);
     plan->storages = calloc((size_t)n_storages + 1, sizeof *plan->storages);
-    if (!plan->ops || !plan->buffers || !plan->storage_ld || !plan->storages || !plan_fits(plan, storage_columns)) {
+    if (!plan->ops || !plan->buffers || !plan->storage_ld || !plan->storages ||
+        !plan_fits(plan, storage_columns)) {
         mg_plan_free(plan);
         return NULL;
     }

@@ -11,7 +11,7 @@ enum { MG_MAX_TEAM = 256, MG_NORM_CHUNKS = 64 };
 typedef struct {
     const void *x;
     int64_t x_ld, rows, first_row;
-    double scale; /* 1 / total weight */
+    double scale;  /* 1 / total weight */
     char *scratch; /* of the matrix multiplications */
 } mg_run;
 
@@ -37,7 +37,7 @@ struct mg_plan {
     char *staged_x, *staged_targets, *staged_weights; /* the batch that mg_plan_train gathers */
     int64_t *staged_labels;
 
-    mg_run last; /* what mg_plan_backward goes back over */
+    mg_run last;            /* what mg_plan_backward goes back over */
     int found[MG_MAX_TEAM]; /* what each member found wrong with its share of the input */
     int64_t found_row[MG_MAX_TEAM], found_column[MG_MAX_TEAM];
     double partial[MG_NORM_CHUNKS];
@@ -52,7 +52,9 @@ mg_matrix mg_run_gradient(const mg_plan *plan, const mg_run *run, int buffer);
 mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows);
 
 void mg_run_forward(const mg_plan *plan, const mg_run *run, int first, int last, mg_team team);
-void mg_run_loss(const mg_plan *plan, const mg_run *run, const mg_batch *batch, int with_gradient, mg_team team);
-void mg_run_backward(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate, mg_team team);
+void mg_run_loss(const mg_plan *plan, const mg_run *run, const mg_batch *batch, int with_gradient,
+                 mg_team team);
+void mg_run_backward(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate,
+                     mg_team team);
 
 #endif

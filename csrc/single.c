@@ -19,14 +19,25 @@ static mg_matrix matrix_of(const void *x, int64_t rows, int64_t columns, int64_t
 }
 
 int mg_matmul(int isa, int dtype, int64_t m, int64_t n, int64_t k, double alpha, const void *a, int64_t a_row,
-              int64_t a_col, const void *b, int64_t b_row, int64_t b_col, int accumulate, void *c, int64_t c_row,
-              int threads)
+              int64_t a_col, const void *b, int64_t b_row, int64_t b_col, int accumulate, void *c,
+              int64_t c_row, int threads)
 {
     const mg_kernels *kernels = mg_kernels_find(isa, dtype);
     if (!kernels || m < 0 || n < 0 || k < 0 || threads < 1)
         return MG_BAD_ARGUMENT;
-    const mg_gemm g = {.m = m, .n = n, .k = k, .alpha = alpha, .a = a, .a_row = a_row, .a_col = a_col,
-                       .b = b, .b_row = b_row, .b_col = b_col, .c = c, .c_row = c_row, .accumulate = accumulate};
+    const mg_gemm g = {.m = m,
+                       .n = n,
+                       .k = k,
+                       .alpha = alpha,
+                       .a = a,
+                       .a_row = a_row,
+                       .a_col = a_col,
+                       .b = b,
+                       .b_row = b_row,
+                       .b_col = b_col,
+                       .c = c,
+                       .c_row = c_row,
+                       .accumulate = accumulate};
     void *scratch = NULL;
     if (posix_memalign(&scratch, 64, kernels->gemm_scratch(&g, threads) + 64))
         return MG_OUT_OF_MEMORY;
@@ -59,7 +70,8 @@ int mg_gate(int isa, int dtype, int function, double slope, int64_t n, const voi
     return MG_OK;
 }
 
-int mg_softmax(int isa, int dtype, int64_t rows, int64_t columns, const void *x, int64_t x_ld, void *y, int64_t y_ld)
+int mg_softmax(int isa, int dtype, int64_t rows, int64_t columns, const void *x, int64_t x_ld, void *y,
+               int64_t y_ld)
 {
     const mg_kernels *kernels = mg_kernels_find(isa, dtype);
     if (!kernels || rows < 0 || columns < 0)

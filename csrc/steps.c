@@ -77,8 +77,8 @@ static int check_targets(const mg_plan *plan, const mg_op *op, mg_matrix t, int6
 }
 
 /* Looks at this member's rows only. */
-static int check_rows(const mg_plan *plan, const mg_run *run, const mg_batch *batch, mg_range rows, int64_t *row,
-                      int64_t *column)
+static int check_rows(const mg_plan *plan, const mg_run *run, const mg_batch *batch, mg_range rows,
+                      int64_t *row, int64_t *column)
 {
     const mg_matrix x = mg_matrix_rows(mg_run_values(plan, run, 0), plan->real_size, rows);
     int status = MG_OK;
@@ -107,10 +107,11 @@ static int check_rows(const mg_plan *plan, const mg_run *run, const mg_batch *ba
 }
 
 /* Every member checks its share; afterwards all know the first error there is. */
-static int check_batch(mg_plan *plan, const mg_run *run, const mg_batch *batch, mg_team team, mg_result *result)
+static int check_batch(mg_plan *plan, const mg_run *run, const mg_batch *batch, mg_team team,
+                       mg_result *result)
 {
-    plan->found[team.index] = check_rows(plan, run, batch, mg_share(run->rows, team), &plan->found_row[team.index],
-                                         &plan->found_column[team.index]);
+    plan->found[team.index] = check_rows(plan, run, batch, mg_share(run->rows, team),
+                                         &plan->found_row[team.index], &plan->found_column[team.index]);
     mg_barrier(team);
     for (int i = 0; i < team.size; i++)
         if (plan->found[i] != MG_OK) {
@@ -140,7 +141,8 @@ typedef struct {
 
 static mg_run run_of(const mg_batch *batch)
 {
-    return (mg_run){.x = batch->x, .x_ld = batch->x_ld, .rows = batch->rows, .scale = 1 / batch->total_weight};
+    return (mg_run){
+        .x = batch->x, .x_ld = batch->x_ld, .rows = batch->rows, .scale = 1 / batch->total_weight};
 }
 
 static double mean_loss(const mg_plan *plan, const mg_run *run)
@@ -201,8 +203,12 @@ int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int with_gradient, int th
 {
     if (!targets_fit(plan, batch))
         return MG_BAD_ARGUMENT;
-    pass p = {.run = run_of(batch), .batch = batch, .last = plan->n_ops, .with_loss = 1,
-              .with_gradient = with_gradient, .result = result};
+    pass p = {.run = run_of(batch),
+              .batch = batch,
+              .last = plan->n_ops,
+              .with_loss = 1,
+              .with_gradient = with_gradient,
+              .result = result};
     return forward_pass(plan, &p, threads);
 }
 
@@ -245,7 +251,8 @@ static void predict_body(mg_plan *plan, void *arguments, mg_team team)
     plan->found[team.index] = MG_OK;
     for (int64_t block = blocks.first; block < blocks.last; block++) {
         const int64_t row = block * PREDICT_ROWS;
-        const mg_run run = {.x = (const char *)batch->x + row * batch->x_ld * size, .x_ld = batch->x_ld,
+        const mg_run run = {.x = (const char *)batch->x + row * batch->x_ld * size,
+                            .x_ld = batch->x_ld,
                             .rows = batch->rows - row < PREDICT_ROWS ? batch->rows - row : PREDICT_ROWS,
                             .first_row = team.index * PREDICT_ROWS,
                             .scratch = plan->scratch + (size_t)team.index * plan->scratch_bytes};
@@ -259,7 +266,8 @@ static void predict_body(mg_plan *plan, void *arguments, mg_team team)
         mg_run_forward(plan, &run, 0, plan->n_ops, alone);
         const mg_matrix y = mg_run_values(plan, &run, out);
         for (int64_t i = 0; i < y.rows; i++)
-            memcpy(p->out + (row + i) * y.columns * size, (char *)y.data + i * y.ld * size, (size_t)(y.columns * size));
+            memcpy(p->out + (row + i) * y.columns * size, (char *)y.data + i * y.ld * size,
+                   (size_t)(y.columns * size));
     }
 }
 
@@ -312,9 +320,11 @@ static void gather(mg_plan *plan, const training *t, mg_range rows)
             plan->staged_labels[i] = data->labels[from];
         if (data->targets)
             memcpy(plan->staged_targets + (size_t)(i * outputs) * size,
-                   (const char *)data->targets + (size_t)(from * data->targets_ld) * size, (size_t)outputs * size);
+                   (const char *)data->targets + (size_t)(from * data->targets_ld) * size,
+                   (size_t)outputs * size);
         if (data->weights)
-            memcpy(plan->staged_weights + (size_t)i * size, (const char *)data->weights + (size_t)from * size, size);
+            memcpy(plan->staged_weights + (size_t)i * size, (const char *)data->weights + (size_t)from * size,
+                   size);
     }
 }
 
@@ -353,7 +363,8 @@ static void update(mg_plan *plan, const training *t, mg_team team)
         return;
     const size_t skip = (size_t)r.first * plan->real_size;
     void *velocity = t->sgd->velocity ? (char *)t->sgd->velocity + skip : NULL;
-    plan->kernels->sgd(r.last - r.first, plan->parameters + skip, plan->gradients + skip, velocity, scale, t->sgd);
+    plan->kernels->sgd(r.last - r.first, plan->parameters + skip, plan->gradients + skip, velocity, scale,
+                       t->sgd);
 }
 
 static void train_body(mg_plan *plan, void *arguments, mg_team team)
@@ -379,18 +390,26 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
     if (status != MG_OK)
         return status;
     training t = {.data = data, .index = index, .max_norm = max_norm, .sgd = sgd};
-    t.batch = (mg_batch){.x = plan->staged_x, .x_ld = plan->buffers[0].columns, .rows = count,
+    t.batch = (mg_batch){.x = plan->staged_x,
+                         .x_ld = plan->buffers[0].columns,
+                         .rows = count,
                          .labels = data->labels ? plan->staged_labels : NULL,
                          .targets = data->targets ? plan->staged_targets : NULL,
                          .targets_ld = mg_plan_outputs(plan),
-                         .weights = data->weights ? plan->staged_weights : NULL, .total_weight = (double)count};
+                         .weights = data->weights ? plan->staged_weights : NULL,
+                         .total_weight = (double)count};
     if (data->weights) {
         t.batch.total_weight = 0;
         for (int64_t i = 0; i < count; i++)
             t.batch.total_weight += value_at(plan, data->weights, index[i]);
     }
-    t.pass = (pass){.run = run_of(&t.batch), .batch = &t.batch, .last = plan->n_ops, .with_loss = 1,
-                    .with_gradient = 1, .checked = 1, .result = result};
+    t.pass = (pass){.run = run_of(&t.batch),
+                    .batch = &t.batch,
+                    .last = plan->n_ops,
+                    .with_loss = 1,
+                    .with_gradient = 1,
+                    .checked = 1,
+                    .result = result};
     t.pass.run.scratch = plan->scratch;
     run_team(plan, train_body, &t, threads);
     return isfinite(result->loss) ? MG_OK : MG_LOSS_NOT_FINITE;

@@ -7,8 +7,7 @@
 #ifdef MG_ISA_TARGET
 #define MG_PRAGMA(text) _Pragma(#text)
 #ifdef __clang__
-#define MG_PUSH_TARGET(isa)                                                                     \
-    MG_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))
+#define MG_PUSH_TARGET(isa) MG_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))
 #define MG_POP_TARGET MG_PRAGMA(clang attribute pop)
 #else
 #define MG_PUSH_TARGET(isa) MG_PRAGMA(GCC push_options) MG_PRAGMA(GCC target(isa))
@@ -29,12 +28,18 @@ MG_PUSH_TARGET(MG_ISA_TARGET)
 MG_POP_TARGET
 #endif
 
-#define MG_KERNEL_TABLE(T)                                                                         \
-    {                                                                                              \
-        .gemm_scratch = gemm_scratch##T, .gemm = gemm_run##T, .map = map##T, .gate = gate##T,      \
-        .add = add##T, .softmax = softmax##T, .softmax_backward = softmax_backward##T,             \
-        .column_sum = column_sum##T, .loss = loss##T, .all_finite = all_finite##T, .sgd = sgd##T,  \
-        .sum_of_squares = sum_of_squares##T                                                        \
-    }
+#define MG_KERNEL_TABLE(T)                    \
+    {.gemm_scratch = gemm_scratch##T,         \
+     .gemm = gemm_run##T,                     \
+     .map = map##T,                           \
+     .gate = gate##T,                         \
+     .add = add##T,                           \
+     .softmax = softmax##T,                   \
+     .softmax_backward = softmax_backward##T, \
+     .column_sum = column_sum##T,             \
+     .loss = loss##T,                         \
+     .all_finite = all_finite##T,             \
+     .sgd = sgd##T,                           \
+     .sum_of_squares = sum_of_squares##T}
 
 const mg_kernels MG_TABLE[MG_DTYPES] = {MG_KERNEL_TABLE(_f32), MG_KERNEL_TABLE(_f64)};

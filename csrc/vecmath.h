@@ -10,10 +10,13 @@
  * Largest errors, in units in the last place of the result (all float32 arguments tried, and tens
  * of millions of float64 ones), with | without fused multiply-add:
  *
-@TABLE@ *
+ *               exp    log    sigmoid  tanh   softplus  gelu     gelu_derivative
+ *     float32   ?
+ *     float64   ?
+ *
  * Polynomials are minimax fits by Remez exchange in 50 digits, then rounded to the dtype.  Above
- * each stands its interval, and beside the coefficients the error it leaves in units of eps/2 (2^-24
- * or 2^-53), the rounding error of one operation. */
+ * each stands its interval, and beside the coefficients the error it leaves in units of eps/2, the
+ * rounding error of one operation. */
 
 #if MG_BITS == 32
 typedef uint32_t T(ubits) __attribute__((vector_size(MG_VECTOR_BYTES)));
@@ -84,8 +87,8 @@ static const real T(log1p_poly)[] = {
 #endif
 };
 
-/* Phi(-y) e^(y^2/2) in t = y / (y + c), 0 <= y < NORMAL_END, c = NORMAL_TAIL_SCALE: e^(-y^2/4) times
- * the relative error, which grows into the tail, but slower than Phi falls. */
+/* Phi(-y) e^(y^2/2) in t = y / (y + c), 0 <= y < NORMAL_END, c = NORMAL_TAIL_SCALE: e^(-y^2/4)
+ * times the relative error, which grows into the tail, but slower than Phi falls. */
 static const real T(normal_tail_poly)[] = {
 #if MG_BITS == 32 /* 0.44 */
     0x1p-1f, -0x1.32635ap+0f, 0x1.0da14cp+0f, -0x1.273bc2p-2f, -0x1.30af92p-3f, 0x1.5e4d0ep-6f,
@@ -219,7 +222,7 @@ static inline vec T(v_log)(vec x)
 }
 
 /* ln(1 + e^x) = max(x, 0) + ln(1 + e) with e = e^-|x|.  With s = e / (2 + e),
- * ln(1 + e) = 2 atanh(s) = 2 s + s^3 poly(s^2); and 2 s = e - e s, where the error of s counts little. */
+ * ln(1 + e) = 2 atanh(s) = 2 s + s^3 poly(s^2); in 2 s = e - e s the error of s counts little. */
 static inline vec T(v_softplus)(vec x)
 {
     const vec e = T(v_exp_minus)(T(v_abs)(x));
@@ -239,9 +242,9 @@ static inline vec T(v_sigmoid)(vec x)
     return scale - scale * q;
 }
 
-/* tanh |x| = h / (1 + h) with h = (e^(2|x|) - 1) / 2 = 2^n (e^r - 1) / 2 + (2^n - 1) / 2, summed from
- * the large terms, which lose no bit near zero, to the small.  Written h - h q or 1 - q, so that the
- * error of q counts less. */
+/* tanh |x| = h / (1 + h) with h = (e^(2|x|) - 1) / 2 = 2^n (e^r - 1) / 2 + (2^n - 1) / 2, summed
+ * from the large terms, which lose no bit near zero, to the small.  As h - h q or 1 - q, whichever
+ * of h and 1 is smaller, less of the error of q counts. */
 static inline vec T(v_tanh)(vec x)
 {
     const vec y = T(v_min)(T(v_abs)(x), T(v_splat)(TANH_END));

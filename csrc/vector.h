@@ -24,8 +24,7 @@
 
 typedef real vec __attribute__((vector_size(MG_VECTOR_BYTES)));
 typedef integer ivec __attribute__((vector_size(MG_VECTOR_BYTES)));
-typedef real T(vec_unaligned)
-    __attribute__((vector_size(MG_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+typedef real T(vec_unaligned) __attribute__((vector_size(MG_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
 static inline vec T(v_splat)(real x)
 {
