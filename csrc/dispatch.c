@@ -1,35 +1,11 @@
-/* Which instruction sets this machine has, and their kernels. */
+/* Which instruction sets this machine has, and their kernels.
+ *
+ * The compiler's run-time library asks CPUID once, at load, and XGETBV whether the operating system
+ * saves the registers; CPUID itself takes microseconds in a virtual machine. */
 #include "kernels.h"
 
 #ifdef _OPENMP
 #include <omp.h>
-#endif
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-
-/* Which registers the operating system saves: CPUID alone says only what the processor has. */
-static uint64_t saved_registers(void)
-{
-    uint32_t low, high;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return ((uint64_t)high << 32) | low;
-}
-
-static int x86_supports(int isa)
-{
-    enum { OSXSAVE = 1 << 27, AVX = 1 << 28, FMA = 1 << 12, AVX2 = 1 << 5, AVX512F = 1 << 16 };
-    enum { YMM = 0x6, ZMM = 0xe6 };
-    uint32_t a, b, c, d, c1;
-    if (!__get_cpuid(1, &a, &b, &c1, &d) || (c1 & (OSXSAVE | AVX | FMA)) != (OSXSAVE | AVX | FMA))
-        return 0;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & AVX2))
-        return 0;
-    const uint64_t saved = saved_registers();
-    if (isa == MG_AVX2)
-        return (saved & YMM) == YMM;
-    return (b & AVX512F) && (saved & ZMM) == ZMM;
-}
 #endif
 
 int mg_isa_supported(int isa)
@@ -37,8 +13,8 @@ int mg_isa_supported(int isa)
     switch (isa) {
     case MG_GENERIC: return 1;
 #if defined(__x86_64__)
-    case MG_AVX2:
-    case MG_AVX512: return x86_supports(isa);
+    case MG_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case MG_AVX512: return __builtin_cpu_supports("avx512f") && mg_isa_supported(MG_AVX2);
 #elif defined(__aarch64__)
     case MG_NEON: return 1;
 #endif

@@ -81,11 +81,11 @@ typedef struct {
     int64_t row, column; /* where the offending element stands */
 } mg_result;
 
-/* A batch.  labels (rows) or targets (rows, outputs), weights (rows) or NULL. */
+/* A batch.  labels (rows), int64_t, or targets (rows, outputs); weights (rows) or NULL. */
 typedef struct {
     const void *x;
     int64_t x_ld, rows;
-    const int64_t *labels;
+    const void *labels;
     const void *targets;
     int64_t targets_ld;
     const void *weights;

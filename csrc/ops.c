@@ -100,7 +100,7 @@ void mg_run_loss(const mg_plan *plan, const mg_run *run, const mg_batch *batch, 
                          .z = mg_matrix_rows(mg_run_values(plan, run, op->in), plan->real_size, mine),
                          .row_loss = plan->row_loss + mine.first};
     if (batch->labels)
-        rows.labels = batch->labels + mine.first;
+        rows.labels = (const int64_t *)batch->labels + mine.first;
     if (batch->targets) {
         rows.targets = (const char *)batch->targets + mine.first * batch->targets_ld * size;
         rows.targets_ld = batch->targets_ld;

@@ -36,6 +36,12 @@ static void run_team(mg_plan *plan, team_body *body, void *arguments, int thread
 
 /* ---- checking a batch ---- */
 
+static mg_run run_of(const mg_batch *batch)
+{
+    return (mg_run){
+        .x = batch->x, .x_ld = batch->x_ld, .rows = batch->rows, .scale = 1 / batch->total_weight};
+}
+
 static double value_at(const mg_plan *plan, const void *x, int64_t i)
 {
     return plan->real_size == sizeof(float) ? (double)((const float *)x)[i] : ((const double *)x)[i];
@@ -89,9 +95,10 @@ static int check_rows(const mg_plan *plan, const mg_run *run, const mg_batch *ba
     }
     const mg_op *op = &plan->ops[plan->n_ops - 1];
     if (!status && batch->labels) {
+        const int64_t *labels = batch->labels;
         const uint64_t classes = (uint64_t)plan->buffers[op->in].columns;
         for (int64_t i = rows.first; i < rows.last; i++)
-            if ((uint64_t)batch->labels[i] >= classes) {
+            if ((uint64_t)labels[i] >= classes) {
                 *row = i - rows.first;
                 status = MG_LABEL_OUT_OF_RANGE;
                 break;
@@ -124,10 +131,31 @@ static int check_batch(mg_plan *plan, const mg_run *run, const mg_batch *batch, 
     return MG_OK;
 }
 
+typedef struct {
+    const mg_batch *batch;
+    mg_run run;
+    int status;
+    mg_result *result;
+} inspection;
+
+static void check_body(mg_plan *plan, void *arguments, mg_team team)
+{
+    inspection *c = arguments;
+    const int status = check_batch(plan, &c->run, c->batch, team, c->result);
+    if (team.index == 0)
+        c->status = status;
+}
+
+static int checked(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result)
+{
+    inspection c = {.batch = batch, .run = run_of(batch), .result = result};
+    run_team(plan, check_body, &c, threads);
+    return c.status;
+}
+
 int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result)
 {
-    const mg_run run = {.x = batch->x, .x_ld = batch->x_ld, .rows = batch->rows};
-    return plan->n_ops ? check_batch(plan, &run, batch, (mg_team){0, 1}, result) : MG_OK;
+    return plan->n_ops ? checked(plan, batch, 1, result) : MG_OK;
 }
 
 /* ---- forward, loss, backward ---- */
@@ -135,15 +163,9 @@ int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result)
 typedef struct {
     mg_run run;
     const mg_batch *batch;
-    int first, last, with_loss, with_gradient, accumulate, checked, status;
+    int first, last, with_loss, with_gradient, accumulate;
     mg_result *result;
 } pass;
-
-static mg_run run_of(const mg_batch *batch)
-{
-    return (mg_run){
-        .x = batch->x, .x_ld = batch->x_ld, .rows = batch->rows, .scale = 1 / batch->total_weight};
-}
 
 static double mean_loss(const mg_plan *plan, const mg_run *run)
 {
@@ -156,13 +178,6 @@ static double mean_loss(const mg_plan *plan, const mg_run *run)
 static void forward_body(mg_plan *plan, void *arguments, mg_team team)
 {
     pass *p = arguments;
-    if (!p->checked) {
-        const int status = check_batch(plan, &p->run, p->batch, team, p->result);
-        if (team.index == 0)
-            p->status = status;
-        if (status != MG_OK)
-            return;
-    }
     mg_run_forward(plan, &p->run, p->first, p->last, team);
     if (!p->with_loss)
         return;
@@ -171,17 +186,19 @@ static void forward_body(mg_plan *plan, void *arguments, mg_team team)
         p->result->loss = mean_loss(plan, &p->run);
 }
 
+/* Checks first: where it refuses, the pass that is cached is still there. */
 static int forward_pass(mg_plan *plan, pass *p, int threads)
 {
     threads = team_size(plan, p->run.rows, threads);
-    p->status = mg_plan_reserve(plan, p->run.rows, threads);
-    if (p->status != MG_OK)
-        return p->status;
+    int status = checked(plan, p->batch, threads, p->result);
+    if (status == MG_OK)
+        status = mg_plan_reserve(plan, p->run.rows, threads);
+    if (status != MG_OK)
+        return status;
     p->run.scratch = plan->scratch;
     run_team(plan, forward_body, p, threads);
-    if (p->status == MG_OK)
-        plan->last = p->run;
-    return p->status;
+    plan->last = p->run;
+    return MG_OK;
 }
 
 int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, int threads, mg_result *result)
@@ -317,7 +334,7 @@ static void gather(mg_plan *plan, const training *t, mg_range rows)
         memcpy(plan->staged_x + (size_t)(i * inputs) * size,
                (const char *)data->x + (size_t)(from * data->x_ld) * size, (size_t)inputs * size);
         if (data->labels)
-            plan->staged_labels[i] = data->labels[from];
+            plan->staged_labels[i] = ((const int64_t *)data->labels)[from];
         if (data->targets)
             memcpy(plan->staged_targets + (size_t)(i * outputs) * size,
                    (const char *)data->targets + (size_t)(from * data->targets_ld) * size,
@@ -408,7 +425,6 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
                     .last = plan->n_ops,
                     .with_loss = 1,
                     .with_gradient = 1,
-                    .checked = 1,
                     .result = result};
     t.pass.run.scratch = plan->scratch;
     run_team(plan, train_body, &t, threads);

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from micrograd.optim import SGD
     from micrograd.train import History
 
+_INT64 = np.dtype(np.int64)
+
 
 def _checked_layers(layers: Sequence[Layer]) -> int:
     """Checks that the layers fit together; returns the number of input features."""
@@ -91,6 +93,9 @@ class Network:
         self._result = ffi.new("mg_result *")
         self._held: Any = None  # the arrays that the cached forward pass points into
         self._ready = False  # there is a forward pass with loss to go back over
+        self._set_up = (
+            0  # what _fill_fast has set _batch up for: rows with labels, -rows with targets
+        )
 
     # ---- what it is ----
 
@@ -155,16 +160,9 @@ class Network:
 
     def _fill_x(self, batch: Any, where: str, X: Any) -> tuple[Any, int]:
         """Points the batch at X; returns what has to be kept alive, and the number of rows."""
-        try:  # the fast path: an array that is as the C core wants it
-            if X.dtype is self._dtype:
-                rows, columns = X.shape
-                if columns == self.in_features and rows > 0 and type(X) is np.ndarray:
-                    held = ffi.from_buffer(X)
-                    batch.x, batch.x_ld, batch.rows = held, columns, rows
-                    return held, rows
-        except (AttributeError, ValueError, BufferError):
-            pass
-        X = core.as_matrix(where, "X", X, self.in_features, self._dtype, self._takes())
+        plain = type(X) is np.ndarray and X.dtype is self._dtype and X.ndim == 2
+        if not (plain and X.shape[1] == self.in_features and X.size and X.flags.c_contiguous):
+            X = core.as_matrix(where, "X", X, self.in_features, self._dtype, self._takes())
         held = ffi.from_buffer(X)
         batch.x, batch.x_ld, batch.rows = held, self.in_features, X.shape[0]
         return held, X.shape[0]
@@ -174,7 +172,7 @@ class Network:
         if self.loss_kind.takes_labels:
             labels = as_labels(where, y, rows, self.out_features)
             if labels is not None:
-                held = ffi.from_buffer("int64_t[]", labels)
+                held = ffi.from_buffer(labels)
                 batch.labels, batch.targets = held, ffi.NULL
                 return held
         targets = as_targets(where, y, rows, self.out_features, self._dtype)
@@ -205,9 +203,10 @@ class Network:
             value = ffi.cast(real, batch.targets)[row * batch.targets_ld + column]
             raise ValueError(f"{where}: y[{row}, {column}] is {value}; finite numbers are wanted")
         if status == lib.MG_LABEL_OUT_OF_RANGE:
+            label = ffi.cast("int64_t *", batch.labels)[row]
             raise ValueError(
-                f"{where}: y[{row}] is {batch.labels[row]}, the network has {self.out_features} "
-                f"classes: 0 to {self.out_features - 1}"
+                f"{where}: y[{row}] is {label}, the network has {self.out_features} classes: "
+                f"0 to {self.out_features - 1}"
             )
         if status == lib.MG_TARGET_NOT_PROBABILITY:
             raise ValueError(f"{where}: row {row} of y is no probability row: 0 or more, sum 1")
@@ -231,13 +230,52 @@ class Network:
             TypeError, ValueError: input that does not fit; nothing has changed then.
         """
         batch = self._batch
-        self._ready = False
-        self._held = self.fill_batch(batch, "Network.loss", X, y, sample_weight)
+        held = None
+        if sample_weight is None:
+            held = self._fill_fast(X, y)
+        if held is None:
+            self._set_up = 0
+            held = self.fill_batch(batch, "Network.loss", X, y, sample_weight)
         status = lib.mg_plan_loss(self._plan, batch, 1, core.threads, self._result)
         if status:
             self.raise_status("Network.loss", status, self._result, batch)
+        self._held = held
         self._ready = True
         return self._result.loss  # type: ignore[no-any-return]
+
+    def _fill_fast(self, X: Any, y: Any) -> Any:
+        """As fill_batch for the common case, arrays that need no conversion; else None.
+
+        A small network's step takes 3 microseconds, of which every attribute looked up here is 1 %.
+        """
+        try:
+            rows, columns = X.shape
+            labels = y.dtype is _INT64
+            if X.dtype is not self._dtype or columns != self.in_features or rows == 0:
+                return None
+            if labels:
+                if y.shape != (rows,) or not self.loss_kind.takes_labels:
+                    return None
+            elif y.dtype is not self._dtype or y.shape != (rows, self.out_features):
+                return None
+            held = ffi.from_buffer(X), ffi.from_buffer(y)
+        except (AttributeError, TypeError, ValueError, BufferError):
+            return None  # lists, other shapes, strided arrays
+        batch = self._batch
+        if labels:
+            batch.x, batch.labels = held
+        else:
+            batch.x, batch.targets = held
+        set_up = rows if labels else -rows
+        if set_up != self._set_up:
+            self._set_up = set_up
+            batch.rows = batch.total_weight = rows
+            batch.x_ld, batch.targets_ld, batch.weights = columns, self.out_features, ffi.NULL
+            if labels:
+                batch.targets = ffi.NULL
+            else:
+                batch.labels = ffi.NULL
+        return held
 
     def backward(self) -> None:
         """Adds the gradient of the last loss() to the gradients of the parameters.
@@ -266,8 +304,8 @@ class Network:
         from; predict() is the one for inference.
         """
         batch = self._batch
-        self._ready = False
-        self._held, rows = self._fill_x(batch, "Network.forward", X)
+        self._set_up = 0
+        held, rows = self._fill_x(batch, "Network.forward", X)
         batch.labels = batch.targets = batch.weights = ffi.NULL
         batch.total_weight = rows
         status = lib.mg_plan_forward(
@@ -275,6 +313,7 @@ class Network:
         )
         if status:
             self.raise_status("Network.forward", status, self._result, batch)
+        self._held, self._ready = held, False
         last = self._lowered.ops[-1].in_
         return buffer_copy(lib.mg_plan_values, self._plan, self._lowered, last, rows, self._dtype)
 
