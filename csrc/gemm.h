@@ -17,6 +17,16 @@
  * a cycle while a tile of A (14 * 384 * 4 = 21 KiB) stays in L1. */
 #define BLOCK_DEPTH (384 * 4 / (int)sizeof(real))
 
+/* The depth of the blocks that k is cut into: even ones, of at most one and a half times BLOCK_DEPTH. */
+#define MOST_DEPTH (BLOCK_DEPTH + BLOCK_DEPTH / 2)
+
+static inline int64_t T(block_depth)(int64_t k)
+{
+    const int64_t blocks = (k + BLOCK_DEPTH / 2 - 1) / BLOCK_DEPTH;
+    const int64_t depth = blocks > 1 ? (k + blocks - 1) / blocks : k;
+    return depth > LANES ? (depth + LANES - 1) / LANES * LANES : LANES;
+}
+
 /* Rows of A that one sweep over the panels takes: 168 * 384 * 4 = 258 KiB, a share of L2. */
 #define BLOCK_ROWS (168 / MG_ROWS * MG_ROWS)
 
@@ -198,11 +208,11 @@ static inline int64_t T(panels)(int64_t n)
 /* Elements of scratch: the panels of B, shared by the team, then one block of A for each member. */
 static int64_t T(gemm_scratch_b)(const mg_gemm *g)
 {
-    const int64_t depth = g->k < BLOCK_DEPTH ? g->k : BLOCK_DEPTH;
+    const int64_t depth = T(block_depth)(g->k);
     return T(packs_b)(g) ? T(panels)(g->n) * PANEL * depth : 0;
 }
 
-#define BLOCK_A_ELEMENTS ((int64_t)(BLOCK_ROWS + 16) * (BLOCK_DEPTH + LANES))
+#define BLOCK_A_ELEMENTS ((int64_t)(BLOCK_ROWS + 16) * (MOST_DEPTH + LANES))
 
 static size_t T(gemm_scratch)(const mg_gemm *g, int threads)
 {
@@ -224,7 +234,7 @@ static void T(pack_block)(int64_t rows, int64_t depth, const real *a, int64_t *a
         *a_col = width;
         return;
     }
-    const int64_t width = BLOCK_DEPTH + LANES; /* out (rows, depth); no power of two apart */
+    const int64_t width = MOST_DEPTH + LANES; /* out (rows, depth); no power of two apart */
     for (int64_t i = 0; i < rows; i++)
         for (int64_t p = 0; p < depth; p += LANES) {
             const int deep = depth - p < LANES ? (int)(depth - p) : LANES;
@@ -282,8 +292,9 @@ static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
         columns = mg_share(panels, team);
     const int64_t i_last = row_tiles.last * MG_ROWS < g->m ? row_tiles.last * MG_ROWS : g->m;
 
-    for (int64_t p = 0; p < g->k || p == 0; p += BLOCK_DEPTH) {
-        const int64_t depth = g->k - p < BLOCK_DEPTH ? g->k - p : BLOCK_DEPTH;
+    const int64_t step = T(block_depth)(g->k);
+    for (int64_t p = 0; p < g->k || p == 0; p += step) {
+        const int64_t depth = g->k - p < step ? g->k - p : step;
         if (packed_b) {
             if (p > 0)
                 mg_barrier(team); /* nobody still reads the panels of the block before */

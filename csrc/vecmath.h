@@ -7,12 +7,19 @@
  * its neighbours.  The whole range is covered: denormal arguments and results, signed zeros,
  * infinities, and NaN, which stays NaN.  The results hold with and without fused multiply-add.
  *
- * Largest errors, in units in the last place of the result (all float32 arguments tried, and tens
- * of millions of float64 ones), with | without fused multiply-add:
+ * Largest errors, in units in the last place, measured with | without fused multiply-add: over all
+ * float32 arguments (for the last three all from 2^-28 to 2^8, and every 63rd of the others) and
+ * 20 million float64 ones a function.  gelu's is in units of the last place of x, that of
+ * gelu_derivative in eps.
  *
- *               exp    log    sigmoid  tanh   softplus  gelu     gelu_derivative
- *     float32   ?
- *     float64   ?
+ *                  float32        float64
+ *     exp          1.05 | 1.03    1.09 | 1.06
+ *     log          0.76 | 0.84    0.75 | 0.85
+ *     sigmoid      1.66 | 1.87    1.65 | 1.86
+ *     tanh         1.71 | 1.92    2.08 | 2.36
+ *     softplus     1.89 | 2.05    1.82 | 1.97
+ *     gelu         1.41 | 1.73    1.65 | 1.83
+ *     derivative   0.90 | 0.97    1.04 | 1.07
  *
  * Polynomials are minimax fits by Remez exchange in 50 digits, then rounded to the dtype.  Above
  * each stands its interval, and beside the coefficients the error it leaves in units of eps/2, the

@@ -41,6 +41,7 @@ __all__ = [
     "__version__",
     "dot",
     "get_num_threads",
+    "grad",
     "isa",
     "maximum",
     "minimum",
@@ -53,7 +54,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from micrograd.core import get_num_threads, isa, set_num_threads
-    from micrograd.engine import Value, dot, maximum, minimum, no_grad, softmax, sum, where
+    from micrograd.engine import Value, dot, grad, maximum, minimum, no_grad, softmax, sum, where
     from micrograd.layers import (
         GELU,
         Identity,

@@ -1,0 +1,618 @@
+"""Value: a number that remembers how it was computed, and backward() over such numbers.
+
+Every operation on Values makes a new Value that holds the result, the op's `Rule` and the operands.
+These links form a graph, from results back to inputs. `backward()` walks it from the last result
+to the inputs and applies the chain rule at each node: dL/dx is the sum, over all z that used x, of
+dL/dz * dz/dx. How z = f(x, y) is differentiated is not written here but in `rules`, once per op.
+
+The accumulation rule is PyTorch's: a leaf (a Value the user made) adds up the gradients of all
+backward calls until someone sets `.grad = 0`; an inner node's `.grad` is the last call's alone.
+
+What makes it fast: slots, no closures and no reference cycles, so that a graph is freed by
+reference counting; operands held by the node itself and plain numbers kept as plain floats, so that
+an op makes one object for the garbage collector to visit, not three (it took half of the forward
+time); n-ary `dot` and `sum`, so that a neuron is one node. Only the standard library is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
+from math import inf, isfinite
+from numbers import Real
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+from micrograd import rules
+from micrograd.rules import ANY, DOT, Rule
+
+Operand: TypeAlias = "Value | float"
+F = TypeVar("F", bound=Callable[..., Any])
+
+# `Value._rule` of an inner node is its Rule. A leaf has no rule, and both words for that are falsy:
+LEAF: Final = None  # a leaf that takes a gradient
+FROZEN: Final = False  # a leaf that takes none: requires_grad=False, or made under no_grad
+
+_new = object.__new__
+_no_grad_depth: ContextVar[int] = ContextVar("micrograd_no_grad_depth", default=0)
+_modes = 0  # the sum of those over all threads: while it is 0, an op need not look further
+_modes_lock = threading.Lock()
+
+
+def _number(x: Any, where: str) -> float:
+    """x as a float: int, bool, float, numpy scalar, Fraction. Anything else is a TypeError."""
+    is_number = isinstance(x, Real)
+    if not is_number:
+        shown = repr(x)
+        shown = shown if len(shown) <= 60 else shown[:57] + "..."
+        raise TypeError(f"{where}: {shown} is a {type(x).__name__}; want a Value or a real number")
+    try:
+        return float(x)
+    except OverflowError:  # an int beyond the doubles
+        return inf if x > 0 else -inf
+
+
+def _operand(x: Any, where: str) -> Operand:
+    return x if isinstance(x, Value) else _number(x, where)
+
+
+def _constant(x: Operand) -> Value:
+    return x if isinstance(x, Value) else Value(x, requires_grad=False)
+
+
+def _float_of(x: Operand) -> float:
+    return x._data if isinstance(x, Value) else x
+
+
+def _record(rule: Rule, *operands: Operand) -> Value:
+    """The node rule(*operands), or a frozen leaf where nothing is to be differentiated."""
+    out = _new(Value)
+    out._data = rule.value(*map(_float_of, operands))
+    out.grad = 0.0
+    out._mark = None
+    needed = any(isinstance(x, Value) and x._rule is not FROZEN for x in operands)
+    if not needed or (_modes and _no_grad_depth.get()):
+        out._rule = FROZEN
+        return out
+    out._rule = rule
+    if rule.arity == ANY:
+        out._a, out._b = operands, ()
+    else:
+        out._a = operands[0]
+        if rule.arity == 2:
+            out._b = operands[1]
+    return out
+
+
+def _unary(rule: Rule) -> Callable[[Value], Value]:
+    value = rule.value
+
+    def method(self: Value) -> Value:
+        if _modes or self._rule is FROZEN:
+            return _record(rule, self)
+        out = _new(Value)
+        out._data = value(self._data)
+        out.grad = 0.0
+        out._rule = rule
+        out._a = self
+        out._mark = None
+        return out
+
+    return _named(method, rule.name, f"{rule.name} of this Value, see `micrograd.rules`.")
+
+
+def _binary(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
+    value = rule.value
+
+    def method(self: Value, other: Any) -> Value:
+        if type(other) is Value:
+            if _modes or (self._rule is FROZEN and other._rule is FROZEN):
+                return _record(rule, self, other)
+            data = value(self._data, other._data)
+        elif type(other) is float:
+            if _modes or self._rule is FROZEN:
+                return _record(rule, self, other)
+            data = value(self._data, other)
+        else:
+            return _record(rule, self, _operand(other, f"Value.{name}"))
+        out = _new(Value)
+        out._data = data
+        out.grad = 0.0
+        out._rule = rule
+        out._a = self
+        out._b = other
+        out._mark = None
+        return out
+
+    return _named(method, name, f"{rule.name} of this Value and another, or a number.")
+
+
+def _reflected(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
+    def method(self: Value, other: Any) -> Value:
+        return _record(rule, _operand(other, f"Value.{name}"), self)
+
+    return _named(method, name, f"{rule.name} of a number and this Value.")
+
+
+def _comparison(compare: Callable[[float, float], bool], name: str) -> Callable[[Value, Any], bool]:
+    def method(self: Value, other: Any) -> bool:
+        return compare(self._data, _float_of(_operand(other, f"Value.{name}")))
+
+    return _named(method, name, "Compare the data. (== is identity: a Value can be a dict key.)")
+
+
+def _named(method: F, name: str, doc: str) -> F:
+    method.__name__, method.__qualname__, method.__doc__ = name, f"Value.{name}", doc
+    return method
+
+
+class Value:
+    """A number in a computation that can be differentiated.
+
+    data: a real number (kept as a float, also on assignment). label: a name for drawings.
+    requires_grad: False makes a constant, which takes no gradient and needs no graph.
+
+    Operators take Values and numbers on either side; the result requires a gradient if an operand
+    does. Arithmetic is IEEE: log(0) is -inf, 1/0 is inf, 0/0 is nan, and nothing raises.
+
+    `grad` is dL/d(this) after `L.backward()`, 0.0 at first.
+
+    Raises TypeError if data, or an operand, is not a number.
+
+    >>> x, w = Value(1.0), Value(3.0)
+    >>> ((x * w - 2) ** 2).backward()
+    >>> w
+    Value(data=3.0, grad=2.0)
+    """
+
+    # _a and _b are the operands, Values or floats; a unary op has no _b, a leaf neither. An op of
+    # arity ANY has the tuple of its operands in _a and () in _b; only a `dot` of nothing but Values
+    # has (*ws, bias) or ws in _a and xs in _b. _mark is for _topological. _label is unset for "".
+    __slots__ = ("_a", "_b", "_data", "_label", "_mark", "_rule", "grad")
+    __array_ufunc__ = None  # so that numpy leaves np.float64(2) * Value(3) to Value.__rmul__
+
+    _data: float
+    _label: str
+    _rule: Rule | Literal[False] | None
+    _a: Any
+    _b: Any
+    _mark: object
+    grad: Any  # a float; a Value after backward(create_graph=True)
+
+    def __init__(self, data: Any, label: str = "", requires_grad: bool = True) -> None:
+        self._data = data if type(data) is float else _number(data, "Value")
+        self.grad = 0.0
+        self._rule = LEAF if requires_grad else FROZEN
+        self._mark = None
+        if label:
+            self._label = label
+
+    @property
+    def data(self) -> float:
+        """The number. Assigning to it (an optimizer's step) changes no result computed earlier."""
+        return self._data
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        self._data = _number(data, "Value.data")
+
+    @property
+    def label(self) -> str:
+        """A name for drawings, "" unless given."""
+        return getattr(self, "_label", "")
+
+    @label.setter
+    def label(self, label: str) -> None:
+        self._label = label
+
+    # Reading the graph.
+
+    @property
+    def op(self) -> str:
+        """The name of the op that made this Value, "" for a leaf."""
+        return self._rule.name if self._rule else ""
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        """What the op was applied to, in order: Values, and floats for plain numbers."""
+        rule = self._rule
+        if not rule:
+            return ()
+        if rule.arity != ANY:
+            return (self._a, self._b) if rule.arity == 2 else (self._a,)
+        if not self._b:
+            return tuple(self._a)
+        n = len(self._b)
+        return (*self._a[:n], *self._b, *(self._a[n:] or (0.0,)))
+
+    @property
+    def parents(self) -> tuple[Value, ...]:
+        """The Values among the operands, in order; x * x has x twice."""
+        return tuple(x for x in self.operands if isinstance(x, Value))
+
+    @property
+    def is_leaf(self) -> bool:
+        """True unless an op recorded in the graph made this Value."""
+        return not self._rule
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether backward reaches this Value. Assignable on a leaf, else a RuntimeError."""
+        return self._rule is not FROZEN
+
+    @requires_grad.setter
+    def requires_grad(self, requires_grad: bool) -> None:
+        if self._rule:
+            raise RuntimeError(
+                f"Value.requires_grad: this Value is the result of {self.op}, only a leaf's flag "
+                "can be changed; use detach() for a constant with the same data"
+            )
+        self._rule = LEAF if requires_grad else FROZEN
+
+    @property
+    def grad_fn(self) -> GradFn | None:
+        """The backward step of the op that made this Value, None for a leaf."""
+        return GradFn(self) if self._rule else None
+
+    @property
+    def _prev(self) -> set[Value]:
+        return set(self.parents)
+
+    @property
+    def _op(self) -> str:
+        if not self._rule:
+            return ""
+        constant_power = self._rule is rules.POW and type(self._b) is float
+        return f"**{self._b:g}" if constant_power else self._rule.symbol
+
+    def __repr__(self) -> str:
+        return f"Value(data={self._data}, grad={self.grad})"
+
+    # Arithmetic.
+
+    __add__ = _binary(rules.ADD, "__add__")
+    __sub__ = _binary(rules.SUB, "__sub__")
+    __mul__ = _binary(rules.MUL, "__mul__")
+    __truediv__ = _binary(rules.DIV, "__truediv__")
+    __pow__ = _binary(rules.POW, "__pow__")
+    __radd__ = _reflected(rules.ADD, "__radd__")
+    __rsub__ = _reflected(rules.SUB, "__rsub__")
+    __rmul__ = _reflected(rules.MUL, "__rmul__")
+    __rtruediv__ = _reflected(rules.DIV, "__rtruediv__")
+    __rpow__ = _reflected(rules.POW, "__rpow__")
+    __neg__ = _unary(rules.NEG)
+    __abs__ = abs = _unary(rules.ABS)
+
+    exp = _unary(rules.EXP)
+    log = _unary(rules.LOG)
+    sqrt = _unary(rules.SQRT)
+    sin = _unary(rules.SIN)
+    cos = _unary(rules.COS)
+    tanh = _unary(rules.TANH)
+    sigmoid = _unary(rules.SIGMOID)
+    relu = _unary(rules.RELU)
+    softplus = _unary(rules.SOFTPLUS)
+    erfc = _unary(rules.ERFC)
+    gelu = _unary(rules.GELU)
+
+    def leaky_relu(self, negative_slope: Operand = 0.01) -> Value:
+        """x for x > 0, else x * negative_slope (a Value makes the slope learnable)."""
+        return _record(rules.LEAKY_RELU, self, _operand(negative_slope, "Value.leaky_relu"))
+
+    __lt__ = _comparison(operator.lt, "__lt__")
+    __le__ = _comparison(operator.le, "__le__")
+    __gt__ = _comparison(operator.gt, "__gt__")
+    __ge__ = _comparison(operator.ge, "__ge__")
+
+    def __float__(self) -> float:
+        return self._data
+
+    def __bool__(self) -> bool:
+        return self._data != 0.0
+
+    # Differentiation.
+
+    def detach(self) -> Value:
+        """A constant with the same data and label, outside the graph."""
+        return Value(self._data, self.label, requires_grad=False)
+
+    def backward(self, grad: Operand = 1.0, create_graph: bool = False) -> None:
+        """Add grad * d(self)/d(leaf) to `.grad` of every leaf this Value was computed from.
+
+        Inner nodes' `.grad` is set, not added to. The derivative is taken at the operands' present
+        data: do not change a leaf's data between computing a result and calling backward on it.
+
+        create_graph: gradients become Values with a graph of their own, so that they can be
+        differentiated again. `grad` may then be a Value.
+
+        Raises RuntimeError if this Value does not require a gradient.
+        """
+        seed = _operand(grad, "Value.backward: grad")
+        _check_requires_grad(self, "Value.backward")
+        order = _topological([self])
+        if not create_graph:
+            _accumulate(order, self, _float_of(seed))
+            return
+        for x, g in _gradients(order, [self], [seed], create_graph=True).items():
+            add = x.is_leaf and (isinstance(x.grad, Value) or x.grad != 0)
+            x.grad = x.grad + g if add else g
+
+
+class GradFn:
+    """One step of the backward pass, as PyTorch shows it: `<MulBackward>`.
+
+    next_functions: the steps that follow it, one `(GradFn or None, 0)` per parent.
+    `variable` is the Value concerned; a leaf that takes a gradient shows as `<AccumulateGrad>`.
+    """
+
+    __slots__ = ("variable",)
+
+    def __init__(self, variable: Value) -> None:
+        self.variable = variable
+
+    @property
+    def next_functions(self) -> tuple[tuple[GradFn | None, int], ...]:
+        """The backward steps of the parents, in order; None for one that takes no gradient."""
+        parents = self.variable.parents
+        return tuple((GradFn(p) if p.requires_grad else None, 0) for p in parents)
+
+    def name(self) -> str:
+        """MulBackward for mul, LeakyReluBackward for leaky_relu, ..."""
+        words = self.variable.op.split("_")
+        return "".join(map(str.capitalize, words)) + "Backward" if words[0] else "AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GradFn) and other.variable is self.variable
+
+    def __hash__(self) -> int:
+        return hash(self.variable)
+
+
+def _check_requires_grad(value: Value, where: str) -> None:
+    if value._rule is FROZEN:
+        raise RuntimeError(
+            f"{where}: {value!r} does not require grad; it was made from constants, by detach() or "
+            "under no_grad(). Create the inputs to differentiate with requires_grad=True"
+        )
+
+
+def _topological(roots: Sequence[Value]) -> list[Value]:
+    """Every inner node the roots depend on, operands before results.
+
+    Depth first with an explicit stack. A node is met up to three times: first it is marked opened
+    and its operands are stacked above it; back at it, all of them are in the list, so it is added
+    and marked done; met as an operand of yet another node, it is skipped. The marks are new
+    objects in each call, so that nothing needs to be wiped, not even after an interrupt.
+    """
+    opened, done = object(), object()
+    order: list[Value] = []
+    stack = [root for root in reversed(roots) if root._rule]
+    finished: tuple[Value, ...] = ()  # inputs that the neurons of a layer share: looked at once
+    push, pop, add = stack.append, stack.pop, order.append
+    while stack:
+        v = pop()
+        if v._mark is done:
+            continue
+        if v._mark is opened:
+            v._mark = done
+            add(v)
+            if v._rule is DOT:
+                finished = v._b
+            continue
+        v._mark = opened
+        push(v)
+        rule: Any = v._rule
+        if rule.arity == 2:
+            x = v._a
+            if type(x) is not float and x._rule and x._mark is not done:
+                push(x)
+            x = v._b
+            if type(x) is not float and x._rule and x._mark is not done:
+                push(x)
+        elif rule.arity == 1:
+            x = v._a
+            if x._rule and x._mark is not done:
+                push(x)
+        elif v._b:
+            for x in v._a:
+                if x._rule and x._mark is not done:
+                    push(x)
+            if v._b is not finished:
+                for x in v._b:
+                    if x._rule and x._mark is not done:
+                        push(x)
+        else:
+            for x in v._a:
+                if type(x) is not float and x._rule and x._mark is not done:
+                    push(x)
+    return order
+
+
+def _accumulate(order: list[Value], root: Value, seed: float) -> None:
+    """The chain rule on floats, from root to leaves: x.grad += (dL/dz) * (dz/dx).
+
+    This is `_gradients` with `.grad` for the sums, unrolled by arity because it is the inner loop.
+    """
+    for z in order:
+        z.grad = 0.0
+    if root._rule:
+        root.grad = seed
+    else:
+        root.grad += seed
+    for z in reversed(order):
+        g = z.grad
+        rule: Any = z._rule
+        if not g and rule.bounded and isfinite(z._data):
+            continue  # exact: 0 times finite derivatives (half of all ReLU units are like this)
+        if rule.arity == 2:
+            a, b = z._a, z._b
+            if type(b) is float:
+                a.grad += rule.dx(g, z._data, a._data, b)
+            elif type(a) is float:
+                b.grad += rule.dy(g, z._data, a, b._data)
+            else:
+                x, y = a._data, b._data
+                if a._rule is not FROZEN:
+                    a.grad += rule.dx(g, z._data, x, y)
+                if b._rule is not FROZEN:
+                    b.grad += rule.dy(g, z._data, x, y)
+        elif rule.arity == 1:
+            a = z._a
+            a.grad += rule.dx(g, z._data, a._data)
+        elif z._b:  # a dot of Values
+            ws, xs = z._a, z._b
+            for w, x in zip(ws, xs):  # noqa: B905 (the bias is left over; see dot)
+                if w._rule is not FROZEN:
+                    w.grad += g * x._data
+                if x._rule is not FROZEN:
+                    x.grad += g * w._data
+            if len(ws) > len(xs) and ws[-1]._rule is not FROZEN:
+                ws[-1].grad += g  # the bias
+        else:
+            values = [x if type(x) is float else x._data for x in z._a]
+            for x, dx in zip(z._a, rule.pull(g, z._data, values), strict=True):
+                if type(x) is not float and x._rule is not FROZEN:
+                    x.grad += dx
+
+
+def _gradients(
+    order: list[Value], outputs: Sequence[Value], seeds: Sequence[Operand], create_graph: bool
+) -> dict[Value, Value]:
+    """d(sum of seed * output)/dx for every x on the way, leaves included; `.grad` is not touched.
+
+    With create_graph the rules run on the Values themselves, so the gradients are Values.
+    """
+    grads: dict[Value, Operand] = {}
+
+    def receive(x: Value, g: Operand) -> None:
+        grads[x] = grads[x] + g if x in grads else g
+
+    for output, seed in zip(outputs, seeds, strict=True):
+        receive(output, seed)
+    for z in reversed(order):
+        rule: Any = z._rule
+        operands = z.operands
+        if create_graph:
+            contributions = rule.contributions(grads[z], z, operands)
+        else:
+            contributions = rule.contributions(grads[z], z._data, [*map(_float_of, operands)])
+        for x, g in zip(operands, contributions, strict=True):
+            if isinstance(x, Value) and x._rule is not FROZEN:
+                receive(x, g)
+    return {x: _constant(g) for x, g in grads.items()}
+
+
+def grad(
+    outputs: Value | Sequence[Value],
+    inputs: Value | Sequence[Value],
+    create_graph: bool = False,
+) -> tuple[Value, ...]:
+    """d(sum of outputs)/d(input) for each input, as a tuple of Values. No `.grad` is changed.
+
+    An input the outputs do not depend on has gradient 0. With create_graph the results can be
+    differentiated again, to any order; without it they are constants.
+
+    Raises RuntimeError if an output or input does not require a gradient, TypeError if one is not a
+    Value.
+    """
+    outs = [outputs] if isinstance(outputs, Value) else list(outputs)
+    ins = [inputs] if isinstance(inputs, Value) else list(inputs)
+    for what, values in (("outputs", outs), ("inputs", ins)):
+        for value in values:
+            if not isinstance(value, Value):
+                raise TypeError(f"grad: {value!r} among the {what} is not a Value")
+            _check_requires_grad(value, f"grad: {what}")
+    grads = _gradients(_topological(outs), outs, [1.0] * len(outs), create_graph)
+    return tuple(grads[x] if x in grads else _constant(0.0) for x in ins)
+
+
+class no_grad(contextlib.ContextDecorator):
+    """Ops inside make plain constants: no graph, no memory for it.
+
+    `with no_grad(): ...` or `@no_grad()` over a function. It holds for the current thread, or
+    the current asyncio task, only. Blocks can be nested.
+    """
+
+    def __enter__(self) -> no_grad:
+        global _modes
+        with _modes_lock:
+            _modes += 1
+        _no_grad_depth.set(_no_grad_depth.get() + 1)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        global _modes
+        _no_grad_depth.set(_no_grad_depth.get() - 1)
+        with _modes_lock:
+            _modes -= 1
+
+
+def maximum(x: Operand, y: Operand) -> Value:
+    """The larger of two; at a tie each receives half the gradient. nan if either is nan."""
+    return _record(rules.MAXIMUM, _operand(x, "maximum"), _operand(y, "maximum"))
+
+
+def minimum(x: Operand, y: Operand) -> Value:
+    """The smaller of two; at a tie each receives half the gradient. nan if either is nan."""
+    return _record(rules.MINIMUM, _operand(x, "minimum"), _operand(y, "minimum"))
+
+
+def where(condition: Any, x: Operand, y: Operand) -> Value:
+    """x if condition (whatever has a truth value) else y.
+
+    The branch not taken enters as a mere number, so an infinite derivative behind it cannot turn
+    the other's gradient into nan, as it can in PyTorch: where(x > 0, x.sqrt(), 0.0) is safe at 0.
+    """
+    x, y = _operand(x, "where"), _operand(y, "where")
+    if condition:
+        return _record(rules.WHERE, 1.0, x, _float_of(y))
+    return _record(rules.WHERE, 0.0, _float_of(x), y)
+
+
+def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Value:
+    """bias + w0*x0 + w1*x1 + ..., summed from the left, as one node.
+
+    dL/dw_i = g * x_i, dL/dx_i = g * w_i and dL/dbias = g. Raises ValueError if the lengths differ.
+    """
+    if len(ws) != len(xs):
+        raise ValueError(f"dot: {len(ws)} ws and {len(xs)} xs; want as many of each")
+    if not _modes:
+        with_bias = type(bias) is Value
+        try:  # the usual case, nothing but Values, without a check of each one's type
+            if (with_bias or bias == 0) and ws[0]._rule is not FROZEN:
+                total = bias._data if with_bias else 0.0
+                for w, x in zip(ws, xs):  # noqa: B905 (the keyword takes 15 % of this function)
+                    total += w._data * x._data
+                out = _new(Value)
+                out._data = total
+                out.grad = 0.0
+                out._rule = DOT
+                out._a = (*ws, bias) if with_bias else tuple(ws)
+                out._b = tuple(xs)
+                out._mark = None
+                return out
+        except (AttributeError, IndexError):
+            pass  # a number among them, or nothing at all
+    return _record(DOT, *[_operand(x, "dot") for x in (*ws, *xs, bias)])
+
+
+def sum(values: Iterable[Operand]) -> Value:
+    """The sum of the values from the left, as one node; Value(0) of none."""
+    return _record(rules.SUM, *[_operand(x, "sum") for x in values])
+
+
+def softmax(values: Iterable[Operand]) -> list[Value]:
+    """exp(z_i) / sum over j of exp(z_j), for each i; stable: the largest z is taken off first.
+
+    The Jacobian is da_i/dz_j = a_i * (1[i = j] - a_j). The shift is a constant: it cancels.
+    """
+    zs = [_operand(z, "softmax") for z in values]
+    shift = max(map(_float_of, zs), default=0.0)
+    exps = [_record(rules.EXP, _record(rules.SUB, z, shift)) for z in zs]
+    total = sum(exps)
+    return [e / total for e in exps]
