@@ -1,4 +1,4 @@
-"""Builds micrograd._core from csrc/ (API mode, abi3); setup.py names `ffibuilder` to setuptools.
+"""Builds micrograd._core from csrc/ (API mode, abi3); setup.py names `make` to setuptools.
 
 csrc/micrograd.h is the whole interface: cffi reads the same declarations that the C files include.
 """
@@ -19,7 +19,14 @@ from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent
 CSRC = ROOT / "csrc"
-FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-Wall"]
+FLAGS = [
+    "-O3",
+    "-std=gnu11",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fvisibility=hidden",
+    "-Wall",
+]
 
 
 def source_hash(csrc: Path = CSRC) -> str:
@@ -63,7 +70,9 @@ def declarations() -> str:
 
 def make() -> FFI:
     """The description of the extension module for cffi."""
-    if not compiles("typedef float v __attribute__((vector_size(16)));\nint main(void) { return 0; }\n"):
+    if not compiles(
+        "typedef float v __attribute__((vector_size(16)));\nint main(void) { return 0; }\n"
+    ):
         raise SystemExit(
             f"micrograd: {compiler()[0]!r} cannot compile a small program with vector extensions; "
             "install gcc or clang (Debian, Ubuntu: apt-get install gcc libc6-dev)"
@@ -85,7 +94,5 @@ def make() -> FFI:
     return builder
 
 
-ffibuilder = make()
-
 if __name__ == "__main__":
-    ffibuilder.compile(verbose=True)
+    make().compile(verbose=True)

@@ -4,7 +4,7 @@
 /* relu(x) = max(0, x), with relu(NaN) = NaN. */
 static inline vec T(v_relu)(vec x)
 {
-    return T(v_select)(x <= 0, (vec){0}, x);
+    return T(v_max)(x, (vec){0});
 }
 
 /* EXPRESSION of the vector x, into y, over a matrix (rows, columns).  x may be y. */

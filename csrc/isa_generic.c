@@ -1,4 +1,7 @@
 /* The kernel template for any machine whose compiler knows 16-byte vectors (SSE2 on x86-64). */
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 #define MG_VECTOR_BYTES 16
 #define MG_ROWS 4
 #define MG_TABLE mg_kernels_generic

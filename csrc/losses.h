@@ -56,7 +56,7 @@ static void T(cross_entropy_narrow)(const mg_loss_rows *r)
         for (int j = 1; j < n; j++)
             max = T(v_max)(max, p[j]);
         for (int j = 0; j < n; j++)
-            sum += p[j] = T(v_exp)(p[j] - max);
+            sum += p[j] = T(v_exp_minus)(max - p[j]);
         real log_sum[LANES], shift[LANES];
         T(v_store)(log_sum, T(v_log)(sum));
         T(v_store)(shift, max);
@@ -112,19 +112,6 @@ static void T(cross_entropy_wide)(const mg_loss_rows *r)
         r->row_loss[i] = (double)w * (double)T(v_sum)(sum) / (double)n;                           \
     }
 
-/* log(1 + e) for 0 <= e <= 1, accurate where e is tiny. */
-static inline vec T(v_log1p)(vec e)
-{
-    const vec u = 1 + e, d = u - 1;
-    return T(v_select)(d == 0, e, T(v_log)(u) * e / T(v_select)(d == 0, T(v_splat)(1), d));
-}
-
-/* sigmoid and cross-entropy on the logit z: max(z, 0) - z t + log(1 + exp(-|z|)). */
-static inline vec T(v_bce)(vec z, vec t)
-{
-    return T(v_max)(z, (vec){0}) - z * t + T(v_log1p)(T(v_exp)(-T(v_abs)(z)));
-}
-
 /* d^2 / 2 where |d| <= 1, |d| - 1/2 beyond. */
 static inline vec T(v_huber)(vec d)
 {
@@ -148,7 +135,7 @@ static void T(loss)(const mg_loss_rows *r)
             T(cross_entropy_wide)(r);
         break;
     case MG_MSE: MEAN_LOSS(d * d, 2 * d) break;
-    case MG_BCE: MEAN_LOSS(T(v_bce)(z, t), T(v_sigmoid)(z) - t) break;
+    case MG_BCE: MEAN_LOSS(T(v_softplus)(z) - z * t, T(v_sigmoid)(z) - t) break;
     case MG_MAE: MEAN_LOSS(T(v_abs)(d), T(v_sign)(d)) break;
     case MG_HUBER: MEAN_LOSS(T(v_huber)(d), T(v_select)(T(v_abs)(d) <= 1, d, T(v_sign)(d))) break;
     }

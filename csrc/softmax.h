@@ -7,7 +7,7 @@ static real T(row_exp)(int64_t columns, const real *x, real max, real *y)
     vec sum = {0};
     for (int64_t j = 0; j < columns; j += LANES) {
         const int rest = columns - j < LANES ? (int)(columns - j) : LANES;
-        vec e = T(v_exp)(T(v_load_first)(x + j, rest) - shift);
+        vec e = T(v_exp_minus)(shift - T(v_load_first)(x + j, rest));
         if (rest < LANES)
             e = T(v_first_lanes)(e, rest);
         sum += e;

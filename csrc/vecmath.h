@@ -67,7 +67,7 @@ static const real T(expm1_poly)[] = {
 #if MG_BITS == 32 /* 0.3 */
     0x1.fffffep-2f, 0x1.5554aep-3f, 0x1.555676p-5f, 0x1.122886p-7f, 0x1.6bebcep-10f
 #else /* 0.26 */
-    0x1.0000000000005p-1, 0x1.5555555555539p-3, 0x1.55555555521f2p-5, 0x1.1111111119197p-7,
+    0x1.0000000000005p-1,  0x1.5555555555539p-3,  0x1.55555555521f2p-5,  0x1.1111111119197p-7,
     0x1.6c16c17f1283cp-10, 0x1.a01a017497aa8p-13, 0x1.a019a6bfbc8a0p-16, 0x1.71de889ccef01p-19,
     0x1.28a2979cedbf9p-22, 0x1.ae6bb0d7b4d1ep-26
 #endif
@@ -98,13 +98,25 @@ static const real T(log1p_poly)[] = {
  * times the relative error, which grows into the tail, but slower than Phi falls. */
 static const real T(normal_tail_poly)[] = {
 #if MG_BITS == 32 /* 0.44 */
-    0x1p-1f, -0x1.32635ap+0f, 0x1.0da14cp+0f, -0x1.273bc2p-2f, -0x1.30af92p-3f, 0x1.5e4d0ep-6f,
-    0x1.b0194ep-4f, -0x1.7ae8d8p-5f
+    0x1p-1f,        -0x1.32635ap+0f, 0x1.0da14cp+0f, -0x1.273bc2p-2f, -0x1.30af92p-3f,
+    0x1.5e4d0ep-6f, 0x1.b0194ep-4f,  -0x1.7ae8d8p-5f
 #else /* 0.53 */
-    0x1p-1, -0x1.9884533d43691p+0, 0x1.33bdd6615fdc3p+1, -0x1.0da30797c2a1ep+1,
-    0x1.be6cf21a32702p-1, 0x1.aebb5eb373226p-4, -0x1.ac34d78528419p-3, -0x1.8fe8d30f401eep-6,
-    0x1.bb6679fed32f3p-5, 0x1.1c4250d34ece5p-6, -0x1.1797700f7d2e1p-7, -0x1.2500e8528fea1p-6,
-    0x1.09529d353b9d2p-6, -0x1.5b017a8ceec35p-6, 0x1.b2f31cbb09687p-6, -0x1.fadef996eee93p-7,
+    0x1p-1,
+    -0x1.9884533d43691p+0,
+    0x1.33bdd6615fdc3p+1,
+    -0x1.0da30797c2a1ep+1,
+    0x1.be6cf21a32702p-1,
+    0x1.aebb5eb373226p-4,
+    -0x1.ac34d78528419p-3,
+    -0x1.8fe8d30f401eep-6,
+    0x1.bb6679fed32f3p-5,
+    0x1.1c4250d34ece5p-6,
+    -0x1.1797700f7d2e1p-7,
+    -0x1.2500e8528fea1p-6,
+    0x1.09529d353b9d2p-6,
+    -0x1.5b017a8ceec35p-6,
+    0x1.b2f31cbb09687p-6,
+    -0x1.fadef996eee93p-7,
     0x1.b4d061021c5f9p-9
 #endif
 };
@@ -132,16 +144,10 @@ static inline __attribute__((always_inline)) vec T(v_polynomial)(vec x, const re
     return even + x * odd;
 }
 
-/* The smaller; a NaN in x stays, a NaN in y is passed over. */
-static inline vec T(v_min)(vec x, vec y)
-{
-    return T(v_select)(x > y, y, x);
-}
-
 /* x log2(e) rounded to an integer n: returns n, and n + bias in the low bits of *biased, zeros in
  * the bits above that the shifts of exponent fields can reach.  Adding 1.5 2^MANTISSA_BITS leaves
  * the unit in the last place. */
-static inline vec T(exponent_of_exp)(vec x, int bias, T(ubits) *biased)
+static inline vec T(exponent_of_exp)(vec x, int bias, T(ubits) * biased)
 {
     const vec shifter = T(v_splat)((real)(0x3p-1 * ((int64_t)1 << MANTISSA_BITS) + bias));
     const vec shifted = x * T(v_splat)(LOG2_E) + shifter;
@@ -210,8 +216,7 @@ static inline vec T(v_log)(vec x)
     const T(ubits) bits = (T(ubits))T(v_select)(denormal, x * scale, x) + (one - sqrt_half);
     /* and 2^MANTISSA_BITS + exponent is an exact real that wears the exponent as low bits. */
     const vec biased = (vec)(bits >> MANTISSA_BITS | (T(ubits))scale);
-    const vec bias = T(v_select)(denormal, scale + (EXPONENT_BIAS + MANTISSA_BITS),
-                                 scale + EXPONENT_BIAS);
+    const vec bias = T(v_select)(denormal, scale + (EXPONENT_BIAS + MANTISSA_BITS), scale + EXPONENT_BIAS);
     const vec k = biased - bias;
     const vec f = (vec)((bits & mantissa) + sqrt_half) - T(v_splat)(1);
 
@@ -261,8 +266,7 @@ static inline vec T(v_tanh)(vec x)
     const vec half_power = T(power_of_two)(biased);
     const vec r = T(rest_of_exp)(z, n);
     const vec half_r = half_power * r;
-    const vec h = ((half_power - T(v_splat)((real)0.5)) + half_r)
-                + half_r * r * POLYNOMIAL(r, T(expm1_poly));
+    const vec h = ((half_power - T(v_splat)((real)0.5)) + half_r) + half_r * r * POLYNOMIAL(r, T(expm1_poly));
     const vec scale = T(v_min)(h, T(v_splat)(1));
     const vec q = scale / (T(v_splat)(1) + h);
     return T(v_copysign)(scale - scale * q, x);

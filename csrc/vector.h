@@ -64,11 +64,41 @@ static inline vec T(v_copysign)(vec x, vec s)
     return (vec)(((ivec)x & ~sign) | ((ivec)s & sign));
 }
 
-/* The larger; a NaN in x stays, a NaN in y is passed over. */
+/* The larger and the smaller; a NaN in x stays, a NaN in y is passed over: x86's min and max give
+ * their second operand where either is NaN.  gcc 12 makes four instructions of a comparison and a
+ * v_select here, which cost exp a quarter of its time. */
+#if defined(MG_WITH_AVX512)
+#define MG_X86(operation)                                               \
+    (MG_BITS == 32 ? (vec)_mm512_##operation##_ps((__m512)y, (__m512)x) \
+                   : (vec)_mm512_##operation##_pd((__m512d)y, (__m512d)x))
+#elif defined(MG_WITH_AVX2)
+#define MG_X86(operation)                                               \
+    (MG_BITS == 32 ? (vec)_mm256_##operation##_ps((__m256)y, (__m256)x) \
+                   : (vec)_mm256_##operation##_pd((__m256d)y, (__m256d)x))
+#elif defined(__SSE2__)
+#define MG_X86(operation)                                            \
+    (MG_BITS == 32 ? (vec)_mm_##operation##_ps((__m128)y, (__m128)x) \
+                   : (vec)_mm_##operation##_pd((__m128d)y, (__m128d)x))
+#endif
+
 static inline vec T(v_max)(vec x, vec y)
 {
+#ifdef MG_X86
+    return MG_X86(max);
+#else
     return T(v_select)(x < y, y, x);
+#endif
 }
+
+static inline vec T(v_min)(vec x, vec y)
+{
+#ifdef MG_X86
+    return MG_X86(min);
+#else
+    return T(v_select)(x > y, y, x);
+#endif
+}
+#undef MG_X86
 
 /* The first `count` lanes from p, zeros behind them; nothing past p + count is touched.
  * 0 <= count <= LANES. */

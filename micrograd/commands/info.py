@@ -1,0 +1,52 @@
+"""`micrograd info`: what is installed, and what it uses of this machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import micrograd
+from micrograd.commands import Clock
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """There are none."""
+
+
+def run(options: argparse.Namespace, clock: Clock) -> None:
+    """Prints versions, the instruction set, threads, and whether the C core is up to date."""
+    import platform
+
+    import numpy as np
+
+    from micrograd import core
+
+    lib, text = core.lib, core.ffi.string
+    package = Path(micrograd.__file__).parent
+    built = text(lib.mg_source_hash()).decode()
+    facts = {
+        "micrograd": f"{micrograd.__version__} in {package}",
+        "instruction set": f"{core.isa()} (this machine has {', '.join(core.supported_isas())})",
+        "threads": f"{core.get_num_threads()} at most",
+        "OpenMP": "yes" if lib.mg_has_openmp() else "no: everything runs on one thread",
+        "compiler": text(lib.mg_compiler()).decode(),
+        "C sources": source_state(built, package.parent),
+        "Python": f"{platform.python_version()}, numpy {np.__version__}, {platform.platform()}",
+    }
+    print("\n".join(f"{name:16}{fact}" for name, fact in facts.items()))
+
+
+def source_state(built: str, root: Path) -> str:
+    """Whether the extension, compiled from sources of this hash, fits those in `root`."""
+    import importlib.util
+
+    script = root / "build_ffi.py"
+    spec = importlib.util.spec_from_file_location("build_ffi", script)
+    if spec is None or spec.loader is None or not (script.is_file() and (root / "csrc").is_dir()):
+        return f"{built}, sources not installed"
+    build_ffi = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build_ffi)
+    current = build_ffi.source_hash()
+    if current == built:
+        return f"{built}, the extension is built from them"
+    return f"{current}, but the extension is built from {built}: pip install -e {root}"
