@@ -135,19 +135,21 @@ static void T(column_sum)(mg_matrix x, double alpha, int accumulate, void *sum_)
     }
 }
 
-/* 0 * x is 0 for every finite x, and NaN for the others. */
-static int T(all_finite)(mg_matrix x)
+/* Are all factor * x finite?  0 times a finite number is 0, 0 times any other is NaN. */
+static int T(all_finite)(mg_matrix x, double factor_)
 {
+    const vec factor = T(v_splat)((real)factor_);
     vec poison[2] = {{0}, {0}};
     for (int64_t i = 0; i < x.rows; i++) {
         const real *from = (const real *)x.data + i * x.ld;
         int64_t j = 0;
         for (; j + 2 * LANES <= x.columns; j += 2 * LANES) {
-            poison[0] += T(v_load)(from + j) * 0;
-            poison[1] += T(v_load)(from + j + LANES) * 0;
+            poison[0] += T(v_load)(from + j) * factor * 0;
+            poison[1] += T(v_load)(from + j + LANES) * factor * 0;
         }
         for (; j < x.columns; j += LANES)
-            poison[0] += T(v_load_first)(from + j, x.columns - j < LANES ? (int)(x.columns - j) : LANES) * 0;
+            poison[0] +=
+                T(v_load_first)(from + j, x.columns - j < LANES ? (int)(x.columns - j) : LANES) * factor * 0;
     }
     return T(v_sum)(poison[0] + poison[1]) == 0;
 }

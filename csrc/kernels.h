@@ -66,7 +66,7 @@ typedef struct {
     void (*softmax_backward)(mg_matrix y, mg_matrix g, mg_matrix g_in, int accumulate);
     void (*column_sum)(mg_matrix x, double alpha, int accumulate, void *sum); /* sum (columns) */
     void (*loss)(const mg_loss_rows *rows);
-    int (*all_finite)(mg_matrix x);
+    int (*all_finite)(mg_matrix x, double factor); /* are all factor * x finite? */
     void (*sgd)(int64_t n, void *p, const void *g, void *velocity, double scale, const mg_sgd *sgd);
     double (*sum_of_squares)(int64_t n, const void *x);
 } mg_kernels;

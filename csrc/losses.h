@@ -40,37 +40,24 @@ static void T(cross_entropy_row)(const mg_loss_rows *r, int64_t i, const real *z
             p[j] = w * (p[j] * mass - y[j]);
 }
 
-/* Few classes: LANES rows side by side, a vector for each class.  Nothing is summed over lanes. */
+/* Few classes: LANES rows side by side. */
 static void T(cross_entropy_narrow)(const mg_loss_rows *r)
 {
     const int n = (int)r->z.columns;
     for (int64_t i = 0; i < r->z.rows; i += LANES) {
-        const int count = r->z.rows - i < LANES ? (int)(r->z.rows - i) : LANES;
+        const int rows = r->z.rows - i < LANES ? (int)(r->z.rows - i) : LANES;
         const real *z = (const real *)r->z.data + i * r->z.ld;
-        real *gradient = r->gradient ? (real *)r->gradient + i * r->gradient_ld : NULL;
-        vec p[LANES];
-        for (int row = 0; row < LANES; row++)
-            p[row] = row < count ? T(v_load_first)(z + row * r->z.ld, n) : (vec){0};
-        T(v_transpose)(p);
-        vec max = p[0], sum = {0};
-        for (int j = 1; j < n; j++)
-            max = T(v_max)(max, p[j]);
-        for (int j = 0; j < n; j++)
-            sum += p[j] = T(v_exp_minus)(max - p[j]);
+        real *p = r->gradient ? (real *)r->gradient + i * r->gradient_ld : NULL;
+        vec columns[LANES], max, sum;
+        T(softmax_lanes)(rows, n, z, r->z.ld, columns, &max, &sum);
+        if (p)
+            T(store_lanes)(rows, n, columns, p, r->gradient_ld);
         real log_sum[LANES], shift[LANES];
         T(v_store)(log_sum, T(v_log)(sum));
         T(v_store)(shift, max);
-        if (gradient) {
-            const vec scale = 1 / sum;
-            for (int j = 0; j < n; j++)
-                p[j] *= scale;
-            T(v_transpose)(p);
-            for (int row = 0; row < count; row++)
-                T(v_store_first)(gradient + row * r->gradient_ld, p[row], n);
-        }
-        for (int row = 0; row < count; row++)
+        for (int row = 0; row < rows; row++)
             T(cross_entropy_row)(r, i + row, z + row * r->z.ld, (double)log_sum[row] + (double)shift[row],
-                                 gradient ? gradient + row * r->gradient_ld : NULL);
+                                 p ? p + row * r->gradient_ld : NULL);
     }
 }
 
@@ -81,13 +68,8 @@ static void T(cross_entropy_wide)(const mg_loss_rows *r)
         const real *z = (const real *)r->z.data + i * r->z.ld;
         real *p = r->gradient ? (real *)r->gradient + i * r->gradient_ld : NULL;
         const real max = T(row_max)(n, z), sum = T(row_exp)(n, z, max, p);
-        if (p) {
-            const vec scale = T(v_splat)(1 / sum);
-            for (int64_t j = 0; j < n; j += LANES) {
-                const int rest = n - j < LANES ? (int)(n - j) : LANES;
-                T(v_store_first)(p + j, T(v_load_first)(p + j, rest) * scale, rest);
-            }
-        }
+        if (p)
+            T(row_scale)(n, sum, p);
         T(cross_entropy_row)(r, i, z, log((double)sum) + (double)max, p);
     }
 }

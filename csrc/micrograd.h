@@ -20,7 +20,8 @@ enum {
     MG_LABEL_OUT_OF_RANGE,
     MG_TARGET_NOT_FINITE,
     MG_TARGET_NOT_PROBABILITY, /* row: negative, or the sum is not 1 */
-    MG_LOSS_NOT_FINITE         /* training stops before the update */
+    MG_LOSS_NOT_FINITE,        /* training stops before the update */
+    MG_STEP_NOT_FINITE         /* lr times the gradient is not: it stops there too */
 };
 
 /* Element-wise functions, activations first: y = f(x). */
@@ -79,6 +80,7 @@ typedef struct mg_plan mg_plan;
 typedef struct {
     double loss;
     int64_t row, column; /* where the offending element stands */
+    int32_t finite_step; /* of mg_plan_train: the update was made */
 } mg_result;
 
 /* A batch.  labels (rows), int64_t, or targets (rows, outputs); weights (rows) or NULL. */

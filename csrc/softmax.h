@@ -28,18 +28,57 @@ static real T(row_max)(int64_t columns, const real *x)
     return T(v_max_lane)(max);
 }
 
+/* Softmax of up to LANES rows of n <= LANES columns side by side, so that nothing is summed over lanes:
+ * p[j] gets column j of all rows. */
+static inline void T(softmax_lanes)(int rows, int n, const real *x, int64_t ld, vec p[LANES], vec *max,
+                                    vec *sum)
+{
+    for (int row = 0; row < LANES; row++)
+        p[row] = row < rows ? T(v_load_first)(x + row * ld, n) : (vec){0};
+    T(v_transpose)(p);
+    *max = p[0];
+    *sum = (vec){0};
+    for (int j = 1; j < n; j++)
+        *max = T(v_max)(*max, p[j]);
+    for (int j = 0; j < n; j++)
+        *sum += p[j] = T(v_exp_minus)(*max - p[j]);
+    const vec scale = 1 / *sum;
+    for (int j = 0; j < n; j++)
+        p[j] *= scale;
+}
+
+/* Turns the columns of softmax_lanes back into rows of y. */
+static inline void T(store_lanes)(int rows, int n, vec p[LANES], real *y, int64_t ld)
+{
+    T(v_transpose)(p);
+    for (int row = 0; row < rows; row++)
+        T(v_store_first)(y + row * ld, p[row], n);
+}
+
+/* The last part of the softmax of one row: row_exp has filled y and returned the sum. */
+static void T(row_scale)(int64_t columns, real sum, real *y)
+{
+    const vec scale = T(v_splat)(1 / sum);
+    for (int64_t j = 0; j < columns; j += LANES) {
+        const int rest = columns - j < LANES ? (int)(columns - j) : LANES;
+        T(v_store_first)(y + j, T(v_load_first)(y + j, rest) * scale, rest);
+    }
+}
+
 /* y = softmax(x) row by row. */
 static void T(softmax)(mg_matrix x, mg_matrix y)
 {
-    if (x.columns == 0)
-        return;
-    for (int64_t i = 0; i < x.rows; i++) {
+    const int narrow = x.columns <= LANES;
+    for (int64_t i = 0; i < x.rows && x.columns > 0; i += narrow ? LANES : 1) {
         const real *from = (const real *)x.data + i * x.ld;
         real *to = (real *)y.data + i * y.ld;
-        const vec scale = T(v_splat)(1 / T(row_exp)(x.columns, from, T(row_max)(x.columns, from), to));
-        for (int64_t j = 0; j < x.columns; j += LANES) {
-            const int rest = x.columns - j < LANES ? (int)(x.columns - j) : LANES;
-            T(v_store_first)(to + j, T(v_load_first)(to + j, rest) * scale, rest);
+        if (narrow) {
+            const int rows = x.rows - i < LANES ? (int)(x.rows - i) : LANES;
+            vec p[LANES], max, sum;
+            T(softmax_lanes)(rows, (int)x.columns, from, x.ld, p, &max, &sum);
+            T(store_lanes)(rows, (int)x.columns, p, to, y.ld);
+        } else {
+            T(row_scale)(x.columns, T(row_exp)(x.columns, from, T(row_max)(x.columns, from), to), to);
         }
     }
 }

@@ -61,7 +61,7 @@ static void locate(const mg_plan *plan, mg_matrix x, int64_t *row, int64_t *colu
 
 static int check_targets(const mg_plan *plan, const mg_op *op, mg_matrix t, int64_t *row, int64_t *column)
 {
-    if (!plan->kernels->all_finite(t)) {
+    if (!plan->kernels->all_finite(t, 1)) {
         locate(plan, t, row, column);
         return MG_TARGET_NOT_FINITE;
     }
@@ -87,9 +87,10 @@ static int check_rows(const mg_plan *plan, const mg_run *run, const mg_batch *ba
                       int64_t *row, int64_t *column)
 {
     const mg_matrix x = mg_matrix_rows(mg_run_values(plan, run, 0), plan->real_size, rows);
+    const mg_matrix line = {x.data, 1, x.rows * x.columns, 0}; /* short rows are faster as one long one */
     int status = MG_OK;
     *row = *column = 0;
-    if (!plan->kernels->all_finite(x)) {
+    if (!plan->kernels->all_finite(x.ld == x.columns ? line : x, 1)) {
         locate(plan, x, row, column);
         status = MG_INPUT_NOT_FINITE;
     }
@@ -274,7 +275,7 @@ static void predict_body(mg_plan *plan, void *arguments, mg_team team)
                             .first_row = team.index * PREDICT_ROWS,
                             .scratch = plan->scratch + (size_t)team.index * plan->scratch_bytes};
         const mg_matrix x = mg_run_values(plan, &run, 0);
-        if (!plan->kernels->all_finite(x)) {
+        if (!plan->kernels->all_finite(x, 1)) {
             plan->found[team.index] = MG_INPUT_NOT_FINITE;
             locate(plan, x, &plan->found_row[team.index], &plan->found_column[team.index]);
             plan->found_row[team.index] += row;
@@ -349,9 +350,9 @@ static void gather(mg_plan *plan, const training *t, mg_range rows)
 static mg_range chunk(const mg_plan *plan, int64_t i)
 {
     const int64_t lines = (plan->n_parameters + 15) / 16;
-    mg_range r = {lines * i / MG_NORM_CHUNKS * 16, lines * (i + 1) / MG_NORM_CHUNKS * 16};
-    r.last = r.last < plan->n_parameters ? r.last : plan->n_parameters;
-    return r;
+    const int64_t first = lines * i / MG_NORM_CHUNKS * 16, last = lines * (i + 1) / MG_NORM_CHUNKS * 16;
+    const int64_t n = plan->n_parameters;
+    return (mg_range){first < n ? first : n, last < n ? last : n};
 }
 
 static double clip_scale(mg_plan *plan, double max_norm, mg_range chunks, mg_team team)
@@ -371,14 +372,21 @@ static double clip_scale(mg_plan *plan, double max_norm, mg_range chunks, mg_tea
     return norm > max_norm ? max_norm / (norm + 1e-6) : 1;
 }
 
+/* Nothing is updated where a step of lr times the gradient would not be finite. */
 static void update(mg_plan *plan, const training *t, mg_team team)
 {
     const mg_range chunks = mg_share(MG_NORM_CHUNKS, team);
-    const double scale = clip_scale(plan, t->max_norm, chunks, team);
-    const mg_range r = {chunk(plan, chunks.first).first, chunk(plan, chunks.last - 1).last};
-    if (chunks.last <= chunks.first)
-        return;
+    const mg_range r = {chunk(plan, chunks.first).first, chunk(plan, chunks.last).first};
     const size_t skip = (size_t)r.first * plan->real_size;
+    const mg_matrix mine = {plan->gradients + skip, 1, r.last - r.first, 0};
+    const double scale = clip_scale(plan, t->max_norm, chunks, team);
+    plan->found[team.index] = plan->kernels->all_finite(mine, scale * t->sgd->lr);
+    mg_barrier(team);
+    for (int i = 0; i < team.size; i++)
+        if (!plan->found[i]) {
+            t->pass.result->finite_step = 0;
+            return;
+        }
     void *velocity = t->sgd->velocity ? (char *)t->sgd->velocity + skip : NULL;
     plan->kernels->sgd(r.last - r.first, plan->parameters + skip, plan->gradients + skip, velocity, scale,
                        t->sgd);
@@ -427,6 +435,9 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
                     .with_gradient = 1,
                     .result = result};
     t.pass.run.scratch = plan->scratch;
+    result->finite_step = 1;
     run_team(plan, train_body, &t, threads);
-    return isfinite(result->loss) ? MG_OK : MG_LOSS_NOT_FINITE;
+    if (!isfinite(result->loss))
+        return MG_LOSS_NOT_FINITE;
+    return result->finite_step ? MG_OK : MG_STEP_NOT_FINITE;
 }

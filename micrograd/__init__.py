@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 _HOME = {
     name: module
     for module, names in {
-        "micrograd.engine": ("Value dot maximum minimum no_grad softmax sum where"),
+        "micrograd.engine": "Value dot grad maximum minimum no_grad softmax sum where",
         "micrograd.core": "get_num_threads isa set_num_threads",
         "micrograd.layers": "GELU Identity LeakyReLU Linear ReLU Sigmoid Softmax Tanh",
         "micrograd.network": "Network",

@@ -69,6 +69,7 @@ def _threads_from_environment() -> int:
 _isa = _choose_isa()
 ISA_CODE: Final[int] = ISA_CODES[_isa]
 
+_forked = False  # this process is the child of one that had imported micrograd
 threads = 1  # how many the next call may use; read by Network and the optimizers
 
 
@@ -84,6 +85,7 @@ def set_num_threads(n: int) -> None:
     """Lets the C core use up to `n` threads from the next call on.
 
     It uses them only where the work pays for them; results have the same bits for any number.
+    Without OpenMP, and in a forked child, one thread is all there is.
 
     Raises:
         TypeError: n is not an integer.
@@ -94,7 +96,7 @@ def set_num_threads(n: int) -> None:
         raise TypeError(f"set_num_threads: n is {n!r}, an integer is wanted")
     if n < 1:
         raise ValueError(f"set_num_threads: n is {n}, 1 or more is wanted")
-    threads = int(n) if lib.mg_has_openmp() else 1
+    threads = int(n) if lib.mg_has_openmp() and not _forked else 1
     lib.mg_set_max_threads(threads)
 
 
@@ -104,9 +106,9 @@ def get_num_threads() -> int:
 
 
 def _single_thread() -> None:
-    """In a forked child OpenMP's other threads are gone, so it has to do without them."""
-    global threads
-    threads = 1
+    """In a forked child OpenMP's other threads are gone, and it would wait for them for ever."""
+    global threads, _forked
+    threads, _forked = 1, True
 
 
 set_num_threads(_threads_from_environment())
@@ -144,7 +146,7 @@ def as_reals(where: str, name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{where}: {name} is {describe(array)}, real numbers are wanted")
     with np.errstate(over="ignore"):
-        out = np.ascontiguousarray(array, dtype=dtype)
+        out = np.asarray(array, dtype=dtype, order="C")
     if out.dtype.itemsize < array.dtype.itemsize and array.dtype.kind == "f":
         lost = np.isinf(out) & np.isfinite(array)
         if lost.any():

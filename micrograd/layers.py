@@ -98,6 +98,12 @@ class LeakyReLU(Activation):
     is_relu_kind = True
 
     def __post_init__(self) -> None:
+        if isinstance(self.negative_slope, bool) or not isinstance(
+            self.negative_slope, (int, float)
+        ):
+            raise TypeError(
+                f"LeakyReLU: negative_slope is {self.negative_slope!r}, a number is wanted"
+            )
         if not 0 <= self.negative_slope < math.inf:
             raise ValueError(
                 f"LeakyReLU: negative_slope is {self.negative_slope}, 0 or more is wanted"

@@ -314,6 +314,10 @@ class Network:
         if status:
             self.raise_status("Network.forward", status, self._result, batch)
         self._held, self._ready = held, False
+        return self.cached_output(rows)
+
+    def cached_output(self, rows: int) -> Array:
+        """The output (rows, out_features) of the last loss() or forward() of so many rows."""
         last = self._lowered.ops[-1].in_
         return buffer_copy(lib.mg_plan_values, self._plan, self._lowered, last, rows, self._dtype)
 
@@ -366,10 +370,9 @@ class Network:
         forward, backward, clipping to max_norm (0: none), update. Returns the mean loss before it.
 
         Raises:
-            FloatingPointError: the loss is not finite; the weights are those before the step.
+            FloatingPointError: the loss or the update is not finite; the weights are those before.
         """
         self._ready = False
-        self._parameters.stale = False
         status = lib.mg_plan_train(
             self._plan,
             data,
@@ -383,6 +386,12 @@ class Network:
         if status == lib.MG_LOSS_NOT_FINITE:
             raise FloatingPointError(
                 f"Network.fit: the loss is {self._result.loss} at step {optimizer.steps}; "
+                "a smaller learning rate or clip_norm may help"
+            )
+        self._parameters.stale = False
+        if status == lib.MG_STEP_NOT_FINITE:
+            raise FloatingPointError(
+                f"Network.fit: lr times the gradient is not finite at step {optimizer.steps}; "
                 "a smaller learning rate or clip_norm may help"
             )
         if status:

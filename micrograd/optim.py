@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ class SGD:
         if self.nesterov and self.momentum == 0:
             raise ValueError("SGD: nesterov wants a momentum greater than 0")
         if not isinstance(params, Parameters):
-            params = list(params)
+            params = list(params) if isinstance(params, Iterable) else []
             if not params or not all(hasattr(p, "data") and hasattr(p, "grad") for p in params):
                 raise TypeError("SGD: params is neither model.parameters() nor a list of Values")
         self.params = params

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -68,24 +69,17 @@ class _Progress:
             print(line, end="\n" if done else "", file=sys.stderr, flush=True)
 
 
-def accuracy(net: Network, X: Any, y: Any) -> float:
-    """The share of rows whose largest output is the class in y.
-
-    y: labels (rows,), or probabilities (rows, classes), whose largest counts.
-    """
-    classes = np.asarray(y)
-    if classes.ndim == 2:
-        classes = classes.argmax(axis=1)
-    return float((net.predict(X).argmax(axis=1) == classes).mean())
-
-
-def mean_loss(net: Network, X: Array, y: Array) -> float:
-    """The mean loss over all rows, in blocks; gradients stay as they are."""
-    total = 0.0
+def evaluate(net: Network, X: Array, y: Array) -> tuple[float, float | None]:
+    """The mean loss over all rows, and for cross_entropy the share of rows whose largest output is
+    the class in y: labels (rows,) or rows of probabilities. Gradients stay as they are."""
+    total, right = 0.0, 0
     for start in range(0, len(X), EVALUATION_ROWS):
-        part = slice(start, start + EVALUATION_ROWS)
-        total += net.loss(X[part], y[part]) * len(X[part])
-    return total / len(X)
+        X_part, y_part = X[start : start + EVALUATION_ROWS], y[start : start + EVALUATION_ROWS]
+        total += net.loss(X_part, y_part) * len(X_part)
+        classes = y_part.argmax(axis=1) if y_part.ndim == 2 else y_part
+        right += int((net.cached_output(len(X_part)).argmax(axis=1) == classes).sum())
+    accuracy = right / len(X) if net.loss_name == "cross_entropy" else None
+    return total / len(X), accuracy
 
 
 def _positive(name: str, value: Any) -> int:
@@ -94,6 +88,25 @@ def _positive(name: str, value: Any) -> int:
     if value < 1:
         raise ValueError(f"Network.fit: {name} is {value}, 1 or more is wanted")
     return int(value)
+
+
+def _checked_norm(clip_norm: Any) -> float:
+    """What the C core calls max_norm: 0 for no clipping."""
+    if clip_norm is None:
+        return 0.0
+    if isinstance(clip_norm, bool) or not isinstance(clip_norm, (int, float, np.number)):
+        raise TypeError(f"Network.fit: clip_norm is {core.describe(clip_norm)}, a number is wanted")
+    if not clip_norm > 0:
+        raise ValueError(f"Network.fit: clip_norm is {clip_norm}, more than 0 is wanted")
+    return float(clip_norm)
+
+
+def _generator(seed: Any) -> np.random.Generator:
+    if seed is not None and (isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0):
+        raise ValueError(
+            f"Network.fit: seed is {core.describe(seed)}, an integer, 0 or more, or None is wanted"
+        )
+    return np.random.default_rng(seed)
 
 
 def _checked_optimizer(net: Network, optimizer: Any) -> SGD:
@@ -140,26 +153,30 @@ def fit(
     """
     epochs, batch_size = _positive("epochs", epochs), _positive("batch_size", batch_size)
     optimizer = _checked_optimizer(net, optimizer)
-    if clip_norm is not None and not clip_norm > 0:
-        raise ValueError(f"Network.fit: clip_norm is {clip_norm}, more than 0 is wanted")
+    max_norm = _checked_norm(clip_norm)
+    rng = _generator(seed)
     data, held = net.checked_batch("Network.fit", X, y)
     rows = int(data.rows)
     check = None
     if validation is not None:
+        if not isinstance(validation, Sequence) or len(validation) != 2:
+            raise TypeError(
+                f"Network.fit: validation is {core.describe(validation)}, a pair (X, y) is wanted"
+            )
         check, _ = net.checked_batch("Network.fit (validation)", *validation)
         X_val = core.as_reals("Network.fit", "validation X", validation[0], net.parameters().dtype)
         y_val = np.asarray(validation[1])
-    rng = np.random.default_rng(seed)
     history, bar, start = History(), _Progress(progress), time.perf_counter()
     for _ in range(epochs):
         total = 0.0
         for index in batches(rows, batch_size, rng):
-            total += net.train_step(data, index, optimizer, clip_norm or 0.0) * len(index)
+            total += net.train_step(data, index, optimizer, max_norm) * len(index)
         history.loss.append(total / rows)
         if check is not None:
-            history.val_loss.append(mean_loss(net, X_val, y_val))
-            if net.loss_name == "cross_entropy":
-                history.val_accuracy.append(accuracy(net, X_val, y_val))
+            loss, accuracy = evaluate(net, X_val, y_val)
+            history.val_loss.append(loss)
+            if accuracy is not None:
+                history.val_accuracy.append(accuracy)
         history.seconds.append(time.perf_counter() - start)
         bar.show(history, epochs)
     del held

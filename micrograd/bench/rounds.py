@@ -90,9 +90,10 @@ def measure(team: Team, threads: list[int], workload: Workload, settings: Settin
         timed += [(row, worker, entry) for worker, entry in ready]
     for _ in range(settings.rounds):
         for row, worker, entry in timed:
-            if entry is row.ours and entry.error is None:
-                _add_peak(row, worker, settings.dtype)
-            _time(worker, entry)
+            if entry is row.ours:
+                _time_under_peak(row, worker, settings.dtype)
+            else:
+                _time(worker, entry)
     for row in rows:
         if row.ours.error is not None:
             for entry in row.entries[1:]:
@@ -124,13 +125,21 @@ def _set_up(
             yield worker, entry
 
 
-def _add_peak(row: Row, worker: Worker, dtype: str) -> None:
+def _time_under_peak(row: Row, worker: Worker, dtype: str) -> None:
+    """Times ours between two looks at the peak, which changes with clock and neighbours."""
+    before = _peak(worker, dtype)
+    _time(worker, row.ours)
+    after = _peak(worker, dtype)
+    if before is not None and after is not None:
+        row.peaks.append((before + after) / 2)
+
+
+def _peak(worker: Worker, dtype: str) -> float | None:
     try:
-        peak = worker.ask("peak", dtype)
+        peak: float | None = worker.ask("peak", dtype)
     except WorkerError:
-        return
-    if peak is not None:
-        row.peaks.append(peak)
+        return None
+    return peak
 
 
 def _time(worker: Worker, entry: Entry) -> None:

@@ -39,6 +39,10 @@ def wait_until_quiet() -> None:
             return
 
 
+class Refusal(Exception):
+    """A contender does not try this workload."""
+
+
 class Server:
     """What a worker can be asked for; each public method is a request."""
 
@@ -56,7 +60,7 @@ class Server:
         """Makes the model, runs one step, and finds how many steps a block takes."""
         refusal = self.kind.refuses(workload)
         if refusal:
-            raise ValueError(refusal)
+            raise Refusal(refusal)
         self.problem = make(workload, dtype)
         self.contender = self.kind(self.problem, self.threads)
         outcome = first_step(self.contender)
@@ -112,6 +116,8 @@ class Server:
 def one_line(error: BaseException) -> str:
     """An exception as one line of text."""
     text = " ".join(str(error).split())
+    if isinstance(error, Refusal):
+        return text
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
 
 
