@@ -69,6 +69,8 @@ typedef struct {
     int (*all_finite)(mg_matrix x, double factor); /* are all factor * x finite? */
     void (*sgd)(int64_t n, void *p, const void *g, void *velocity, double scale, const mg_sgd *sgd);
     double (*sum_of_squares)(int64_t n, const void *x);
+    double (*fma_chains)(int64_t steps, double *start); /* returns the number of operations */
+    void (*triad)(int64_t n, void *a, const void *b, const void *c);
 } mg_kernels;
 
 extern const mg_kernels mg_kernels_generic[MG_DTYPES];

@@ -10,6 +10,8 @@
 #include "softmax.h"
 /* */
 #include "losses.h"
+/* */
+#include "measure.h"
 
 #undef T
 #undef real

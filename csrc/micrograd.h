@@ -153,3 +153,7 @@ int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const
                         const void *g, int64_t g_ld, void *g_in, int64_t g_in_ld);
 int mg_sgd_step(int isa, int dtype, int64_t n, void *parameters, const void *gradients, const mg_sgd *sgd);
 double mg_norm(int isa, int dtype, int64_t n, const void *x); /* Euclidean, summed in double */
+
+/* ---- the machine's limits, for benchmarks; -1 where they cannot be measured ---- */
+double mg_measure_fma(int isa, int dtype, int threads); /* GFLOP/s of multiply-adds in registers */
+double mg_measure_triad(int threads);                   /* GB/s of a = b + s * c in memory */

@@ -40,6 +40,8 @@ MG_POP_TARGET
      .loss = loss##T,                         \
      .all_finite = all_finite##T,             \
      .sgd = sgd##T,                           \
-     .sum_of_squares = sum_of_squares##T}
+     .sum_of_squares = sum_of_squares##T,     \
+     .fma_chains = fma_chains##T,             \
+     .triad = triad##T}
 
 const mg_kernels MG_TABLE[MG_DTYPES] = {MG_KERNEL_TABLE(_f32), MG_KERNEL_TABLE(_f64)};
