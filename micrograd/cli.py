@@ -59,7 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         if argv is None:
-            limit_spinning()
             run(sys.argv[1:], Clock(process_start()))
         else:
             run(argv, Clock(time.perf_counter()))
@@ -133,11 +132,3 @@ def process_start() -> float:
     except (OSError, AttributeError, ValueError, IndexError):
         return IMPORTED
     return min(IMPORTED, time.perf_counter() - age) if ticks else IMPORTED
-
-
-def limit_spinning() -> None:
-    """Lets OpenMP's threads, unless told otherwise, sleep soon while they wait for one another."""
-    # By default they spin for milliseconds: on a busy machine training on the digits took 0.83 to
-    # 1.3 s that way, 0.11 s this way. Where threads outnumber processors, libgomp does so itself.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
