@@ -37,7 +37,8 @@ static int op_fits(const mg_plan *plan, const mg_op *op, int is_last)
     if (op->kind != MG_LINEAR)
         return in == out;
     if (op->pre_activation >= 0 &&
-        (!buffer_fits(plan, op->pre_activation) || plan->buffers[op->pre_activation].columns != out))
+        (!buffer_fits(plan, op->pre_activation) || plan->buffers[op->pre_activation].storage < 0 ||
+         plan->buffers[op->pre_activation].columns != out))
         return 0;
     if (in > 0 && out > INT64_MAX / in)
         return 0;
@@ -51,8 +52,8 @@ static int plan_fits(const mg_plan *plan, const int64_t *storage_columns)
             return 0;
     for (int i = 0; i < plan->n_buffers; i++) {
         const mg_buffer *b = &plan->buffers[i];
-        if (b->columns < 0 || b->columns > INT32_MAX || b->offset < 0 || b->storage >= plan->n_storages ||
-            b->gradient >= plan->n_storages || (b->storage < 0 && i > 0))
+        if (b->columns < 0 || b->columns > INT32_MAX || b->offset < 0 || b->offset > INT32_MAX ||
+            b->storage >= plan->n_storages || b->gradient >= plan->n_storages || (b->storage < 0 && i > 0))
             return 0;
         if ((b->storage >= 0 && b->offset + b->columns > storage_columns[b->storage]) ||
             (b->gradient >= 0 && b->offset + b->columns > storage_columns[b->gradient]))

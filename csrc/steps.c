@@ -236,9 +236,23 @@ static void backward_body(mg_plan *plan, void *arguments, mg_team team)
     mg_run_backward(plan, &p->run, p->first, p->last, p->accumulate, team);
 }
 
+/* A gradient that an op starts from has a place. */
+static int goes_back(const mg_plan *plan, int first, int last)
+{
+    for (int i = first; i < last; i++) {
+        const mg_op *op = &plan->ops[i];
+        const int starts =
+            op->kind == MG_LINEAR || (op->kind != MG_LOSS && op->input_gradient != MG_NO_GRADIENT);
+        if (starts && plan->buffers[op->out].gradient < 0)
+            return 0;
+    }
+    return 1;
+}
+
 int mg_plan_backward(mg_plan *plan, int first, int last, int accumulate, int threads)
 {
-    if (first < 0 || first > last || last > plan->n_ops || !plan->workspace || !plan->gradients)
+    if (first < 0 || first > last || last > plan->n_ops || !plan->workspace || !plan->gradients ||
+        !goes_back(plan, first, last))
         return MG_BAD_ARGUMENT;
     pass p = {.run = plan->last, .first = first, .last = last, .accumulate = accumulate};
     threads = threads < plan->threads ? threads : plan->threads; /* more would need a new workspace */
@@ -408,7 +422,8 @@ static void train_body(mg_plan *plan, void *arguments, mg_team team)
 int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count, double max_norm,
                   const mg_sgd *sgd, int threads, mg_result *result)
 {
-    if (!targets_fit(plan, data) || count < 1 || !plan->parameters || !plan->gradients)
+    if (!targets_fit(plan, data) || count < 1 || !plan->parameters || !plan->gradients ||
+        !goes_back(plan, 0, plan->n_ops))
         return MG_BAD_ARGUMENT;
     threads = team_size(plan, count, threads);
     const int status = mg_plan_reserve(plan, count, threads);
