@@ -146,6 +146,9 @@ static inline int T(tile_rows)(int64_t left)
     return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
+/* Rows that a copy of scattered rows looks ahead: the processor's own prefetching stops at pages. */
+#define AHEAD 8
+
 /* out (depth, width) = the columns [0, columns) of B (depth, columns), zeros up to width (a multiple
  * of LANES, at most PANEL). */
 static void T(pack_panel)(int64_t depth, int columns, int width, const real *b, int64_t b_row, int64_t b_col,
@@ -153,9 +156,11 @@ static void T(pack_panel)(int64_t depth, int columns, int width, const real *b, 
 {
     if (b_col == 1) { /* rows lie ready */
         for (int64_t p = 0; p < depth; p++, b += b_row, out += width)
-            for (int v = 0; v < width; v += LANES)
+            for (int v = 0; v < width; v += LANES) {
+                __builtin_prefetch(b + AHEAD * b_row + v);
                 T(v_store)(out + v,
                            columns - v >= LANES ? T(v_load)(b + v) : T(v_load_first)(b + v, columns - v));
+            }
         return;
     }
     for (int64_t p = 0; p < depth; p += LANES) { /* columns lie ready: transpose LANES x LANES blocks */
@@ -164,6 +169,7 @@ static void T(pack_panel)(int64_t depth, int columns, int width, const real *b, 
             vec block[LANES];
             for (int j = 0; j < LANES; j++) {
                 const real *from = b + p * b_row + (v + j) * b_col;
+                __builtin_prefetch(from + 2 * LANES);
                 if (v + j >= columns)
                     block[j] = (vec){0};
                 else if (b_row != 1)
@@ -258,6 +264,7 @@ static T(block)
         for (int64_t p = 0; p < depth; p += LANES) {
             const int deep = depth - p < LANES ? (int)(depth - p) : LANES;
             const real *from = a + i * a_row + p * a_col;
+            __builtin_prefetch(from + 2 * a_row);
             T(v_store)(out + i * width + p,
                        a_col == 1 ? T(v_load_first)(from, deep) : T(v_load_strided)(from, a_col, deep));
         }
@@ -313,6 +320,9 @@ static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
         row_tiles = mg_share(tiles, team);
     else
         columns = mg_share(panels, team);
+    const int64_t my_tiles = row_tiles.last - row_tiles.first, most = BLOCK_ROWS / MG_ROWS;
+    const int64_t blocks = my_tiles > most ? (my_tiles + most - 1) / most : 1; /* even ones */
+    const int64_t rows = (my_tiles + blocks - 1) / blocks * MG_ROWS;
     const int64_t i_last = row_tiles.last * MG_ROWS < g->m ? row_tiles.last * MG_ROWS : g->m;
 
     const int64_t step = T(block_depth)(g->k);
@@ -331,8 +341,8 @@ static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
             }
             mg_barrier(team);
         }
-        for (int64_t i = row_tiles.first * MG_ROWS; i < i_last; i += BLOCK_ROWS)
-            T(gemm_block)(g, i, i_last - i < BLOCK_ROWS ? i_last - i : BLOCK_ROWS, p, depth, columns.first,
-                          columns.last, packed_b, scratch_a);
+        for (int64_t i = row_tiles.first * MG_ROWS; i < i_last; i += rows)
+            T(gemm_block)(g, i, i_last - i < rows ? i_last - i : rows, p, depth, columns.first, columns.last,
+                          packed_b, scratch_a);
     }
 }
