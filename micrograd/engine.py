@@ -21,24 +21,42 @@ import operator
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
-from math import inf, isfinite
+from math import inf
 from numbers import Real
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from micrograd import rules
+from micrograd.backward import FROZEN, LEAF, accumulate, gradients, number_of, topological
 from micrograd.rules import ANY, DOT, Rule
+
+if TYPE_CHECKING:
+    from micrograd.watch import Watcher
 
 Operand: TypeAlias = "Value | float"
 F = TypeVar("F", bound=Callable[..., Any])
 
-# `Value._rule` of an inner node is its Rule. A leaf has no rule, and both words for that are falsy:
-LEAF: Final = None  # a leaf that takes a gradient
-FROZEN: Final = False  # a leaf that takes none: requires_grad=False, or made under no_grad
-
 _new = object.__new__
+# What a block of code can switch on, for its thread or asyncio task: no_grad, watchers (anomaly
+# detection, counting), the name of a custom backward that is being differentiated.
 _no_grad_depth: ContextVar[int] = ContextVar("micrograd_no_grad_depth", default=0)
-_modes = 0  # the sum of those over all threads: while it is 0, an op need not look further
+_watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("micrograd_watchers", default=())
+_differentiating: ContextVar[str] = ContextVar("micrograd_differentiating", default="")
+_modes = 0  # such blocks, and forward passes, over all threads: at 0 an op need not look further
 _modes_lock = threading.Lock()
+
+
+def enter_mode() -> None:
+    """From here to `leave_mode` every op takes the careful way, `_record`."""
+    global _modes
+    with _modes_lock:
+        _modes += 1
+
+
+def leave_mode() -> None:
+    """The end of what `enter_mode` began."""
+    global _modes
+    with _modes_lock:
+        _modes -= 1
 
 
 def _number(x: Any, where: str) -> float:
@@ -62,27 +80,37 @@ def _constant(x: Operand) -> Value:
     return x if isinstance(x, Value) else Value(x, requires_grad=False)
 
 
-def _float_of(x: Operand) -> float:
-    return x._data if isinstance(x, Value) else x
+def _plain(x: Operand) -> Operand:
+    """x, or its number where nothing is to be differentiated with respect to it."""
+    kept = isinstance(x, Value) and (x._rule is not FROZEN or x._lift is not None)
+    return x if kept else number_of(x)
 
 
 def _record(rule: Rule, *operands: Operand) -> Value:
     """The node rule(*operands), or a frozen leaf where nothing is to be differentiated."""
-    out = _new(Value)
-    out._data = rule.value(*map(_float_of, operands))
+    watchers: tuple[Watcher, ...] = ()
+    if _modes:
+        for x in operands:
+            if isinstance(x, Value) and x._lift is not None:
+                return x._lift(rule, operands)  # type: ignore[no-any-return]
+        watchers = _watchers.get()
+    out = _new(_Watched if watchers else Value)
+    out._data = rule.value(*map(number_of, operands))
     out.grad = 0.0
     out._mark = None
     needed = any(isinstance(x, Value) and x._rule is not FROZEN for x in operands)
     if not needed or (_modes and _no_grad_depth.get()):
         out._rule = FROZEN
-        return out
-    out._rule = rule
-    if rule.arity == ANY:
-        out._a, out._b = operands, ()
     else:
-        out._a = operands[0]
-        if rule.arity == 2:
-            out._b = operands[1]
+        out._rule = rule
+        if rule.arity == ANY:
+            out._a, out._b = operands, ()
+        else:
+            out._a = operands[0]
+            if rule.arity == 2:
+                out._b = operands[1]
+    for watcher in watchers:
+        watcher.made(out, rule, operands)
     return out
 
 
@@ -138,7 +166,7 @@ def _reflected(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
 
 def _comparison(compare: Callable[[float, float], bool], name: str) -> Callable[[Value, Any], bool]:
     def method(self: Value, other: Any) -> bool:
-        return compare(self._data, _float_of(_operand(other, f"Value.{name}")))
+        return compare(self._data, number_of(_operand(other, f"Value.{name}")))
 
     return _named(method, name, "Compare the data. (== is identity: a Value can be a dict key.)")
 
@@ -169,7 +197,7 @@ class Value:
 
     # _a and _b are the operands, Values or floats; a unary op has no _b, a leaf neither. An op of
     # arity ANY has the tuple of its operands in _a and () in _b; only a `dot` of nothing but Values
-    # has (*ws, bias) or ws in _a and xs in _b. _mark is for _topological. _label is unset for "".
+    # has (*ws, bias) or ws in _a and xs in _b. _mark is for topological. _label is unset for "".
     __slots__ = ("_a", "_b", "_data", "_label", "_mark", "_rule", "grad")
     __array_ufunc__ = None  # so that numpy leaves np.float64(2) * Value(3) to Value.__rmul__
 
@@ -180,6 +208,10 @@ class Value:
     _b: Any
     _mark: object
     grad: Any  # a float; a Value after backward(create_graph=True)
+
+    # A subclass that stands for more than one number says here how an op applies to it: a function
+    # of the rule and its operands, to the result. See `forward`.
+    _lift: ClassVar[Any] = None
 
     def __init__(self, data: Any, label: str = "", requires_grad: bool = True) -> None:
         self._data = data if type(data) is float else _number(data, "Value")
@@ -307,6 +339,12 @@ class Value:
     __ge__ = _comparison(operator.ge, "__ge__")
 
     def __float__(self) -> float:
+        if _modes and self.requires_grad and _differentiating.get():
+            raise TypeError(
+                f"{_differentiating.get()}: float() of a Value, or a function of math, is a "
+                "constant to the derivative being recorded; use the methods of Value, such as "
+                "x.exp(), or float(x.detach()) if a constant is meant"
+            )
         return self._data
 
     def __bool__(self) -> bool:
@@ -331,13 +369,25 @@ class Value:
         """
         seed = _operand(grad, "Value.backward: grad")
         _check_requires_grad(self, "Value.backward")
-        order = _topological([self])
+        order = topological([self])
+        watchers = _watchers.get() if _modes else ()
         if not create_graph:
-            _accumulate(order, self, _float_of(seed))
-            return
-        for x, g in _gradients(order, [self], [seed], create_graph=True).items():
+            seed = number_of(seed)
+            if not watchers:
+                accumulate(order, self, seed)
+                return
+        for x, g in gradients(order, [self], [seed], create_graph, watchers).items():
             add = x.is_leaf and (isinstance(x.grad, Value) or x.grad != 0)
-            x.grad = x.grad + g if add else g
+            dx = _constant(g) if create_graph else g
+            x.grad = x.grad + dx if add else dx
+
+
+class _Watched(Value):
+    """A node made while somebody watched: it has room for the line of the user that made it."""
+
+    __slots__ = ("site",)
+
+    site: str
 
 
 class GradFn:
@@ -361,7 +411,8 @@ class GradFn:
     def name(self) -> str:
         """MulBackward for mul, LeakyReluBackward for leaky_relu, ..."""
         words = self.variable.op.split("_")
-        return "".join(map(str.capitalize, words)) + "Backward" if words[0] else "AccumulateGrad"
+        capitalized = "".join(word[:1].upper() + word[1:] for word in words)
+        return capitalized + "Backward" if capitalized else "AccumulateGrad"
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
@@ -379,132 +430,6 @@ def _check_requires_grad(value: Value, where: str) -> None:
             f"{where}: {value!r} does not require grad; it was made from constants, by detach() or "
             "under no_grad(). Create the inputs to differentiate with requires_grad=True"
         )
-
-
-def _topological(roots: Sequence[Value]) -> list[Value]:
-    """Every inner node the roots depend on, operands before results.
-
-    Depth first with an explicit stack. A node is met up to three times: first it is marked opened
-    and its operands are stacked above it; back at it, all of them are in the list, so it is added
-    and marked done; met as an operand of yet another node, it is skipped. The marks are new
-    objects in each call, so that nothing needs to be wiped, not even after an interrupt.
-    """
-    opened, done = object(), object()
-    order: list[Value] = []
-    stack = [root for root in reversed(roots) if root._rule]
-    finished: tuple[Value, ...] = ()  # inputs that the neurons of a layer share: looked at once
-    push, pop, add = stack.append, stack.pop, order.append
-    while stack:
-        v = pop()
-        if v._mark is done:
-            continue
-        if v._mark is opened:
-            v._mark = done
-            add(v)
-            if v._rule is DOT:
-                finished = v._b
-            continue
-        v._mark = opened
-        push(v)
-        rule: Any = v._rule
-        if rule.arity == 2:
-            x = v._a
-            if type(x) is not float and x._rule and x._mark is not done:
-                push(x)
-            x = v._b
-            if type(x) is not float and x._rule and x._mark is not done:
-                push(x)
-        elif rule.arity == 1:
-            x = v._a
-            if x._rule and x._mark is not done:
-                push(x)
-        elif v._b:
-            for x in v._a:
-                if x._rule and x._mark is not done:
-                    push(x)
-            if v._b is not finished:
-                for x in v._b:
-                    if x._rule and x._mark is not done:
-                        push(x)
-        else:
-            for x in v._a:
-                if type(x) is not float and x._rule and x._mark is not done:
-                    push(x)
-    return order
-
-
-def _accumulate(order: list[Value], root: Value, seed: float) -> None:
-    """The chain rule on floats, from root to leaves: x.grad += (dL/dz) * (dz/dx).
-
-    This is `_gradients` with `.grad` for the sums, unrolled by arity because it is the inner loop.
-    """
-    for z in order:
-        z.grad = 0.0
-    if root._rule:
-        root.grad = seed
-    else:
-        root.grad += seed
-    for z in reversed(order):
-        g = z.grad
-        rule: Any = z._rule
-        if not g and rule.bounded and isfinite(z._data):
-            continue  # exact: 0 times finite derivatives (half of all ReLU units are like this)
-        if rule.arity == 2:
-            a, b = z._a, z._b
-            if type(b) is float:
-                a.grad += rule.dx(g, z._data, a._data, b)
-            elif type(a) is float:
-                b.grad += rule.dy(g, z._data, a, b._data)
-            else:
-                x, y = a._data, b._data
-                if a._rule is not FROZEN:
-                    a.grad += rule.dx(g, z._data, x, y)
-                if b._rule is not FROZEN:
-                    b.grad += rule.dy(g, z._data, x, y)
-        elif rule.arity == 1:
-            a = z._a
-            a.grad += rule.dx(g, z._data, a._data)
-        elif z._b:  # a dot of Values
-            ws, xs = z._a, z._b
-            for w, x in zip(ws, xs):  # noqa: B905 (the bias is left over; see dot)
-                if w._rule is not FROZEN:
-                    w.grad += g * x._data
-                if x._rule is not FROZEN:
-                    x.grad += g * w._data
-            if len(ws) > len(xs) and ws[-1]._rule is not FROZEN:
-                ws[-1].grad += g  # the bias
-        else:
-            values = [x if type(x) is float else x._data for x in z._a]
-            for x, dx in zip(z._a, rule.pull(g, z._data, values), strict=True):
-                if type(x) is not float and x._rule is not FROZEN:
-                    x.grad += dx
-
-
-def _gradients(
-    order: list[Value], outputs: Sequence[Value], seeds: Sequence[Operand], create_graph: bool
-) -> dict[Value, Value]:
-    """d(sum of seed * output)/dx for every x on the way, leaves included; `.grad` is not touched.
-
-    With create_graph the rules run on the Values themselves, so the gradients are Values.
-    """
-    grads: dict[Value, Operand] = {}
-
-    def receive(x: Value, g: Operand) -> None:
-        grads[x] = grads[x] + g if x in grads else g
-
-    for output, seed in zip(outputs, seeds, strict=True):
-        receive(output, seed)
-    for z in reversed(order):
-        rule: Any = z._rule
-        operands = z.operands
-        if create_graph:
-            contributions = rule.contributions(grads[z], z, operands)
-        else:
-            contributions = rule.contributions(grads[z], z._data, [*map(_float_of, operands)])
-        for x, g in zip(operands, contributions, strict=True):
-            if isinstance(x, Value) and x._rule is not FROZEN:
-                receive(x, g)
-    return {x: _constant(g) for x, g in grads.items()}
 
 
 def grad(
@@ -527,8 +452,9 @@ def grad(
             if not isinstance(value, Value):
                 raise TypeError(f"grad: {value!r} among the {what} is not a Value")
             _check_requires_grad(value, f"grad: {what}")
-    grads = _gradients(_topological(outs), outs, [1.0] * len(outs), create_graph)
-    return tuple(grads[x] if x in grads else _constant(0.0) for x in ins)
+    watchers = _watchers.get() if _modes else ()
+    grads = gradients(topological(outs), outs, [1.0] * len(outs), create_graph, watchers)
+    return tuple(_constant(grads.get(x, 0.0)) for x in ins)
 
 
 class no_grad(contextlib.ContextDecorator):
@@ -539,17 +465,13 @@ class no_grad(contextlib.ContextDecorator):
     """
 
     def __enter__(self) -> no_grad:
-        global _modes
-        with _modes_lock:
-            _modes += 1
+        enter_mode()
         _no_grad_depth.set(_no_grad_depth.get() + 1)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        global _modes
         _no_grad_depth.set(_no_grad_depth.get() - 1)
-        with _modes_lock:
-            _modes -= 1
+        leave_mode()
 
 
 def maximum(x: Operand, y: Operand) -> Value:
@@ -570,8 +492,8 @@ def where(condition: Any, x: Operand, y: Operand) -> Value:
     """
     x, y = _operand(x, "where"), _operand(y, "where")
     if condition:
-        return _record(rules.WHERE, 1.0, x, _float_of(y))
-    return _record(rules.WHERE, 0.0, _float_of(x), y)
+        return _record(rules.WHERE, 1.0, x, number_of(y))
+    return _record(rules.WHERE, 0.0, number_of(x), y)
 
 
 def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Value:
@@ -612,7 +534,7 @@ def softmax(values: Iterable[Operand]) -> list[Value]:
     The Jacobian is da_i/dz_j = a_i * (1[i = j] - a_j). The shift is a constant: it cancels.
     """
     zs = [_operand(z, "softmax") for z in values]
-    shift = max(map(_float_of, zs), default=0.0)
+    shift = max(map(number_of, zs), default=0.0)
     exps = [_record(rules.EXP, _record(rules.SUB, z, shift)) for z in zs]
     total = sum(exps)
     return [e / total for e in exps]

@@ -1,0 +1,163 @@
+"""The backward pass: the order in which a graph is walked, and the chain rule along it.
+
+dL/dx is the sum, over all z that used x, of dL/dz * dz/dx. A node may pass on its gradient only
+when that sum is complete, so nodes are visited in reverse topological order: results before
+operands.
+This module knows of a node what `engine` keeps in it, and of an op what its `Rule` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final
+
+from micrograd.rules import DOT
+
+if TYPE_CHECKING:
+    from micrograd.engine import Operand, Value
+    from micrograd.watch import Watcher
+
+# `Value._rule` of an inner node is its Rule. A leaf has no rule, and both words for that are falsy:
+LEAF: Final = None  # a leaf that takes a gradient
+FROZEN: Final = False  # a leaf that takes none: requires_grad=False, or made under no_grad
+
+
+def number_of(x: Operand) -> float:
+    """The number itself, or a Value's data."""
+    return x if isinstance(x, float) else x._data
+
+
+def topological(roots: Sequence[Value]) -> list[Value]:
+    """Every inner node the roots depend on, operands before results.
+
+    Depth first with an explicit stack. A node is met up to three times: first it is marked opened
+    and its operands are stacked above it; back at it, all of them are in the list, so it is added
+    and marked done; met as an operand of yet another node, it is skipped. The marks are new
+    objects in each call, so that nothing needs to be wiped, not even after an interrupt.
+    """
+    opened, done = object(), object()
+    order: list[Value] = []
+    stack = [root for root in reversed(roots) if root._rule]
+    finished: tuple[Value, ...] = ()  # inputs that the neurons of a layer share: looked at once
+    push, pop, add = stack.append, stack.pop, order.append
+    while stack:
+        v = pop()
+        if v._mark is done:
+            continue
+        if v._mark is opened:
+            v._mark = done
+            add(v)
+            if v._rule is DOT:
+                finished = v._b
+            continue
+        v._mark = opened
+        push(v)
+        rule: Any = v._rule
+        if rule.arity == 2:
+            x = v._a
+            if type(x) is not float and x._rule and x._mark is not done:
+                push(x)
+            x = v._b
+            if type(x) is not float and x._rule and x._mark is not done:
+                push(x)
+        elif rule.arity == 1:
+            x = v._a
+            if x._rule and x._mark is not done:
+                push(x)
+        elif v._b:
+            for x in v._a:
+                if x._rule and x._mark is not done:
+                    push(x)
+            if v._b is not finished:
+                for x in v._b:
+                    if x._rule and x._mark is not done:
+                        push(x)
+        else:
+            for x in v._a:
+                if type(x) is not float and x._rule and x._mark is not done:
+                    push(x)
+    return order
+
+
+def accumulate(order: list[Value], root: Value, seed: float) -> None:
+    """The chain rule on floats, from root to leaves: x.grad += (dL/dz) * (dz/dx).
+
+    This is `gradients` with `.grad` for the sums, unrolled by arity because it is the inner loop.
+    """
+    for z in order:
+        z.grad = 0.0
+    if root._rule:
+        root.grad = seed
+    else:
+        root.grad += seed
+    for z in reversed(order):
+        g = z.grad
+        rule: Any = z._rule
+        if not g and rule.bounded and isfinite(z._data):
+            continue  # exact: 0 times finite derivatives (half of all ReLU units are like this)
+        if rule.arity == 2:
+            a, b = z._a, z._b
+            if type(b) is float:
+                a.grad += rule.dx(g, z._data, a._data, b)
+            elif type(a) is float:
+                b.grad += rule.dy(g, z._data, a, b._data)
+            else:
+                x, y = a._data, b._data
+                if a._rule is not FROZEN:
+                    a.grad += rule.dx(g, z._data, x, y)
+                if b._rule is not FROZEN:
+                    b.grad += rule.dy(g, z._data, x, y)
+        elif rule.arity == 1:
+            a = z._a
+            a.grad += rule.dx(g, z._data, a._data)
+        elif z._b:  # a dot of Values
+            ws, xs = z._a, z._b
+            for w, x in zip(ws, xs):  # noqa: B905 (the bias is left over; see dot)
+                if w._rule is not FROZEN:
+                    w.grad += g * x._data
+                if x._rule is not FROZEN:
+                    x.grad += g * w._data
+            if len(ws) > len(xs) and ws[-1]._rule is not FROZEN:
+                ws[-1].grad += g  # the bias
+        else:
+            values = [x if type(x) is float else x._data for x in z._a]
+            for x, dx in zip(z._a, rule.pull(g, z._data, values), strict=True):
+                if type(x) is not float and x._rule is not FROZEN:
+                    x.grad += dx
+
+
+def gradients(
+    order: Sequence[Value],
+    outputs: Sequence[Value],
+    seeds: Sequence[Operand],
+    create_graph: bool,
+    watchers: Sequence[Watcher] = (),
+) -> dict[Value, Operand]:
+    """d(sum of seed * output)/dx for every x on the way, leaves included; `.grad` is not touched.
+
+    With create_graph the rules run on the Values themselves, so the gradients are Values.
+    """
+    grads: dict[Value, Operand] = {}
+
+    def receive(x: Value, g: Operand) -> None:
+        grads[x] = grads[x] + g if x in grads else g
+
+    for output, seed in zip(outputs, seeds, strict=True):
+        receive(output, seed)
+    for z in reversed(order):
+        rule: Any = z._rule
+        g, operands = grads[z], z.operands
+        if watchers or not create_graph:
+            number = number_of(g)
+            contributions = rule.contributions(number, z._data, [*map(number_of, operands)])
+            for watcher in watchers:
+                watcher.pulled(z, number, contributions)
+        if create_graph:
+            contributions = rule.contributions(g, z, operands)
+        for x, dx in zip(operands, contributions, strict=True):
+            if not isinstance(x, float) and x._rule is not FROZEN:
+                receive(x, dx)
+    for watcher in watchers:
+        watcher.finished(grads)
+    return grads
