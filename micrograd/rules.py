@@ -68,6 +68,25 @@ class Rule:
         maps = (self.dx, self.dy)[: self.arity]
         return [linear(g, z, *operands) for linear in maps if linear is not None]
 
+    def tangent(
+        self, tangents: Sequence[Scalar | None], z: Scalar, operands: Sequence[Scalar]
+    ) -> Scalar:
+        """Forward mode: the sum over the operands of tangent times partial derivative of z.
+
+        None stands for an operand that does not vary; there is one that does.
+        """
+        if self.pull is not None:
+            partials = self.pull(1.0, z, operands)
+            terms = [t * dz for t, dz in zip(tangents, partials, strict=True) if t is not None]
+        else:
+            maps = (self.dx, self.dy)[: self.arity]
+            pairs = zip(tangents, maps, strict=True)
+            terms = [m(t, z, *operands) for t, m in pairs if m is not None and t is not None]
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total
+
 
 # Forward values. Each is total over the doubles.
 

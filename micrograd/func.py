@@ -1,0 +1,319 @@
+"""Derivatives as functions of functions: grad, vjp, jvp, jacrev, jacfwd, hessian.
+
+Each takes a function f of Values, and of lists and tuples of Values, nested as one likes, that
+returns such a thing. Results have the structure of what they belong to, with a Value for each
+number: `grad(f)(w)` that of w, a Jacobian the structure of f's result with, in place of each number
+of it, the structure of the input. Arguments may be Values or plain numbers.
+
+Reverse mode (grad, vjp, jacrev) runs f once and walks its graph once per number that f returns.
+Forward mode (jvp, jacfwd) runs f on dual numbers, once per direction, and keeps no graph.
+
+**Nesting.** All of these may be applied to one another, inside or around, to any order. f may use
+Values from outside. If one of them, or of the arguments, requires a gradient, then so do the
+results, and can be differentiated with respect to it: a leaf made by `Value(2.0)` is such an
+argument. Arguments that are plain numbers and an f of nothing else, or a no_grad block around,
+give constants and leave nothing behind.
+
+    >>> from micrograd import func
+    >>> func.grad(lambda x: x**3)(2.0)
+    Value(data=12.0, grad=0.0)
+    >>> func.hessian(lambda v: v[0] * v[0] * v[1])([2.0, 3.0])[0]
+    [Value(data=6.0, grad=0.0), Value(data=4.0, grad=0.0)]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from micrograd import engine, forward
+from micrograd.backward import LEAF, gradients, number_of, topological
+from micrograd.engine import Operand, Value, _constant, _operand
+from micrograd.forward import Dual
+from micrograd.watch import Operations, count_operations
+
+__all__ = [
+    "Operations",
+    "count_operations",
+    "grad",
+    "grad_and_value",
+    "hessian",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "vjp",
+]
+
+Tree: TypeAlias = Any  # an Operand, or a list or tuple of Trees
+Argnums: TypeAlias = "int | tuple[int, ...]"
+
+# Structures.
+
+
+def leaves_of(tree: Tree, where: str) -> list[Operand]:
+    """The numbers and Values of a tree, in order. Raises TypeError at anything else."""
+    if isinstance(tree, (list, tuple)):
+        return [leaf for branch in tree for leaf in leaves_of(branch, where)]
+    return [_operand(tree, where)]
+
+
+def like(tree: Tree, leaves: Iterable[Any]) -> Tree:
+    """A tree of the same structure, with these leaves."""
+    left = iter(leaves)
+
+    def rebuild(branch: Tree) -> Tree:
+        if isinstance(branch, (list, tuple)):
+            branches = [rebuild(b) for b in branch]
+            return branches if isinstance(branch, list) else tuple(branches)
+        return next(left)
+
+    return rebuild(tree)
+
+
+def _same_structure(a: Tree, b: Tree) -> bool:
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(_same_structure, a, b))
+    return not isinstance(a, (list, tuple)) and not isinstance(b, (list, tuple))
+
+
+def _values(tree: Tree, leaves: Sequence[Operand]) -> Tree:
+    return like(tree, map(_constant, leaves))
+
+
+class _Call:
+    """f with the arguments `argnums` free: the tree of these, and f of a list of their leaves."""
+
+    def __init__(
+        self, where: str, f: Callable[..., Tree], argnums: Argnums, args: Any, kwargs: Any
+    ) -> None:
+        chosen = argnums if isinstance(argnums, tuple) else (argnums,)
+        for i in chosen:
+            if not isinstance(i, int) or not -len(args) <= i < len(args):
+                raise ValueError(
+                    f"{where}: argnums is {argnums!r}, the function was called with {len(args)} "
+                    "positional arguments"
+                )
+        self.where = where
+        self.f, self.args, self.kwargs = f, list(args), kwargs
+        self.chosen = chosen
+        trees = tuple(args[i] for i in chosen)
+        self.tree = trees if isinstance(argnums, tuple) else trees[0]
+        self.inputs = leaves_of(self.tree, where)
+        self.result: Tree = None
+
+    def __call__(self, leaves: Sequence[Operand]) -> list[Operand]:
+        """The leaves of f's result; the result itself is kept for its structure."""
+        trees = like(tuple(self.args[i] for i in self.chosen), map(_constant, leaves))
+        args = list(self.args)
+        for i, tree in zip(self.chosen, trees, strict=True):
+            args[i] = tree
+        self.result = self.f(*args, **self.kwargs)
+        return leaves_of(self.result, f"{self.where}: a result of the function")
+
+
+# Reverse mode.
+
+
+def _variable(x: Operand) -> tuple[Value, Value]:
+    """x as f shall see it, and the Value in it that reverse mode differentiates by.
+
+    That is a new Value even if x is one: what f makes of its argument must not be mixed up with
+    what it makes of the same Value from outside.
+    """
+    if isinstance(x, Dual):
+        inner, variable = _variable(x.primal)
+        return Dual(x.level, inner, x.tangent), variable
+    own = x * 1.0 if isinstance(x, Value) and x.requires_grad else Value(number_of(x))
+    return own, own
+
+
+class _Recording:
+    """The graph of one run of f on variables of its own."""
+
+    def __init__(self, call: _Call) -> None:
+        self.outside = engine._no_grad_depth.get() == 0  # whether results may have a graph
+        token = engine._no_grad_depth.set(0)  # a no_grad around does not concern the graph of f
+        try:
+            pairs = [_variable(x if self.outside else _without_graph(x)) for x in call.inputs]
+            self.variables = [variable for _, variable in pairs]
+            self.outputs = call([x for x, _ in pairs])
+        finally:
+            engine._no_grad_depth.reset(token)
+        self._own = set(self.variables)
+
+    def _depends_on_more(self, order: Sequence[Value], roots: Sequence[Operand]) -> bool:
+        """Whether the graph has leaves that take a gradient other than the variables."""
+        met = (x for z in order for x in z.operands)
+        return self.outside and any(
+            isinstance(x, Value) and x._rule is LEAF and x not in self._own for x in (*roots, *met)
+        )
+
+    def outer(self, out: Operand) -> Operand:
+        """out as the caller gets it: without a graph unless it depends on Values from outside."""
+        if isinstance(out, Dual):
+            return Dual(out.level, self.outer(out.primal), self.outer(out.tangent))
+        if isinstance(out, float) or not out.requires_grad:
+            return out
+        return out if self._depends_on_more(topological([out]), [out]) else out._data
+
+    def gradients(self, outputs: Sequence[Operand], seeds: Sequence[Operand]) -> list[Operand]:
+        """d(sum of seed * output)/d(variable) for each variable."""
+        if any(isinstance(x, Dual) for x in (*outputs, *seeds)):
+            # In an outer forward pass. The tangent of the gradient is the gradient of the tangent.
+            total = outputs[0] if seeds == [1.0] else engine.dot(seeds, outputs)
+            if not isinstance(total, Dual):
+                raise RuntimeError("func.vjp: this pullback is of a jvp that has come to its end")
+            primals = self.gradients([total.primal], [1.0])
+            tangents = self.gradients([total.tangent], [1.0])
+            return [Dual(total.level, p, t) for p, t in zip(primals, tangents, strict=True)]
+        pairs = [
+            (out, seed)
+            for out, seed in zip(outputs, seeds, strict=True)
+            if isinstance(out, Value) and out.requires_grad
+        ]
+        roots = [out for out, _ in pairs]
+        order = topological(roots)
+        create_graph = self._depends_on_more(order, roots) or (
+            self.outside and any(isinstance(s, Value) and s.requires_grad for s in seeds)
+        )
+        kept = [seed if create_graph else number_of(seed) for _, seed in pairs]
+        watchers = engine._watchers.get()
+        grads = gradients(order, roots, kept, create_graph, watchers)
+        return [grads.get(x, 0.0) for x in self.variables]
+
+
+def _without_graph(x: Operand) -> Operand:
+    if isinstance(x, Dual):
+        return Dual(x.level, _without_graph(x.primal), _without_graph(x.tangent))
+    return number_of(x)
+
+
+def grad_and_value(
+    f: Callable[..., Any], argnums: Argnums = 0
+) -> Callable[..., tuple[Tree, Value]]:
+    """A function that takes f's arguments and returns (gradient, f's value), in this order.
+
+    The gradient has the structure of argument `argnums`; for a tuple of numbers it is a tuple with
+    one gradient each. Arguments with other numbers, and those by keyword, are passed on as they
+    are.
+
+    Raises TypeError if f does not return one number, ValueError if there is no argument `argnums`.
+    """
+
+    def gradient_and_value(*args: Any, **kwargs: Any) -> tuple[Tree, Value]:
+        call = _Call("func.grad", f, argnums, args, kwargs)
+        recording = _Recording(call)
+        if isinstance(call.result, (list, tuple)):
+            raise TypeError(
+                f"func.grad: the function returned a {type(call.result).__name__} of "
+                f"{len(call.result)}; want one Value (jacrev differentiates several)"
+            )
+        grads = recording.gradients(recording.outputs, [1.0])
+        return _values(call.tree, grads), _constant(recording.outer(recording.outputs[0]))
+
+    return gradient_and_value
+
+
+def grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Tree]:
+    """A function that takes f's arguments and returns the gradient of f's value; see
+    grad_and_value.
+    """
+    both = grad_and_value(f, argnums)
+
+    def gradient(*args: Any, **kwargs: Any) -> Tree:
+        return both(*args, **kwargs)[0]
+
+    return gradient
+
+
+def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
+    """(f(*primals), pullback): pullback(v) is v^T J, a tuple with one tree per primal.
+
+    v, the cotangents, has the structure of f's result. f runs once, however often the pullback is
+    called; each call walks the graph once.
+
+    Raises ValueError if v has another structure.
+    """
+    call = _Call("func.vjp", f, tuple(range(len(primals))), primals, {})
+    recording = _Recording(call)
+    result = call.result
+
+    def pullback(cotangents: Tree) -> tuple[Tree, ...]:
+        if not _same_structure(result, cotangents):
+            raise ValueError(
+                f"func.vjp: cotangents {cotangents!r} have not the structure of the result "
+                f"{result!r}"
+            )
+        seeds = leaves_of(cotangents, "func.vjp: a cotangent")
+        grads = recording.gradients(recording.outputs, seeds)
+        return tuple(_values(call.tree, grads))
+
+    return _values(result, [recording.outer(x) for x in recording.outputs]), pullback
+
+
+def jacrev(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
+    """A function that takes f's arguments and returns the Jacobian, by one reverse pass per number
+    that f returns: right for few results of many inputs.
+
+    In place of each number of f's result it has what `grad` would return for that number: J[i][j] =
+    df_i/dx_j for f from a list to a list.
+    """
+
+    def jacobian(*args: Any, **kwargs: Any) -> Tree:
+        call = _Call("func.jacrev", f, argnums, args, kwargs)
+        recording = _Recording(call)
+        rows = [_values(call.tree, recording.gradients([y], [1.0])) for y in recording.outputs]
+        return like(call.result, rows)
+
+    return jacobian
+
+
+# Forward mode.
+
+
+def jvp(
+    f: Callable[..., Tree], primals: Sequence[Tree], tangents: Sequence[Tree]
+) -> tuple[Tree, Tree]:
+    """(f(*primals), J v): the derivative of f's result in the direction v, the tangents.
+
+    primals is the sequence of f's arguments, tangents one of the same structure. One pass on dual
+    numbers: nothing is stored for a backward pass, and none runs.
+
+    Raises ValueError if primals and tangents differ in structure.
+    """
+    primals, tangents = tuple(primals), tuple(tangents)
+    if not _same_structure(primals, tangents):
+        raise ValueError(
+            f"func.jvp: tangents {tangents!r} have not the structure of the primals {primals!r}"
+        )
+    call = _Call("func.jvp", f, tuple(range(len(primals))), primals, {})
+    directions = leaves_of(tangents, "func.jvp: a tangent")
+    results, derivatives = forward.push(call, call.inputs, directions)
+    return _values(call.result, results), _values(call.result, derivatives)
+
+
+def jacfwd(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
+    """A function that takes f's arguments and returns the Jacobian, by one forward pass per number
+    in the argument `argnums`: right for many results of few inputs. The structure is jacrev's.
+    """
+
+    def jacobian(*args: Any, **kwargs: Any) -> Tree:
+        call = _Call("func.jacfwd", f, argnums, args, kwargs)
+        columns = []
+        for i in range(len(call.inputs)):
+            directions = [1.0 if j == i else None for j in range(len(call.inputs))]
+            columns.append(forward.push(call, call.inputs, directions)[1])
+        if not columns:
+            return like(call.result, [])
+        return like(call.result, [_values(call.tree, row) for row in zip(*columns, strict=True)])
+
+    return jacobian
+
+
+def hessian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
+    """A function that takes f's arguments and returns the second derivatives, forward over reverse:
+    H[i][j] = d2f/dx_i dx_j for f from a list to a number.
+
+    It is jacfwd(jacrev(f)), and has the structure that this gives.
+    """
+    return jacfwd(jacrev(f, argnums), argnums)
