@@ -15,6 +15,9 @@ _HOME = {
     name: module
     for module, names in {
         "micrograd.engine": "Value dot grad maximum minimum no_grad softmax sum where",
+        "micrograd.function": "Function",
+        "micrograd.gradcheck": "GradcheckError gradcheck gradgradcheck",
+        "micrograd.watch": "AnomalyError detect_anomaly",
         "micrograd.core": "get_num_threads isa set_num_threads",
         "micrograd.layers": "GELU Identity LeakyReLU Linear ReLU Sigmoid Softmax Tanh",
         "micrograd.network": "Network",
@@ -23,10 +26,13 @@ _HOME = {
     }.items()
     for name in names.split()
 }
-_SUBMODULES = ("core", "data", "engine", "layers", "losses", "nn", "optim", "train")
+_SUBMODULES = ("core", "data", "engine", "func", "layers", "losses", "nn", "optim", "train")
 
 __all__ = [
     "GELU",
+    "AnomalyError",
+    "Function",
+    "GradcheckError",
     "History",
     "Identity",
     "LeakyReLU",
@@ -39,9 +45,12 @@ __all__ = [
     "Tanh",
     "Value",
     "__version__",
+    "detect_anomaly",
     "dot",
     "get_num_threads",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "isa",
     "maximum",
     "minimum",
@@ -55,6 +64,8 @@ __all__ = [
 if TYPE_CHECKING:
     from micrograd.core import get_num_threads, isa, set_num_threads
     from micrograd.engine import Value, dot, grad, maximum, minimum, no_grad, softmax, sum, where
+    from micrograd.function import Function
+    from micrograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
     from micrograd.layers import (
         GELU,
         Identity,
@@ -68,17 +79,21 @@ if TYPE_CHECKING:
     from micrograd.network import Network
     from micrograd.parameters import Parameter
     from micrograd.train import History
+    from micrograd.watch import AnomalyError, detect_anomaly
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
+        module = import_module(_HOME[name])
+        # All its names at once: importing micrograd.gradcheck has set `gradcheck` to that module.
+        for each, home in _HOME.items():
+            if home == _HOME[name]:
+                globals()[each] = getattr(module, each)
     elif name in _SUBMODULES:
-        value = import_module(f"micrograd.{name}")
+        globals()[name] = import_module(f"micrograd.{name}")
     else:
         raise AttributeError(f"module 'micrograd' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    return globals()[name]
 
 
 def __dir__() -> list[str]:
