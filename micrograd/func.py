@@ -303,9 +303,8 @@ def jacfwd(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
         for i in range(len(call.inputs)):
             directions = [1.0 if j == i else None for j in range(len(call.inputs))]
             columns.append(forward.push(call, call.inputs, directions)[1])
-        if not columns:
-            return like(call.result, [])
-        return like(call.result, [_values(call.tree, row) for row in zip(*columns, strict=True)])
+        rows = zip(*columns, strict=True) if columns else [() for _ in call([])]
+        return like(call.result, [_values(call.tree, row) for row in rows])
 
     return jacobian
 
