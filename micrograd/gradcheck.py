@@ -161,7 +161,7 @@ class _Flat:
     def at(self, point: Sequence[float]) -> list[float]:
         """The results as numbers."""
         with no_grad():
-            return [number_of(y) for y in self.f(*map(_constant, point))]
+            return [number_of(y) for y in self.f(*point)]
 
     def derivative(self) -> _Flat:
         """The function from the same inputs to all first derivatives, output by output."""
@@ -186,7 +186,7 @@ def _flat(f: Callable[..., Any], inputs: Any, where: str) -> _Flat:
         raise ValueError(f"{where}: nothing to check, no input requires a gradient")
 
     def on_leaves(*leaves: Operand) -> list[Operand]:
-        result = f(*func.like(tree, leaves))
+        result = f(*func.like(tree, map(_constant, leaves)))
         return func.leaves_of(result, f"{where}: a result of the function")
 
     with no_grad():
