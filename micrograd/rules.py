@@ -18,6 +18,12 @@ Arithmetic is IEEE 754 double precision as in PyTorch: where Python raises ZeroD
 OverflowError or ValueError, or turns to complex numbers, these functions give inf or nan.
 Conventions at kinks are PyTorch's (its `derivatives.yaml`): relu'(0) = abs'(0) = 0, a tie of
 maximum or minimum gives each side half, d(x**0)/dx = 0, and d(0**y)/dy = 0 for y >= 0.
+
+In derivatives of derivatives two points differ from PyTorch, each by following the first
+derivative: 0**y for y >= 0 stays constant in y, where PyTorch gets nan from 0 * log(0) and with it
+loses d2(x**2)/dx2 = 2 at 0; and a learned slope of leaky_relu multiplies x = 0 in the second
+derivative as in the first, where PyTorch counts 0 to the positive side in one of the two only.
+d2(x**y)/dxdy = 1/x at y = 0 is inf for a denormal x, and x = inf leaves inf too: PyTorch's are nan.
 """
 
 from __future__ import annotations

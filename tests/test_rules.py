@@ -188,6 +188,39 @@ def test_binary_at_special_points(name):
         assert got == pytest.approx(want, rel=1e-12, abs=1e-13, nan_ok=True), (name, x, y)
 
 
+# Along (1, 1): value, first, second and third derivative, where PyTorch has nan; see `rules`.
+POW_AT_ZERO = {0.0: [1, 0, 0, 0], 1.0: [0, 1, 1, 0], 2.0: [0, 0, 2, 4], 3.0: [0, 0, 0, 6]}
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_binary_at_special_points_to_third_order(name):
+    ours, theirs = BINARY[name]
+    differ = 0
+    for x, y in itertools.product([*SPECIAL, -8.0, 2.0, 3.0, 0.5, 1.0], repeat=2):
+        got, want = derivatives_of_value(ours, [x, y]), derivatives_of_tensor(theirs, [x, y])
+        if name == "pow" and x == 0 and y in (*POW_AT_ZERO, 1000.0):
+            assert got == POW_AT_ZERO.get(y, [0, 0, 0, 0]) and math.isnan(want[2]), (x, y)
+        elif name == "pow" and x in (inf, 1e-320) and y == 0:
+            assert got[:3] == [1.0, math.log(x), inf] and math.isnan(want[2])
+        elif name == "leaky_relu" and x == 0:
+            assert_same(got[:2], want[:2])
+            assert (got[2:], want[2:]) == ([2.0, 0.0], [0.0, 0.0]), (x, y)
+        else:
+            assert got == pytest.approx(want, rel=1e-11, abs=1e-12, nan_ok=True), (name, x, y)
+            continue
+        differ += 1
+    assert differ == {"pow": 16, "leaky_relu": 26}.get(name, 0)
+
+
+@pytest.mark.parametrize("name", N_ARY)
+def test_n_ary_at_special_points_to_third_order(name):
+    ours, theirs = N_ARY[name]
+    for point in itertools.product([0.0, -0.0, inf, -inf, nan, 2.0], repeat=3):
+        operands = [*point, 1.5, -2.0][: 3 if name == "where" else 5]
+        assert_same(first_derivatives(ours, operands), first_derivatives_torch(theirs, operands))
+        assert_same(derivatives_of_value(ours, operands), derivatives_of_tensor(theirs, operands))
+
+
 @pytest.mark.parametrize("name", N_ARY)
 def test_n_ary_to_third_order(name):
     ours, theirs = N_ARY[name]
