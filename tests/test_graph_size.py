@@ -58,7 +58,7 @@ a, b = m([0.1, -2.0, 3.0])
 ((a * b).tanh() + softmax([a, b])[0].log()).backward()
 print([p.grad.hex() for p in m.parameters()])
 f = lambda v: (m(v)[0] * v[1]).tanh() + dot(v, v).sqrt() / v[2]
-for derivatives in (func.grad, func.jacfwd, func.hessian, lambda f: func.grad(lambda v: func.grad(f)(v)[0])):
+for derivatives in (func.grad, func.jacfwd, func.hessian, lambda f: func.jacrev(func.jacrev(f))):
     print([float(g).hex() for g in func.leaves_of(derivatives(f)([0.3, 1.5, -0.2]), "")])
 """
     outputs = {run_python(code, PYTHONHASHSEED=seed) for seed in ("0", "1", "77")}
