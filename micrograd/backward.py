@@ -80,6 +80,21 @@ def topological(roots: Sequence[Value]) -> list[Value]:
     return order
 
 
+def leaves(order: Sequence[Value]) -> set[Value]:
+    """The leaves that take a gradient, among the operands of these nodes."""
+    found: set[Value] = set()
+    for z in order:
+        rule: Any = z._rule
+        if rule.arity == 2:
+            operands: tuple[Operand, ...] = (z._a, z._b)
+        else:
+            operands = (z._a,) if rule.arity == 1 else (*z._a, *z._b)
+        for x in operands:
+            if type(x) is not float and x._rule is LEAF:  # type: ignore[union-attr]
+                found.add(x)  # type: ignore[arg-type]
+    return found
+
+
 def accumulate(order: list[Value], root: Value, seed: float) -> None:
     """The chain rule on floats, from root to leaves: x.grad += (dL/dz) * (dz/dx).
 

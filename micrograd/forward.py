@@ -44,18 +44,31 @@ class Dual(Value):
 
 def _lift(rule: Rule, operands: Sequence[Operand]) -> Dual:
     """rule(*operands) where some of them are Duals."""
-    level = max(x.level for x in operands if isinstance(x, Dual))
+    level = 0
+    for x in operands:
+        if type(x) is Dual and x.level > level:
+            level = x.level
     primals: list[Operand] = []
     tangents: list[Operand | None] = []
+    only_floats = True
     for x in operands:
-        varies = isinstance(x, Dual) and x.level == level
-        primals.append(x.primal if varies else _plain(x))  # type: ignore[union-attr]
-        tangents.append(x.tangent if varies else None)  # type: ignore[union-attr]
-    z = _plain(engine._record(rule, *primals))
-    tangent = _plain(rule.tangent(tangents, z, primals))
-    for watcher in engine._watchers.get():
-        watcher.pushed(rule, primals, tangents, tangent)
-    return Dual(level, z, tangent)
+        primal, tangent = x, None
+        if type(x) is Dual and x.level == level:
+            primal, tangent = x.primal, x.tangent
+        elif type(x) is not float:
+            primal = _plain(x)
+        primals.append(primal)
+        tangents.append(tangent)
+        only_floats = only_floats and type(primal) is float
+    watchers = engine._watchers.get()
+    if only_floats and not watchers:
+        z: Operand = rule.value(*primals)
+    else:
+        z = _plain(engine._record(rule, *primals))
+    result = rule.tangent(tangents, z, primals)
+    for watcher in watchers:
+        watcher.pushed(rule, primals, tangents, result)
+    return Dual(level, z, result if type(result) is float else _plain(result))
 
 
 Dual._lift = staticmethod(_lift)

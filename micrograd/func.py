@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from micrograd import engine, forward
-from micrograd.backward import LEAF, gradients, number_of, topological
+from micrograd.backward import accumulate, gradients, leaves, number_of, topological
 from micrograd.engine import Operand, Value, _constant, _operand
 from micrograd.forward import Dual
 from micrograd.watch import Operations, count_operations
@@ -141,12 +141,9 @@ class _Recording:
             engine._no_grad_depth.reset(token)
         self._own = set(self.variables)
 
-    def _depends_on_more(self, order: Sequence[Value], roots: Sequence[Operand]) -> bool:
-        """Whether the graph has leaves that take a gradient other than the variables."""
-        met = (x for z in order for x in z.operands)
-        return self.outside and any(
-            isinstance(x, Value) and x._rule is LEAF and x not in self._own for x in (*roots, *met)
-        )
+    def _depends_on_more(self, root: Value, order: Sequence[Value]) -> bool:
+        """Whether root's graph has leaves that take a gradient other than the variables."""
+        return not (leaves(order) if order else {root}) <= self._own
 
     def outer(self, out: Operand) -> Operand:
         """out as the caller gets it: without a graph unless it depends on Values from outside."""
@@ -154,32 +151,39 @@ class _Recording:
             return Dual(out.level, self.outer(out.primal), self.outer(out.tangent))
         if isinstance(out, float) or not out.requires_grad:
             return out
-        return out if self._depends_on_more(topological([out]), [out]) else out._data
+        kept = self.outside and self._depends_on_more(out, topological([out]))
+        return out if kept else out._data
 
-    def gradients(self, outputs: Sequence[Operand], seeds: Sequence[Operand]) -> list[Operand]:
-        """d(sum of seed * output)/d(variable) for each variable."""
-        if any(isinstance(x, Dual) for x in (*outputs, *seeds)):
+    def pull(self, cotangents: Sequence[Operand]) -> list[Operand]:
+        """d(sum of cotangent * output)/d(variable) for each variable."""
+        token = engine._no_grad_depth.set(0)
+        try:
+            total = engine.dot(cotangents, self.outputs)
+        finally:
+            engine._no_grad_depth.reset(token)
+        if total._lift is None and any(isinstance(x, Dual) for x in self.outputs):
+            raise RuntimeError("func.vjp: this pullback is of a jvp that has come to its end")
+        return self.gradient(total)
+
+    def gradient(self, output: Operand) -> list[Operand]:
+        """d(output)/d(variable) for each variable."""
+        if isinstance(output, Dual):
             # In an outer forward pass. The tangent of the gradient is the gradient of the tangent.
-            total = outputs[0] if seeds == [1.0] else engine.dot(seeds, outputs)
-            if not isinstance(total, Dual):
-                raise RuntimeError("func.vjp: this pullback is of a jvp that has come to its end")
-            primals = self.gradients([total.primal], [1.0])
-            tangents = self.gradients([total.tangent], [1.0])
-            return [Dual(total.level, p, t) for p, t in zip(primals, tangents, strict=True)]
-        pairs = [
-            (out, seed)
-            for out, seed in zip(outputs, seeds, strict=True)
-            if isinstance(out, Value) and out.requires_grad
-        ]
-        roots = [out for out, _ in pairs]
-        order = topological(roots)
-        create_graph = self._depends_on_more(order, roots) or (
-            self.outside and any(isinstance(s, Value) and s.requires_grad for s in seeds)
-        )
-        kept = [seed if create_graph else number_of(seed) for _, seed in pairs]
+            primals, tangents = self.gradient(output.primal), self.gradient(output.tangent)
+            return [Dual(output.level, p, t) for p, t in zip(primals, tangents, strict=True)]
+        if not isinstance(output, Value) or not output.requires_grad:
+            return [0.0] * len(self.variables)
+        order = topological([output])
+        depends_on_more = self._depends_on_more(output, order)
         watchers = engine._watchers.get()
-        grads = gradients(order, roots, kept, create_graph, watchers)
-        return [grads.get(x, 0.0) for x in self.variables]
+        if depends_on_more or watchers:
+            create_graph = depends_on_more and self.outside
+            grads = gradients(order, [output], [1.0], create_graph, watchers)
+            return [grads.get(x, 0.0) for x in self.variables]
+        for x in self.variables:  # nobody else's `.grad` is concerned
+            x.grad = 0.0
+        accumulate(order, output, 1.0)
+        return [x.grad for x in self.variables]
 
 
 def _without_graph(x: Operand) -> Operand:
@@ -208,7 +212,7 @@ def grad_and_value(
                 f"func.grad: the function returned a {type(call.result).__name__} of "
                 f"{len(call.result)}; want one Value (jacrev differentiates several)"
             )
-        grads = recording.gradients(recording.outputs, [1.0])
+        grads = recording.gradient(recording.outputs[0])
         return _values(call.tree, grads), _constant(recording.outer(recording.outputs[0]))
 
     return gradient_and_value
@@ -245,8 +249,7 @@ def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], 
                 f"{result!r}"
             )
         seeds = leaves_of(cotangents, "func.vjp: a cotangent")
-        grads = recording.gradients(recording.outputs, seeds)
-        return tuple(_values(call.tree, grads))
+        return tuple(_values(call.tree, recording.pull(seeds)))
 
     return _values(result, [recording.outer(x) for x in recording.outputs]), pullback
 
@@ -262,7 +265,7 @@ def jacrev(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
     def jacobian(*args: Any, **kwargs: Any) -> Tree:
         call = _Call("func.jacrev", f, argnums, args, kwargs)
         recording = _Recording(call)
-        rows = [_values(call.tree, recording.gradients([y], [1.0])) for y in recording.outputs]
+        rows = [_values(call.tree, recording.gradient(y)) for y in recording.outputs]
         return like(call.result, rows)
 
     return jacobian
