@@ -1,4 +1,4 @@
-"""What several test files need: the C kernels on numpy arrays, bit comparison, ulps, PyTorch twins."""
+"""What several test files need: C kernels on numpy arrays, bits, ulps, PyTorch twins."""
 
 import os
 import subprocess
@@ -90,14 +90,14 @@ def same_bits(a, b):
 
 
 def ulp(x, dtype):
-    """The unit in the last place of `dtype` at the float64 values x; denormals share the smallest."""
+    """The unit in the last place of `dtype` at the float64 x; denormals share the smallest."""
     info = np.finfo(dtype)
     exponent = np.frexp(np.abs(x))[1] - 1
     return np.ldexp(1.0, np.maximum(exponent, info.minexp) - info.nmant)
 
 
 def ulp_error(actual, exact, rest=0.0):
-    """|actual - (exact + rest)| in ulps of the exact value; exact is float64, rest what it rounds off.
+    """|actual - (exact + rest)| in ulps of exact, a float64; rest is what it rounds off.
 
     An exact value past the largest number counts as 2^maxexp, and so does an infinity that came.
     """

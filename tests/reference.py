@@ -1,4 +1,4 @@
-"""The forward and backward pass of an MLP in plain numpy float64, with a bound on float32's rounding.
+"""Forward and backward pass of an MLP in numpy float64, with a bound on float32's rounding.
 
 Beside each quantity runs a bound on the error that float32 arithmetic makes in it, to first order:
 a sum of k products adds k + 2 roundings of eps/2 of the sum of absolute values, and an error that
@@ -70,7 +70,7 @@ def one_hot(net, y, rows):
 
 
 def reference_pass(net, X, y):
-    """loss, {name: gradient}, and float32's bounds of both: (loss, gradients, loss_bound, bounds)."""
+    """loss, {name: gradient}, float32's bound of the loss, {name: bound of the gradient}."""
     weights = {p.name: p.data.astype(np.float64) for p in net.parameters()}
     a = np.asarray(X, np.float64)
     error, tape = np.zeros(a.shape), []

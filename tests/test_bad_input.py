@@ -1,4 +1,4 @@
-"""Input that does not fit: a ValueError or TypeError that says so, and a network that has not changed."""
+"""Input that does not fit: an error that says so, and a network that has not changed."""
 
 import numpy as np
 import pytest
@@ -113,7 +113,7 @@ BAD_LABELS = {
     "too large": (changed([0, 1, 2, 0, 1, 2], 4, 3), ValueError, ["y[4]", "3", "0 to 2"]),
     "negative": (changed([0, 1, 2, 0, 1, 2], 1, -1), ValueError, ["y[1]", "-1", "0 to 2"]),
     "huge": (np.full(ROWS, 2**63 - 1), ValueError, ["y[0]", str(2**63 - 1)]),
-    "unsigned": (np.full(ROWS, 2**64 - 1, np.uint64), ValueError, ["y[0]", "3"]),
+    "unsigned": (np.full(ROWS, 2**64 - 1, np.uint64), ValueError, ["y[0]", str(2**64 - 1)]),
     "floats": (np.array([0.0, 1, 2, 0, 1, 2]), TypeError, ["float64", "integer", "(6,)"]),
     "too few": (np.zeros(ROWS - 1, int), ValueError, ["(5,)", "(6,)"]),
     "too many": (np.zeros(ROWS + 1, int), ValueError, ["(7,)", "(6,)"]),
@@ -194,7 +194,11 @@ def test_a_refused_call_leaves_the_cached_pass_alone():
     for n in (net, want):
         n.zero_grad()
         n.loss(GOOD_X, good_y(n))
-    for X, y in [(GOOD_X[:, :2], good_y(net)), (BAD_X["nan"][0], good_y(net)), (GOOD_X, [9] * ROWS)]:
+    for X, y in [
+        (GOOD_X[:, :2], good_y(net)),
+        (BAD_X["nan"][0], good_y(net)),
+        (GOOD_X, [9] * ROWS),
+    ]:
         with pytest.raises(ValueError):
             net.loss(X, y)
     for n in (net, want):

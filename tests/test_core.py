@@ -50,7 +50,8 @@ X, y = rng.normal(size=(90, 33)), rng.integers(0, 9, 90)
 out = {}
 for dtype in ("float32", "float64"):
     net = mg.Network(mg.Linear(33, 70), mg.GELU(), mg.Linear(70, 35), mg.Tanh(), mg.Linear(35, 20),
-                     mg.Sigmoid(), mg.Linear(20, 9), mg.Softmax(), mg.Linear(9, 9), dtype=dtype, seed=1)
+                     mg.Sigmoid(), mg.Linear(20, 9), mg.Softmax(), mg.Linear(9, 9),
+                     dtype=dtype, seed=1)
     out["loss " + dtype] = net.loss(X, y)
     net.backward()
     out["gradient " + dtype] = net.parameters().flat_grad.copy()
@@ -121,7 +122,9 @@ def test_threads_from_the_environment(environment, want):
 @OPENMP
 def test_without_variables_there_are_as_many_threads_as_processors():
     cpus = len(os.sched_getaffinity(0))
-    assert run_python("import micrograd as mg; print(mg.get_num_threads())").stdout.strip() == str(cpus)
+    assert run_python("import micrograd as mg; print(mg.get_num_threads())").stdout.strip() == str(
+        cpus
+    )
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
@@ -157,13 +160,13 @@ def trained(seed, dtype="float64", rows=256):
     """The weights after some steps of a network that is large enough for a team."""
     rng = np.random.default_rng(seed)
     X, y = rng.normal(size=(rows, 128)).astype(dtype), rng.integers(0, 10, rows)
-    net = mg.Network(
-        mg.Linear(128, 128), mg.GELU(), mg.Linear(128, 10), dtype=dtype, seed=seed
-    )
+    net = mg.Network(mg.Linear(128, 128), mg.GELU(), mg.Linear(128, 10), dtype=dtype, seed=seed)
     net.fit(X, y, epochs=15, batch_size=rows // 2, clip_norm=0.5, seed=seed, progress=False)
     net.loss(X, y)
     net.backward()
-    return np.concatenate([net.parameters().flat, net.parameters().flat_grad, net.predict(X).ravel()])
+    return np.concatenate(
+        [net.parameters().flat, net.parameters().flat_grad, net.predict(X).ravel()]
+    )
 
 
 @pytest.mark.parametrize("team", [1, 2])
@@ -242,7 +245,9 @@ def test_a_forked_child_works(more_threads):
     ],
 )
 def test_the_scalar_side_loads_no_numpy(statement):
-    code = f"import sys\n{statement}\nprint(sorted({{'numpy', 'micrograd._core'}} & set(sys.modules)))"
+    code = (
+        f"import sys\n{statement}\nprint(sorted({{'numpy', 'micrograd._core'}} & set(sys.modules)))"
+    )
     assert run_python(code).stdout.strip() == "[]"
 
 

@@ -24,9 +24,9 @@ def test_names_and_shapes(dtype):
     net, X, y = two_layers(mg.Sigmoid(), dtype=dtype)
     e = net.explain(X, y)
     shapes = {
-        "a0": (ROWS, 4), "W1": (6, 4), "b1": (6,), "z1": (ROWS, 6), "a1": (ROWS, 6), "da1": (ROWS, 6),
-        "delta1": (ROWS, 6), "dW1": (6, 4), "db1": (6,), "W2": (3, 6), "b2": (3,), "z2": (ROWS, 3),
-        "a2": (ROWS, 3), "delta2": (ROWS, 3), "dW2": (3, 6), "db2": (3,),
+        "a0": (ROWS, 4), "W1": (6, 4), "b1": (6,), "z1": (ROWS, 6), "a1": (ROWS, 6),
+        "da1": (ROWS, 6), "delta1": (ROWS, 6), "dW1": (6, 4), "db1": (6,), "W2": (3, 6), "b2": (3,),
+        "z2": (ROWS, 3), "a2": (ROWS, 3), "delta2": (ROWS, 3), "dW2": (3, 6), "db2": (3,),
     }  # fmt: skip
     assert set(e) == {*shapes, "loss"} and isinstance(e["loss"], float)
     for name, shape in shapes.items():
@@ -46,7 +46,7 @@ ELEMENTWISE = {
 
 
 def fused(g, a, dtype):
-    """g * (1 - a^2) with a^2 unrounded, as a fused multiply-add leaves it: from twice the digits."""
+    """g * (1 - a^2) with a^2 unrounded, as a fused multiply-add has it."""
     wide = np.longdouble if dtype == "float64" else np.float64
     return (g * (1 - a.astype(wide) ** 2).astype(dtype)).astype(dtype)
 
@@ -87,7 +87,7 @@ def test_softmax_and_cross_entropy_give_a_minus_y(dtype):
 
 
 def test_outputs_and_deltas_of_the_other_losses(dtype):
-    """mse: 2 (a - y) / n; the documents' a - y belongs to half the squared error. bce: (a - y) / n."""
+    """mse: 2 (a - y) / n; the documents' a - y belongs to the half of it. bce: (a - y) / n."""
     net, X, y = two_layers(mg.Tanh(), "mse", dtype)
     y = y.astype(dtype)
     e = net.explain(X, y)
@@ -97,7 +97,9 @@ def test_outputs_and_deltas_of_the_other_losses(dtype):
     net, X, y = two_layers(mg.Tanh(), "bce", dtype)
     e = net.explain(X, y)
     assert same_bits(e["a2"], apply(core.ISA_CODE, "MG_SIGMOID", e["z2"]))
-    np.testing.assert_allclose(e["delta2"], (e["a2"] - y.astype(dtype)) / 3, rtol=4 * eps, atol=eps / 4)
+    np.testing.assert_allclose(
+        e["delta2"], (e["a2"] - y.astype(dtype)) / 3, rtol=4 * eps, atol=eps / 4
+    )
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse", "bce", "mae", "huber"])
@@ -173,7 +175,7 @@ def test_the_network_is_unchanged():
 
 
 def documents_example():
-    """Section 15: n0, n1, n2, m = 4, 3, 2, 5 and numpy's seed 42, in the documents' order of drawing."""
+    """Section 15: n0, n1, n2, m = 4, 3, 2, 5 and numpy's seed 42, in the order of drawing."""
     random = np.random.RandomState(42)
     W1, W2 = random.randn(3, 4) * 0.1, random.randn(2, 3) * 0.1
     X = random.randn(4, 5)
@@ -206,7 +208,9 @@ def test_the_documents_two_layer_net(sigmoid):
     want, e = by_hand(W1, W2, X, labels, sigmoid), net.explain(X.T, labels)
     assert e["loss"] == pytest.approx(want["loss"], rel=1e-13)
     for name in ("Z1", "A1", "Z2", "A2", "delta1", "delta2"):
-        np.testing.assert_allclose(e[name.replace("Z", "z").replace("A", "a")].T, want[name], rtol=1e-12)
+        np.testing.assert_allclose(
+            e[name.replace("Z", "z").replace("A", "a")].T, want[name], rtol=1e-12
+        )
     for name in ("dW1", "db1", "dW2", "db2"):
         np.testing.assert_allclose(e[name], want[name], rtol=1e-12, atol=1e-16)
 

@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 from micrograd import core
 from micrograd.core import lib
 
-BLOCK_DEPTH = {"float32": 384, "float64": 192}  # of csrc/gemm.h
+BLOCK_DEPTH = {"float32": 384, "float64": 192}  # of csrc/gemm.h; k is cut from 1.5 times that on
 BLOCK_ROWS = 168
 
 
@@ -69,8 +69,11 @@ def test_tile_edges(isa, dtype, a_transposed, b_transposed):
     rng = np.random.default_rng(0)
     rows, columns, depth = tile_rows(isa), 2 * lanes(isa, dtype), BLOCK_DEPTH[dtype]
     ms = sorted({1, 2, 3, rows - 1, rows, rows + 1, 2 * rows - 1, 4 * rows, 4 * rows + 1, 63})
-    ns = sorted({1, columns // 2, columns // 2 + 1, columns - 1, columns, columns + 1, 3 * columns + 2})
-    for m, n, k in itertools.product(ms, ns, [1, 2, 7, depth - 1, depth, depth + 1]):
+    ns = sorted(
+        {1, columns // 2, columns // 2 + 1, columns - 1, columns, columns + 1, 3 * columns + 2}
+    )
+    depths = [1, 2, 7, depth - 1, depth, depth + 1, 3 * depth // 2, 3 * depth // 2 + 1]
+    for m, n, k in itertools.product(ms, ns, depths):
         a, b = whole(rng, (m, k), dtype), whole(rng, (k, n), dtype)
         store, c = padded_output(m, n, dtype)
         matmul(isa, layout(a, a_transposed, 5), layout(b, b_transposed, 1), c)
@@ -81,8 +84,13 @@ def test_tile_edges(isa, dtype, a_transposed, b_transposed):
 def test_several_blocks(isa, dtype):
     """More rows than a block of A and more depth than two blocks, all four transposes."""
     rng = np.random.default_rng(1)
-    n, k = 6 * lanes(isa, dtype) + 1, 2 * BLOCK_DEPTH[dtype] + 5
-    for m in (BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS + 17):
+    n, depth = 6 * lanes(isa, dtype) + 1, BLOCK_DEPTH[dtype]
+    for m, k in [
+        (BLOCK_ROWS - 1, 2 * depth + 5),
+        (BLOCK_ROWS, 5 * depth // 2),
+        (BLOCK_ROWS + 1, 5 * depth // 2 + 1),
+        (2 * BLOCK_ROWS + 17, 3 * depth + 1),
+    ]:
         a, b = whole(rng, (m, k), dtype), whole(rng, (k, n), dtype)
         want = exact(a, b)
         for ta, tb, threads in itertools.product([False, True], [False, True], [1, 3]):
@@ -106,13 +114,18 @@ def test_power_of_two_strides(isa, dtype, stride):
             assert np.array_equal(c, want) and margins_untouched(store, m, n)
 
 
-@pytest.mark.parametrize("a_strides", [(3, 2), (2, 51), (-40, 1), (1, -90), (-2, -99), (0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    "a_strides", [(3, 2), (2, 51), (-40, 1), (1, -90), (-2, -99), (0, 1), (1, 0)]
+)
 @pytest.mark.parametrize("b_strides", [(2, 3), (71, 2), (-70, 1), (1, -45), (0, 1), (0, 0)])
 def test_any_stride(isa, dtype, a_strides, b_strides):
     rng = np.random.default_rng(3)
     for m, n, k in [(31, 35, 37), (1, 20, 40), (30, 1, 1)]:
         # Overlapping elements (small strides, stride 0) are one number: read back what A and B are.
-        a, b = strided(whole(rng, (m, k), dtype), *a_strides), strided(whole(rng, (k, n), dtype), *b_strides)
+        a, b = (
+            strided(whole(rng, (m, k), dtype), *a_strides),
+            strided(whole(rng, (k, n), dtype), *b_strides),
+        )
         store, c = padded_output(m, n, dtype)
         matmul(isa, a, b, c)
         assert np.array_equal(c, exact(a, b)) and margins_untouched(store, m, n)
@@ -135,7 +148,7 @@ def test_no_depth_no_rows_no_columns(isa, dtype, accumulate):
 
 def test_alpha_and_accumulate(isa, dtype):
     rng = np.random.default_rng(4)
-    for m, n, k in [(17, 35, 20), (1, 3, 1), (40, 33, BLOCK_DEPTH[dtype] + 1)]:
+    for m, n, k in [(17, 35, 20), (1, 3, 1), (40, 33, 2 * BLOCK_DEPTH[dtype] + 1)]:
         a, b, c0 = (whole(rng, shape, dtype) for shape in ((m, k), (k, n), (m, n)))
         for alpha, transposed in itertools.product([1.0, -2.0, 0.25, 0.0], [False, True]):
             b_view = layout(b, transposed)
@@ -160,8 +173,8 @@ def test_nan_and_infinity_stay_in_their_row_and_column(isa, dtype):
 
 
 def rounding_bound(a, b, alpha, c0, dtype):
-    """A chain of k multiply-adds, a sum of blocks, alpha and C: at most k + blocks + 3 roundings, each
-    eps/2 of a partial sum that |A||B| bounds; the reference in float64 makes as many of its own."""
+    """A chain of k multiply-adds, a sum of blocks, alpha and C: at most k + blocks + 3 roundings,
+    each eps/2 of a partial sum that |A||B| bounds; the reference makes as many in float64."""
     k = a.shape[1]
     roundings = k + k // BLOCK_DEPTH[dtype] + 4
     size = abs(alpha) * exact(np.abs(a), np.abs(b)) + np.abs(c0)
@@ -181,7 +194,9 @@ def test_rounding_is_bounded(isa, dtype, shape):
         assert (error <= rounding_bound(a, b, alpha, c0, dtype)).all()
 
 
-@pytest.mark.parametrize("shape", [(130, 70, 400), (5, 300, 50), (300, 3, 20), (1, 1, 9), (29, 65, 1)])
+@pytest.mark.parametrize(
+    "shape", [(130, 70, 400), (5, 300, 50), (300, 3, 20), (1, 1, 9), (29, 65, 1)]
+)
 def test_same_bits_for_any_number_of_threads(isa, dtype, shape):
     rng = np.random.default_rng(7)
     m, n, k = shape
@@ -198,13 +213,17 @@ def test_same_bits_for_any_number_of_threads(isa, dtype, shape):
 def test_an_element_has_the_same_bits_in_any_tile(isa, dtype):
     """gemm.h: one chain in the order of k, whatever tile or panel an element falls in."""
     rng = np.random.default_rng(8)
-    m, n, k = 61, 75, BLOCK_DEPTH[dtype] + 50
+    m, n, k = 61, 75, 2 * BLOCK_DEPTH[dtype] + 50
     a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
     for tb in (False, True):
         b_view = layout(b, tb)
         full = matmul(isa, a, b_view, np.zeros((m, n), dtype))
-        for rows, columns in [(slice(7, 8), slice(None)), (slice(3, 20), slice(5, 6)),
-                              (slice(20, 61), slice(1, 74)), (slice(0, 2), slice(70, 75))]:  # fmt: skip
+        for rows, columns in [
+            (slice(7, 8), slice(None)),
+            (slice(3, 20), slice(5, 6)),
+            (slice(20, 61), slice(1, 74)),
+            (slice(0, 2), slice(70, 75)),
+        ]:
             part = full[rows, columns]
             again = matmul(isa, a[rows], b_view[:, columns], np.zeros(part.shape, dtype))
             assert same_bits(part, again)

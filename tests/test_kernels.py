@@ -1,4 +1,4 @@
-"""Activations, vector maths, softmax, losses and updates: one kernel at a time, all instruction sets."""
+"""Activations, vector maths, softmax, losses, updates: each kernel, all instruction sets."""
 
 import math
 
@@ -19,7 +19,9 @@ def erfc(x):
 
 def gelu64(x):
     """x Phi(x); where x^2/2 would overflow both factors are at their limits."""
-    return np.where(np.abs(x) < 40, x * erfc(np.clip(x, -40, 40) / -math.sqrt(2)) / 2, np.maximum(x, 0))
+    return np.where(
+        np.abs(x) < 40, x * erfc(np.clip(x, -40, 40) / -math.sqrt(2)) / 2, np.maximum(x, 0)
+    )
 
 
 def gelu_derivative64(x):
@@ -32,7 +34,7 @@ def sigmoid64(x):
     return np.where(x < 0, e, 1) / (1 + e)
 
 
-# name in micrograd.h -> (in float64, in mpmath, largest error in ulps: float32, float64, the ulp is that of)
+# name in micrograd.h -> in float64, in mpmath, largest error in float32 and float64, ulps of what
 RESULT, ARGUMENT, ONE = "result", "argument", "one"
 FUNCTIONS = {
     "MG_EXP": (np.exp, mpmath.exp, 2, 3, RESULT),
@@ -61,10 +63,30 @@ def errors(function, x, y, exact, rest=0.0):
 
 @pytest.fixture(scope="module")
 def float32_sample():
-    """Every 4001st of all float32 numbers, and 300 neighbours of the places where something changes."""
+    """Every 4001st of all float32 numbers, and 300 neighbours of where something changes."""
     bits = np.arange(0, 2**32, 4001, dtype=np.uint64).astype(np.uint32)
-    edges = np.array([0, 2**-126, 2**-149, 1, math.sqrt(0.5), math.sqrt(2), 88.722839, 87.336544,
-                      103.972, 9.010913, 10, 13, 15, 17.32868, 120, 3.4e38, 0.34657359], np.float32)
+    edges = np.array(
+        [
+            0,
+            2**-126,
+            2**-149,
+            1,
+            math.sqrt(0.5),
+            math.sqrt(2),
+            88.722839,
+            87.336544,
+            103.972,
+            9.010913,
+            10,
+            13,
+            15,
+            17.32868,
+            120,
+            3.4e38,
+            0.34657359,
+        ],
+        np.float32,
+    )
     near = (edges.view(np.uint32)[:, None] + np.arange(-150, 150)).astype(np.uint32).ravel()
     x = np.concatenate([bits, near, near | np.uint32(2**31)]).view(np.float32)
     return x[np.isfinite(x)]
@@ -92,9 +114,10 @@ def test_float32_error(isa, function, float32_sample, float32_truth):
 @pytest.fixture(scope="module")
 def float64_sample():
     rng = np.random.default_rng(0)
-    edges = [5e-324, 2.2250738585072014e-308, 2.2250738585072009e-308, 709.782712893384, 708.4, 745.13,
-             745.14, 19.061547, 20, 22, 36.7368, 37.5, 38.6, 40, 0.5, 1, math.sqrt(0.5), math.sqrt(2),
-             0.34657359027997264, 1 + 2**-52, 1 - 2**-53, 1.7976931348623157e308, 800, 750]  # fmt: skip
+    edges = [5e-324, 2.2250738585072014e-308, 2.2250738585072009e-308, 709.782712893384,
+             708.4, 745.13, 745.14, 19.061547, 20, 22, 36.7368, 37.5, 38.6, 40, 0.5, 1,
+             math.sqrt(0.5), math.sqrt(2), 0.34657359027997264, 1 + 2**-52, 1 - 2**-53,
+             1.7976931348623157e308, 800, 750]  # fmt: skip
     positive = np.concatenate([
         np.exp(rng.uniform(-700, 700, 300)), rng.uniform(0, 1, 300), rng.uniform(0, 10, 300),
         rng.uniform(0, 50, 200), rng.uniform(600, 760, 200), 1 + rng.normal(size=100) * 1e-8, edges,
@@ -114,7 +137,9 @@ def float64_truth(float64_sample):
                 if (name == "MG_LOG" and x < 0) or (name.startswith("MG_GELU") and abs(x) > 1e3):
                     pairs.append((nan, 0.0))
                     continue
-                value = f(mpmath.mpf(float(min(x, 1e6))) if name == "MG_EXP" else mpmath.mpf(float(x)))
+                value = f(
+                    mpmath.mpf(float(min(x, 1e6))) if name == "MG_EXP" else mpmath.mpf(float(x))
+                )
                 high = float(value)
                 pairs.append((high, float(value - high) if math.isfinite(high) else 0.0))
             truth[name] = np.array(pairs).T
@@ -166,7 +191,7 @@ def test_denormals(isa, dtype):
 
 @pytest.mark.parametrize("function", [*FUNCTIONS, "MG_RELU", "MG_LEAKY_RELU", "MG_IDENTITY"])
 def test_an_element_does_not_see_its_neighbours(isa, dtype, function):
-    """Every length up to 70 and every place, with NaN and infinities beside it; nothing past the end."""
+    """Every length up to 70, with NaN and infinities beside it; nothing past the end."""
     rng = np.random.default_rng(1)
     x = rng.normal(0, 4, 70).astype(dtype)
     x[::7] = [nan, inf, -inf, 0, 1e-40, 1e30, -1e30, nan, 2, -0.0]
@@ -198,7 +223,7 @@ def test_relu_kinds(isa, dtype):
 
 @pytest.mark.parametrize("n", [1, 3, 16, 37])
 def test_gates(isa, dtype, n):
-    """g *= f'(.): from the output a, for gelu from the input; the ReLUs let nothing or a part through at 0."""
+    """g *= f'(.): from the output a, for gelu from the input."""
     rng = np.random.default_rng(2)
     x, g = rng.normal(size=(2, n)).astype(dtype)
     x[0] = 0
@@ -220,7 +245,9 @@ def test_gates(isa, dtype, n):
     assert (np.abs(gated("MG_SIGMOID", a.astype(dtype)) - want) <= 2 * eps * np.abs(want)).all()
     a = apply(isa, "MG_TANH", x).astype(np.float64)
     # 1 - a^2 cancels near |a| = 1, but its error stays within eps of 1
-    assert (np.abs(gated("MG_TANH", a.astype(dtype)) - g * (1 - a * a)) <= 2 * eps * np.abs(g)).all()
+    assert (
+        np.abs(gated("MG_TANH", a.astype(dtype)) - g * (1 - a * a)) <= 2 * eps * np.abs(g)
+    ).all()
     want = g * gelu_derivative64(x.astype(np.float64))
     assert (np.abs(gated("MG_GELU", x) - want) <= 5 * eps * np.abs(g)).all()
 
@@ -237,7 +264,10 @@ def test_norm(isa, dtype, n):
 
 def softmax(isa, x, padding=0):
     rows, columns = x.shape
-    store, out = np.full((rows, columns + padding), 9, x.dtype), np.full((rows, columns + 5), 9, x.dtype)
+    store, out = (
+        np.full((rows, columns + padding), 9, x.dtype),
+        np.full((rows, columns + 5), 9, x.dtype),
+    )
     store[:, :columns] = x
     arguments = rows, columns, address(store), columns + padding, address(out), columns + 5
     assert lib.mg_softmax(isa, code(x), *arguments) == lib.MG_OK
@@ -295,6 +325,7 @@ def test_softmax_backward_is_the_jacobian(isa, dtype, columns):
 @pytest.mark.parametrize("n", [1, 5, 16, 50])
 def test_sgd_step_by_hand(isa, dtype, n):
     """p = 1, g = 2, v = 4, weight decay 1/2, momentum 1/4, lr 1/8: exact in binary."""
+
     def step(**settings):
         p, g, v = np.full(n + 1, 1, dtype), np.full(n, 2, dtype), np.full(n + 1, 4, dtype)
         sgd = ffi.new("mg_sgd *", {"lr": 0.125, **settings})
@@ -326,7 +357,8 @@ def identity_network(columns, loss, dtype="float64"):
     [
         ("cross_entropy", [[0, 0]], [1], math.log(2), [[0.5, -0.5]]),
         ("cross_entropy", [[math.log(3), 0]], [0], math.log(4 / 3), [[-0.25, 0.25]]),
-        ("cross_entropy", [[0, 0, 0, 0]], [[0.5, 0.5, 0, 0]], math.log(4), [[-0.25, -0.25, 0.25, 0.25]]),
+        ("cross_entropy", [[0, 0, 0, 0]], [[0.5, 0.5, 0, 0]], math.log(4),
+         [[-0.25, -0.25, 0.25, 0.25]]),
         ("mse", [[1, 2], [3, 5]], [[0, 2], [1, 1]], (1 + 0 + 4 + 16) / 4, [[1, 0], [2, 4]]),
         ("bce", [[0, math.log(3)]], [[1, 0]], (math.log(2) + math.log(4)) / 2, [[-0.25, 0.375]]),
         ("mae", [[1, -2, 5, 0]], [[2, -4, 5, 0.5]], 3.5 / 4, [[-0.25, 0.25, 0, -0.25]]),
@@ -367,7 +399,9 @@ def test_losses_against_torch(loss, columns, dtype):
             weight = 1 / rows if w is None else (w / w.sum())[:, None]
             if w is None:  # explain has no weights; the gradient of W is tested with them elsewhere
                 delta = net.explain(z, y)["delta1"]
-                np.testing.assert_allclose(delta * weight, gradient.numpy(), rtol=tolerance, atol=tolerance)
+                np.testing.assert_allclose(
+                    delta * weight, gradient.numpy(), rtol=tolerance, atol=tolerance
+                )
 
 
 def test_cross_entropy_at_large_logits(dtype):
@@ -388,4 +422,6 @@ def test_bce_at_large_logits(dtype):
     assert net.loss([[1e4, -1e4]], [[1, 0]]) == 0
     assert net.loss([[1e4, -1e4]], [[0, 1]]) == 1e4
     tiny = net.loss([[30, 30]], [[1, 1]])
-    assert tiny == pytest.approx(math.log1p(math.exp(-30)), rel=1e-5 if dtype == "float32" else 1e-13)
+    assert tiny == pytest.approx(
+        math.log1p(math.exp(-30)), rel=1e-5 if dtype == "float32" else 1e-13
+    )

@@ -1,4 +1,6 @@
-"""Network against finite differences, PyTorch and numpy; accumulation, prediction, initial weights."""
+"""Network against finite differences, PyTorch and numpy; accumulation, prediction, weights."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -80,7 +82,9 @@ def test_an_activation_anywhere(activation, place):
         net = spread_biases(mg.Network(*layers, loss=loss, dtype="float64", seed=3), rng)
         X, y = rng.normal(size=(7, 3)), targets_for(net, 7, rng)
         _, analytic = gradients(net, X, y)
-        np.testing.assert_allclose(analytic, numeric_gradient(net, X, y, None), rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(
+            analytic, numeric_gradient(net, X, y, None), rtol=1e-6, atol=1e-8
+        )
         assert np.abs(analytic).max() > 1e-3
 
 
@@ -92,7 +96,7 @@ def architectures(draw, dtype):
     if rare_width:
         widths = [*widths[:1], rare_width, *widths[1:2]]
     layers = []
-    for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+    for fan_in, fan_out in pairwise(widths):
         layers.append(mg.Linear(fan_in, fan_out, bias=draw(st.booleans())))
         layers += draw(st.lists(st.sampled_from(list(ACTIVATIONS.values())), max_size=2))
     loss = draw(st.sampled_from(LOSSES))
@@ -358,7 +362,7 @@ def test_same_seed_same_weights_in_both_dtypes():
     ],
 )
 def test_initial_variance(after, init, variance):
-    """150,000 draws: the variance is known to sqrt(2/150000) = 0.37 %, the mean to 1/390 deviations."""
+    """150,000 draws: the variance is known to sqrt(2/150000) = 0.37 %, the mean to 1/390."""
     layers = [mg.Linear(300, 500, init=init), *([after] if after else [])]
     net = mg.Network(*layers, seed=6)
     weight, bias = net.parameters()
@@ -389,3 +393,10 @@ def test_parameters_are_views_into_one_flat_array():
     before = net.predict(np.ones((1, 3)))
     parameters.flat[-1] += 1
     assert net.predict(np.ones((1, 3)))[0, 1] == pytest.approx(before[0, 1] + 1)
+
+
+def test_init_looks_past_identity():
+    """He before a ReLU kind, also with an Identity between them."""
+    layers = [mg.Linear(300, 500), mg.Identity(), mg.ReLU(), mg.Linear(500, 2)]
+    weight = mg.Network(*layers, seed=6).parameters()[0]
+    assert weight.data.var(dtype=np.float64) == pytest.approx(2 / 300, rel=5 * 0.0037)

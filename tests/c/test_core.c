@@ -64,8 +64,8 @@ static void test_matmul(void)
                 for (int kinds = 0; kinds < 9; kinds++)
                     check_matmul(ms[i], ns[j], ks[p], kinds / 3, kinds % 3, kinds % 2 ? 3 : 0, kinds & 1, 1);
     for (int kinds = 0; kinds < 9; kinds++) {
-        check_matmul(171, 35, 385, kinds / 3, kinds % 3, 0, 0, 3); /* past a block of rows and of depth */
-        check_matmul(9, 70, 193, kinds / 3, kinds % 3, 512 - 70, 1, 2);
+        check_matmul(171, 35, 601, kinds / 3, kinds % 3, 0, 0, 3); /* past a block of rows and of depth */
+        check_matmul(9, 70, 300, kinds / 3, kinds % 3, 512 - 70, 1, 2);
         check_matmul(60, 40, 20, kinds / 3, kinds % 3, 2048 - 40, 0, 2); /* strides of the conflict kind */
     }
 }
