@@ -56,9 +56,28 @@ typedef struct {
     double *row_loss;
 } mg_loss_rows;
 
+/* What a program works on: a block of rows.  A slot is `stride` reals, of which the first `rows` hold
+ * something. */
 typedef struct {
-    size_t (*gemm_scratch)(const mg_gemm *g, int threads);       /* bytes */
-    void (*gemm)(const mg_gemm *g, void *scratch, mg_team team); /* no barrier at its end */
+    int64_t rows, stride;
+    void *slots;
+    void *scalars;        /* one real each */
+    void *sums;           /* one vector each: the gradients of the scalars, summed lane by lane */
+    const double *totals; /* one each: the gradients of the uniforms, for KEEP going backward */
+    const mg_argument *arguments;
+    int64_t first_row; /* of the block, in the arguments */
+    void *out;         /* (rows, outputs) of this block */
+    int64_t out_ld;
+    double seed; /* the gradient of an output */
+} mg_block;
+
+typedef struct {
+    int64_t lanes; /* reals of a vector */
+    void (*program_forward)(const mg_block *block, mg_code code);
+    void (*program_backward)(const mg_block *block, mg_code code);
+    void (*program_reduce)(int64_t n, const void *sums, double *totals); /* totals += sums over lanes */
+    size_t (*gemm_scratch)(const mg_gemm *g, int threads);               /* bytes */
+    void (*gemm)(const mg_gemm *g, void *scratch, mg_team team);         /* no barrier at its end */
     void (*map)(int function, double slope, mg_matrix x, mg_matrix y);
     void (*gate)(int function, double slope, mg_matrix reference, mg_matrix g); /* g *= f' */
     void (*add)(mg_matrix x, mg_matrix y);                                      /* y += x */

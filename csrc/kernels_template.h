@@ -12,6 +12,8 @@
 #include "losses.h"
 /* */
 #include "measure.h"
+/* */
+#include "program.h"
 
 #undef T
 #undef real

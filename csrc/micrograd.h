@@ -120,8 +120,7 @@ void mg_plan_bind(mg_plan *plan, void *parameters, void *gradients);
 /* Looks for the first element of a batch that does not belong there, and does nothing else. */
 int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result);
 /* Runs ops [first, last) over a batch; mg_plan_loss runs all of them and the loss. */
-int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, int threads,
-                    mg_result *result);
+int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, int threads, mg_result *result);
 int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int with_gradient, int threads, mg_result *result);
 /* Ops last - 1 down to first; dL/dW and dL/db go to the gradients, overwriting them or, with
  * `accumulate`, adding to them. */
@@ -138,19 +137,107 @@ void *mg_plan_values(mg_plan *plan, int buffer, int64_t *ld);
 void *mg_plan_gradient(mg_plan *plan, int buffer, int64_t *ld);
 int64_t mg_plan_workspace_bytes(const mg_plan *plan);
 
+/* ---- programs ---- */
+/* A scalar function, recorded: a flat list of ops that runs over the rows of a batch, a row a lane.
+ *
+ * The ops of micrograd/rules.py under the same names, then those that only a program has. */
+enum {
+    MG_OP_ADD,
+    MG_OP_SUB,
+    MG_OP_MUL,
+    MG_OP_DIV,
+    MG_OP_POW,
+    MG_OP_MAXIMUM,
+    MG_OP_MINIMUM,
+    MG_OP_LEAKY_RELU,
+    MG_OP_NEG,
+    MG_OP_ABS,
+    MG_OP_EXP,
+    MG_OP_LOG,
+    MG_OP_SQRT,
+    MG_OP_SIN,
+    MG_OP_COS,
+    MG_OP_TANH,
+    MG_OP_SIGMOID,
+    MG_OP_RELU,
+    MG_OP_SOFTPLUS,
+    MG_OP_ERFC,
+    MG_OP_GELU,
+    MG_OP_DOT,
+    MG_OP_SUM, /* from the first operand, not from 0 */
+    MG_OP_WHERE,
+    MG_OP_LESS, /* 1 or 0, without a derivative */
+    MG_OP_LESS_EQUAL,
+    MG_OP_DETACH, /* the operand, without a derivative */
+    MG_OP_INPUT,  /* operands: argument, column */
+    MG_OP_OUTPUT, /* the destination is the number of the output */
+    MG_OP_KEEP,   /* the destination is a scalar */
+    MG_OPS
+};
+
+enum { MG_NO_SLOT = -1, MG_NO_SINK = -1 };
+
+/* Instructions, one after the other:
+ *
+ *     forward    op, n, destination, n operands
+ *     backward   op, n, value, gradient, mask, n operands, n sinks
+ *
+ * A slot holds a number for each row of a block.  An operand is a slot, or ~s for scalar s: a number
+ * that is the same for all rows.  `value` and `gradient` are the slots of the op's result and of its
+ * gradient.  A sink says where the gradient of an operand goes: 2 slot, 2 slot + 1 to add to what is
+ * there, -2 - s into the sum of scalar s, or MG_NO_SINK.  Rows for which the slot `mask` holds 0
+ * send nothing. */
+typedef struct {
+    const int32_t *code;
+    int64_t length; /* in int32_t */
+} mg_code;
+
+/* Scalars are the parameters, then the constants, then what depends on no argument (uniform): computed
+ * once a call, by code that runs on slots of its own. */
+typedef struct {
+    int32_t n_parameters, n_constants, n_uniforms;
+    int32_t n_arguments, n_outputs;
+    int32_t uniform_slots, slots, run_slots;
+    const double *constants;
+    const int64_t *argument_columns;
+    mg_code uniform, uniform_backward; /* the first ends in KEEPs, which the second starts from */
+    mg_code forward, backward;
+    mg_code run; /* forward, for slots that nothing has to outlive */
+} mg_program_source;
+
+/* The values of an argument, (rows, columns). */
+typedef struct {
+    const void *data;
+    int64_t ld;
+} mg_argument;
+
+typedef struct mg_program mg_program;
+
+/* NULL: no memory, or the source does not hold together. */
+mg_program *mg_program_new(int isa, int dtype, const mg_program_source *source);
+void mg_program_free(mg_program *program);
+/* out (rows, outputs) */
+int mg_program_run(mg_program *program, const void *parameters, const mg_argument *arguments, int64_t rows, void *out,
+                   int threads);
+/* The mean of output 0 over the rows, and its gradient, which the program keeps until it is asked for. */
+int mg_program_loss(mg_program *program, const void *parameters, const mg_argument *arguments, int64_t rows,
+                    int threads, double *loss);
+/* gradients (parameters) = that gradient, += with accumulate. */
+int mg_program_gradients(const mg_program *program, void *gradients, int accumulate);
+int64_t mg_program_workspace_bytes(const mg_program *program);
+
 /* ---- single kernels, for optimizers, tests and benchmarks ---- */
 /* C (m,n) = alpha * A (m,k) @ B (k,n), += with accumulate; any strides of A and B, rows of C apart by c_row. */
 int mg_matmul(int isa, int dtype, int64_t m, int64_t n, int64_t k, double alpha, const void *a, int64_t a_row,
-              int64_t a_col, const void *b, int64_t b_row, int64_t b_col, int accumulate, void *c,
-              int64_t c_row, int threads);
+              int64_t a_col, const void *b, int64_t b_row, int64_t b_col, int accumulate, void *c, int64_t c_row,
+              int threads);
 int mg_map(int isa, int dtype, int function, double slope, int64_t n, const void *x, void *y);
 /* g *= f'(.), computed from y = f(x), for gelu from x. */
 int mg_gate(int isa, int dtype, int function, double slope, int64_t n, const void *reference, void *g);
-int mg_softmax(int isa, int dtype, int64_t rows, int64_t columns, const void *x, int64_t x_ld, void *y,
-               int64_t y_ld);
+int mg_softmax(int isa, int dtype, int64_t rows, int64_t columns, const void *x, int64_t x_ld, void *y, int64_t y_ld);
 /* g_in = y * (g - sum_j g_j y_j): the softmax's Jacobian, which is symmetric, times g. */
-int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const void *y, int64_t y_ld,
-                        const void *g, int64_t g_ld, void *g_in, int64_t g_in_ld);
+int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const void *y, int64_t y_ld, const void *g,
+                        int64_t g_ld, void *g_in, int64_t g_in_ld);
 int mg_sgd_step(int isa, int dtype, int64_t n, void *parameters, const void *gradients, const mg_sgd *sgd);
 double mg_norm(int isa, int dtype, int64_t n, const void *x); /* Euclidean, summed in double */
 

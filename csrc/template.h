@@ -41,6 +41,10 @@ MG_POP_TARGET
      .all_finite = all_finite##T,             \
      .sgd = sgd##T,                           \
      .sum_of_squares = sum_of_squares##T,     \
+     .lanes = lanes##T,                       \
+     .program_forward = program_forward##T,   \
+     .program_backward = program_backward##T, \
+     .program_reduce = program_reduce##T,     \
      .fma_chains = fma_chains##T,             \
      .triad = triad##T}
 

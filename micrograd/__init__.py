@@ -22,11 +22,23 @@ _HOME = {
         "micrograd.layers": "GELU Identity LeakyReLU Linear ReLU Sigmoid Softmax Tanh",
         "micrograd.network": "Network",
         "micrograd.parameters": "Parameter",
+        "micrograd.tape": "Program compile",
         "micrograd.train": "History",
     }.items()
     for name in names.split()
 }
-_SUBMODULES = ("core", "data", "engine", "func", "layers", "losses", "nn", "optim", "train")
+_SUBMODULES = (
+    "core",
+    "data",
+    "engine",
+    "func",
+    "layers",
+    "losses",
+    "nn",
+    "optim",
+    "tape",
+    "train",
+)
 
 __all__ = [
     "GELU",
@@ -39,12 +51,14 @@ __all__ = [
     "Linear",
     "Network",
     "Parameter",
+    "Program",
     "ReLU",
     "Sigmoid",
     "Softmax",
     "Tanh",
     "Value",
     "__version__",
+    "compile",
     "detect_anomaly",
     "dot",
     "get_num_threads",
@@ -78,6 +92,7 @@ if TYPE_CHECKING:
     )
     from micrograd.network import Network
     from micrograd.parameters import Parameter
+    from micrograd.tape import Program, compile
     from micrograd.train import History
     from micrograd.watch import AnomalyError, detect_anomaly
 

@@ -41,6 +41,8 @@ _new = object.__new__
 _no_grad_depth: ContextVar[int] = ContextVar("micrograd_no_grad_depth", default=0)
 _watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("micrograd_watchers", default=())
 _differentiating: ContextVar[str] = ContextVar("micrograd_differentiating", default="")
+# What `micrograd.recording` puts here takes the ops of its context, and refuses to read numbers.
+_recorder: ContextVar[Any] = ContextVar("micrograd_recorder", default=None)
 _modes = 0  # such blocks, and forward passes, over all threads: at 0 an op need not look further
 _modes_lock = threading.Lock()
 
@@ -86,6 +88,13 @@ def _plain(x: Operand) -> Operand:
     return x if kept else number_of(x)
 
 
+def _read(x: Value, how: str) -> float:
+    """The data of x, unless what happens is being recorded, for other data than these."""
+    if _modes and (recorder := _recorder.get()) is not None:
+        recorder.refuse(how)
+    return x._data
+
+
 def _record(rule: Rule, *operands: Operand) -> Value:
     """The node rule(*operands), or a frozen leaf where nothing is to be differentiated."""
     watchers: tuple[Watcher, ...] = ()
@@ -93,6 +102,8 @@ def _record(rule: Rule, *operands: Operand) -> Value:
         for x in operands:
             if isinstance(x, Value) and x._lift is not None:
                 return x._lift(rule, operands)  # type: ignore[no-any-return]
+        if (recorder := _recorder.get()) is not None:
+            return recorder.op(rule, operands)  # type: ignore[no-any-return]
         watchers = _watchers.get()
     out = _new(_Watched if watchers else Value)
     out._data = rule.value(*map(number_of, operands))
@@ -166,7 +177,10 @@ def _reflected(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
 
 def _comparison(compare: Callable[[float, float], bool], name: str) -> Callable[[Value, Any], bool]:
     def method(self: Value, other: Any) -> bool:
-        return compare(self._data, number_of(_operand(other, f"Value.{name}")))
+        other = _operand(other, f"Value.{name}")
+        if _modes and (recorder := _recorder.get()) is not None:
+            return recorder.compare(name, self, other)  # type: ignore[no-any-return]
+        return compare(self._data, number_of(other))
 
     return _named(method, name, "Compare the data. (== is identity: a Value can be a dict key.)")
 
@@ -224,7 +238,7 @@ class Value:
     @property
     def data(self) -> float:
         """The number. Assigning to it (an optimizer's step) changes no result computed earlier."""
-        return self._data
+        return _read(self, ".data") if _modes else self._data
 
     @data.setter
     def data(self, data: Any) -> None:
@@ -345,15 +359,18 @@ class Value:
                 "constant to the derivative being recorded; use the methods of Value, such as "
                 "x.exp(), or float(x.detach()) if a constant is meant"
             )
-        return self._data
+        return _read(self, "float()")
 
     def __bool__(self) -> bool:
-        return self._data != 0.0
+        return _read(self, "bool()") != 0.0
 
     # Differentiation.
 
     def detach(self) -> Value:
         """A constant with the same data and label, outside the graph."""
+        if _modes and (recorder := _recorder.get()) is not None:
+            recorded: Value = recorder.detach(self)
+            return recorded
         return Value(self._data, self.label, requires_grad=False)
 
     def backward(self, grad: Operand = 1.0, create_graph: bool = False) -> None:
@@ -491,6 +508,9 @@ def where(condition: Any, x: Operand, y: Operand) -> Value:
     the other's gradient into nan, as it can in PyTorch: where(x > 0, x.sqrt(), 0.0) is safe at 0.
     """
     x, y = _operand(x, "where"), _operand(y, "where")
+    if _modes and (recorder := _recorder.get()) is not None:
+        recorded: Value = recorder.where(condition, x, y)
+        return recorded
     if condition:
         return _record(rules.WHERE, 1.0, x, number_of(y))
     return _record(rules.WHERE, 0.0, number_of(x), y)
@@ -534,7 +554,10 @@ def softmax(values: Iterable[Operand]) -> list[Value]:
     The Jacobian is da_i/dz_j = a_i * (1[i = j] - a_j). The shift is a constant: it cancels.
     """
     zs = [_operand(z, "softmax") for z in values]
-    shift = max(map(number_of, zs), default=0.0)
+    if _modes and (recorder := _recorder.get()) is not None:
+        shift = recorder.largest(zs)
+    else:
+        shift = max(map(number_of, zs), default=0.0)
     exps = [_record(rules.EXP, _record(rules.SUB, z, shift)) for z in zs]
     total = sum(exps)
     return [e / total for e in exps]

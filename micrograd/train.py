@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from micrograd.optim import SGD
 
 if TYPE_CHECKING:
     from micrograd.network import Network
+    from micrograd.tape import Program
 
 EVALUATION_ROWS = 1024  # a block of validation data: few enough for the cache
 
@@ -69,17 +70,18 @@ class _Progress:
             print(line, end="\n" if done else "", file=sys.stderr, flush=True)
 
 
-def evaluate(net: Network, X: Array, y: Array) -> tuple[float, float | None]:
+def evaluate(net: Network | Program, X: Array, y: Array) -> tuple[float, float | None]:
     """The mean loss over all rows, and for cross_entropy the share of rows whose largest output is
     the class in y: labels (rows,) or rows of probabilities. Gradients stay as they are."""
-    total, right = 0.0, 0
+    total, right, has_classes = 0.0, 0, net.loss_name == "cross_entropy"
     for start in range(0, len(X), EVALUATION_ROWS):
         X_part, y_part = X[start : start + EVALUATION_ROWS], y[start : start + EVALUATION_ROWS]
         total += net.loss(X_part, y_part) * len(X_part)
-        classes = y_part.argmax(axis=1) if y_part.ndim == 2 else y_part
-        right += int((net.cached_output(len(X_part)).argmax(axis=1) == classes).sum())
-    accuracy = right / len(X) if net.loss_name == "cross_entropy" else None
-    return total / len(X), accuracy
+        if has_classes:
+            classes = y_part.argmax(axis=1) if y_part.ndim == 2 else y_part
+            outputs = cast("Network", net).cached_output(len(X_part))
+            right += int((outputs.argmax(axis=1) == classes).sum())
+    return total / len(X), right / len(X) if has_classes else None
 
 
 def _positive(name: str, value: Any) -> int:
@@ -109,7 +111,7 @@ def _generator(seed: Any) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def _checked_optimizer(net: Network, optimizer: Any) -> SGD:
+def _checked_optimizer(net: Network | Program, optimizer: Any) -> SGD:
     if optimizer is None:
         return SGD(net.parameters(), lr=0.05, momentum=0.9)
     if not isinstance(optimizer, SGD):
@@ -122,7 +124,7 @@ def _checked_optimizer(net: Network, optimizer: Any) -> SGD:
 
 
 def fit(
-    net: Network,
+    net: Network | Program,
     X: Any,
     y: Any,
     epochs: int = 10,
@@ -133,10 +135,10 @@ def fit(
     progress: bool | None = None,
     seed: int | None = None,
 ) -> History:
-    """Trains a network on minibatches, each one call of the C core.
+    """Trains a network, or a compiled function of two arguments, on minibatches.
 
     Args:
-        X, y: as for Network.loss; every epoch goes over all rows once, in a new order.
+        X, y: as for net.loss; every epoch goes over all rows once, in a new order.
         epochs, batch_size: 1 or more; the last batch of an epoch may be smaller.
         optimizer: default SGD(lr=0.05, momentum=0.9). It keeps its state from call to call.
         validation: (X, y) to evaluate after each epoch.

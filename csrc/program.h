@@ -1,0 +1,453 @@
+/* The ops of a program, forward and backward, over the rows of a block: an interpreter that decodes an
+ * instruction once and then runs it over all rows, a vector at a time; part of the kernel template
+ * (see template.h).  The format of the instructions stands in micrograd.h.
+ *
+ * A lane is a row and never sees its neighbours.  The last vector of a block may have lanes without a
+ * row: they compute with what they find, and are left out wherever rows meet, in the sums of the
+ * scalars' gradients and in the results. */
+
+/* Functions that libm has and vecmath.h has not, lane by lane. */
+#if MG_BITS == 32
+#define LIBM(name) name##f
+#else
+#define LIBM(name) name
+#endif
+
+#define BY_LANE(name)                                                                                                  \
+    static inline vec T(v_##name)(vec x)                                                                               \
+    {                                                                                                                  \
+        real lane[LANES];                                                                                              \
+        T(v_store)(lane, x);                                                                                           \
+        for (int i = 0; i < LANES; i++)                                                                                \
+            lane[i] = LIBM(name)(lane[i]);                                                                             \
+        return T(v_load)(lane);                                                                                        \
+    }
+
+BY_LANE(sin)
+BY_LANE(cos)
+BY_LANE(erfc)
+
+static inline vec T(v_pow)(vec x, vec y)
+{
+    real lane[LANES], exponent[LANES];
+    T(v_store)(lane, x);
+    T(v_store)(exponent, y);
+    for (int i = 0; i < LANES; i++)
+        lane[i] = LIBM(pow)(lane[i], exponent[i]);
+    return T(v_load)(lane);
+}
+
+/* The compiler makes one instruction of this. */
+static inline vec T(v_sqrt)(vec x)
+{
+    for (int i = 0; i < LANES; i++)
+        x[i] = LIBM(sqrt)(x[i]);
+    return x;
+}
+
+/* 1 and 0 */
+static inline vec T(v_truth)(ivec mask)
+{
+    return T(v_select)(mask, T(v_splat)(1), (vec){0});
+}
+
+/* -1, 0 or 1, and 0 for NaN: the derivative of abs. */
+static inline vec T(v_slope_of_abs)(vec x)
+{
+    return T(v_truth)(x > 0) - T(v_truth)(x < 0);
+}
+
+/* g's share for x in max(x, y), which is its share for y in min(y, x) too. */
+static inline vec T(v_larger)(vec g, vec x, vec y)
+{
+    return T(v_select)(x < y, (vec){0}, T(v_select)(x <= y, (real)0.5 * g, g));
+}
+
+/* gelu(-inf) is -inf * 0. */
+static inline vec T(v_gelu_ieee)(vec x)
+{
+    const vec infinity = T(v_splat)((real)__builtin_inf());
+    return T(v_gelu)(x) + T(v_select)(x == -infinity, infinity - infinity, (vec){0});
+}
+
+static inline vec T(v_pow_dx)(vec g, vec x, vec y)
+{
+    return T(v_select)(y == 0, (vec){0}, g * (y * T(v_pow)(x, y - 1)));
+}
+
+static inline vec T(v_pow_dy)(vec g, vec z, vec x, vec y)
+{
+    return T(v_select)((x == 0) & (y >= 0), g * 0, g * (z * T(v_log)(x)));
+}
+
+#define TWO_OVER_SQRT_PI ((real)0x1.20dd750429b6dp+0)
+
+/* The table of ops, as in rules.py: value of x and y, then what the result's gradient g sends back to
+ * x and to y. */
+#define UNARY_OPS(OP)                                                                                                  \
+    OP(NEG, -x, -g)                                                                                                    \
+    OP(ABS, T(v_abs)(x), g *T(v_slope_of_abs)(x))                                                                      \
+    OP(EXP, T(v_exp)(x), g *z)                                                                                         \
+    OP(LOG, T(v_log)(x), g / x)                                                                                        \
+    OP(SQRT, T(v_sqrt)(x), g / (2 * z))                                                                                \
+    OP(SIN, T(v_sin)(x), g *T(v_cos)(x))                                                                               \
+    OP(COS, T(v_cos)(x), g * -T(v_sin)(x))                                                                             \
+    OP(TANH, T(v_tanh)(x), g * (1 - z * z))                                                                            \
+    OP(SIGMOID, T(v_sigmoid)(x), g * (1 - z) * z)                                                                      \
+    OP(RELU, T(v_relu)(x), T(v_select)(x <= 0, (vec){0}, g))                                                           \
+    OP(SOFTPLUS, T(v_softplus)(x), g *T(v_sigmoid)(x))                                                                 \
+    OP(ERFC, T(v_erfc)(x), g * (-TWO_OVER_SQRT_PI * T(v_exp)(-(x * x))))                                               \
+    OP(GELU, T(v_gelu_ieee)(x), g *(T(v_gelu_derivative)(x) + 0 * x))
+
+#define BINARY_OPS(OP)                                                                                                 \
+    OP(ADD, x + y, g, g)                                                                                               \
+    OP(SUB, x - y, g, -g)                                                                                              \
+    OP(MUL, x *y, g *y, g *x)                                                                                          \
+    OP(DIV, x / y, g / y, -g * (z / y))                                                                                \
+    OP(POW, T(v_pow)(x, y), T(v_pow_dx)(g, x, y), T(v_pow_dy)(g, z, x, y))                                             \
+    OP(MAXIMUM, T(v_select)((x > y) | (x != x), x, y), T(v_larger)(g, x, y), T(v_larger)(g, y, x))                     \
+    OP(MINIMUM, T(v_select)((x < y) | (x != x), x, y), T(v_larger)(g, y, x), T(v_larger)(g, x, y))                     \
+    OP(LEAKY_RELU, T(v_select)(x > 0, x, x * y), T(v_select)(x > 0, g, g * y), T(v_select)(x > 0, (vec){0}, g * x))
+
+/* No derivative. */
+#define PLAIN_OPS(OP)                                                                                                  \
+    OP(LESS, T(v_truth)(x < y))                                                                                        \
+    OP(LESS_EQUAL, T(v_truth)(x <= y))
+
+enum { T(lanes) = LANES };
+
+static inline real *T(slot)(const mg_block *b, int32_t slot)
+{
+    return (real *)b->slots + slot * b->stride;
+}
+
+/* An operand: a load at (j & step) gives rows j, j + 1, ... of a slot, or a scalar in all lanes. */
+typedef struct {
+    const real *at;
+    int64_t step;
+} T(source);
+
+static inline __attribute__((always_inline)) T(source) T(source_of)(const mg_block *b, int32_t operand, vec *splat)
+{
+    if (operand >= 0)
+        return (T(source)){T(slot)(b, operand), -1};
+    *splat = T(v_splat)(((const real *)b->scalars)[~operand]);
+    return (T(source)){(const real *)splat, 0};
+}
+
+static inline vec T(take)(T(source) s, int64_t j)
+{
+    return T(v_load)(s.at + (j & s.step));
+}
+
+static inline vec T(operand)(const mg_block *b, int32_t operand, int64_t j)
+{
+    return operand >= 0 ? T(v_load)(T(slot)(b, operand) + j) : T(v_splat)(((const real *)b->scalars)[~operand]);
+}
+
+/* ---- forward ---- */
+
+/* z = sum over i of operand i, for `width` vectors from row j on: so many independent chains. */
+static inline __attribute__((always_inline)) void T(sum_part)(const mg_block *b, const int32_t *operands, int n,
+                                                              real *z, int64_t j, const int width)
+{
+    vec sum[4];
+    for (int k = 0; k < width; k++)
+        sum[k] = T(operand)(b, operands[0], j + k * LANES);
+    for (int i = 1; i < n; i++)
+        for (int k = 0; k < width; k++)
+            sum[k] += T(operand)(b, operands[i], j + k * LANES);
+    for (int k = 0; k < width; k++)
+        T(v_store)(z + j + k * LANES, sum[k]);
+}
+
+/* z = bias + sum over i of w_i x_i; operands: w, x, bias. */
+static inline __attribute__((always_inline)) void T(dot_part)(const mg_block *b, const int32_t *operands, int n,
+                                                              real *z, int64_t j, const int width)
+{
+    vec sum[4];
+    for (int k = 0; k < width; k++)
+        sum[k] = T(operand)(b, operands[n - 1], j + k * LANES);
+    const int32_t *w = operands, *x = operands + n / 2;
+    for (int i = 0; i < n / 2; i++) {
+        if (w[i] < 0 && x[i] >= 0) { /* a weight and an activation */
+            const vec weight = T(v_splat)(((const real *)b->scalars)[~w[i]]);
+            const real *from = T(slot)(b, x[i]) + j;
+            for (int k = 0; k < width; k++)
+                sum[k] += weight * T(v_load)(from + k * LANES);
+        } else {
+            for (int k = 0; k < width; k++)
+                sum[k] += T(operand)(b, w[i], j + k * LANES) * T(operand)(b, x[i], j + k * LANES);
+        }
+    }
+    for (int k = 0; k < width; k++)
+        T(v_store)(z + j + k * LANES, sum[k]);
+}
+
+static inline void T(n_ary)(const mg_block *b, int op, const int32_t *operands, int n, real *z)
+{
+    int64_t j = 0;
+    for (; j + 3 * LANES < b->rows; j += 4 * LANES) {
+        if (op == MG_OP_DOT)
+            T(dot_part)(b, operands, n, z, j, 4);
+        else
+            T(sum_part)(b, operands, n, z, j, 4);
+    }
+    for (; j < b->rows; j += LANES) {
+        if (op == MG_OP_DOT)
+            T(dot_part)(b, operands, n, z, j, 1);
+        else
+            T(sum_part)(b, operands, n, z, j, 1);
+    }
+}
+
+/* A column of an argument; the lanes behind the last row get a row that is there. */
+static inline void T(load_column)(const mg_block *b, const int32_t *operands, real *z)
+{
+    const mg_argument *argument = &b->arguments[operands[0]];
+    const real *from = (const real *)argument->data + b->first_row * argument->ld + operands[1];
+    int64_t j = 0;
+    for (; j < b->rows; j++)
+        z[j] = from[j * argument->ld];
+    for (; j % LANES; j++)
+        z[j] = z[0];
+}
+
+static inline void T(store_column)(const mg_block *b, const int32_t *operands, int output)
+{
+    real *to = (real *)b->out + output;
+    for (int64_t j = 0; j < b->rows; j++)
+        to[j * b->out_ld] = operands[0] >= 0 ? T(slot)(b, operands[0])[j] : ((const real *)b->scalars)[~operands[0]];
+}
+
+#define VALUE_OF_UNARY(NAME, VALUE, DX)                                                                                \
+    case MG_OP_##NAME:                                                                                                 \
+        for (int64_t j = 0; j < b->rows; j += LANES) {                                                                 \
+            const vec x = T(take)(x_, j);                                                                              \
+            T(v_store)(z + j, VALUE);                                                                                  \
+        }                                                                                                              \
+        break;
+
+#define VALUE_OF_BINARY(NAME, VALUE, ...)                                                                              \
+    case MG_OP_##NAME:                                                                                                 \
+        for (int64_t j = 0; j < b->rows; j += LANES) {                                                                 \
+            const vec x = T(take)(x_, j), y = T(take)(y_, j);                                                          \
+            T(v_store)(z + j, VALUE);                                                                                  \
+        }                                                                                                              \
+        break;
+
+static void T(program_forward)(const mg_block *b, mg_code code)
+{
+    const int32_t *end = code.code + code.length;
+    for (const int32_t *at = code.code; at < end; at += 3 + at[1]) {
+        const int op = at[0], n = at[1];
+        const int32_t *operands = at + 3;
+        if (op >= MG_OP_INPUT) {
+            switch (op) {
+            case MG_OP_INPUT: T(load_column)(b, operands, T(slot)(b, at[2])); break;
+            case MG_OP_OUTPUT: T(store_column)(b, operands, at[2]); break;
+            case MG_OP_KEEP: ((real *)b->scalars)[at[2]] = T(slot)(b, operands[0])[0]; break;
+            }
+            continue;
+        }
+        real *z = T(slot)(b, at[2]);
+        if (op == MG_OP_DOT || op == MG_OP_SUM) {
+            T(n_ary)(b, op, operands, n, z);
+            continue;
+        }
+        vec splat[2];
+        const T(source) x_ = T(source_of)(b, operands[0], &splat[0]);
+        const T(source) y_ = T(source_of)(b, operands[n - 1], &splat[1]);
+        switch (op) {
+            UNARY_OPS(VALUE_OF_UNARY)
+            BINARY_OPS(VALUE_OF_BINARY)
+            PLAIN_OPS(VALUE_OF_BINARY)
+        case MG_OP_DETACH:
+            for (int64_t j = 0; j < b->rows; j += LANES)
+                T(v_store)(z + j, T(take)(x_, j));
+            break;
+        case MG_OP_WHERE: /* operands: condition, x, y */
+            for (int64_t j = 0; j < b->rows; j += LANES)
+                T(v_store)(z + j, T(v_select)(T(take)(x_, j) != 0, T(operand)(b, operands[1], j), T(take)(y_, j)));
+            break;
+        }
+    }
+}
+
+/* ---- backward ---- */
+
+/* The lanes of the last vector that hold a row: of `rows` from row j on. */
+static inline ivec T(lanes_with_row)(const mg_block *b, int64_t j)
+{
+    return T(v_lane)() < (integer)(b->rows - j);
+}
+
+/* Sends GRADIENT, an expression of j, to a sink: a slot, or the sum of a scalar. */
+#define SEND(SINK, GRADIENT)                                                                                           \
+    do {                                                                                                               \
+        const int32_t sink_ = (SINK);                                                                                  \
+        if (sink_ >= 0) {                                                                                              \
+            real *to_ = T(slot)(b, sink_ >> 1);                                                                        \
+            const ivec keep_ = T(v_isplat)(-(integer)(sink_ & 1));                                                     \
+            for (int64_t j = 0; j < b->rows; j += LANES) {                                                             \
+                const vec sent_ = MASKED(GRADIENT);                                                                    \
+                T(v_store)(to_ + j, (vec)((ivec)T(v_load)(to_ + j) & keep_) + sent_);                                  \
+            }                                                                                                          \
+        } else if (sink_ != MG_NO_SINK) {                                                                              \
+            real *to_ = (real *)b->sums + (-2 - (int64_t)sink_) * LANES;                                               \
+            vec sum_ = T(v_load)(to_);                                                                                 \
+            int64_t j = 0;                                                                                             \
+            for (; j + LANES <= b->rows; j += LANES)                                                                   \
+                sum_ += MASKED(GRADIENT);                                                                              \
+            if (j < b->rows)                                                                                           \
+                sum_ += (vec)((ivec)MASKED(GRADIENT) & T(lanes_with_row)(b, j));                                       \
+            T(v_store)(to_, sum_);                                                                                     \
+        }                                                                                                              \
+    } while (0)
+
+/* Rows that a `where` has passed over send exactly nothing, be the derivative infinite or NaN. */
+#define MASKED(GRADIENT) (masked ? T(v_select)(T(v_load)(mask + j) != 0, GRADIENT, (vec){0}) : (GRADIENT))
+
+#define WITH_OPERANDS(DX)                                                                                              \
+    ({                                                                                                                 \
+        const vec g = T(v_load)(g_ + j), x = T(take)(x_, j);                                                           \
+        const vec y = T(take)(y_, j), z = T(v_load)(z_ + j);                                                           \
+        (void)g, (void)x, (void)y, (void)z;                                                                            \
+        DX;                                                                                                            \
+    })
+
+#define PULL_UNARY(NAME, VALUE, DX)                                                                                    \
+    case MG_OP_##NAME: SEND(sinks[0], WITH_OPERANDS(DX)); break;
+
+#define PULL_BINARY(NAME, VALUE, DX, DY)                                                                               \
+    case MG_OP_##NAME:                                                                                                 \
+        SEND(sinks[0], WITH_OPERANDS(DX));                                                                             \
+        SEND(sinks[1], WITH_OPERANDS(DY));                                                                             \
+        break;
+
+/* A weight (scalar) and an activation (slot) of a dot, in one pass over the rows: both get their part. */
+static inline void T(pull_weight)(const mg_block *b, const real *g, const real *x, vec w, real *sum, real *dx,
+                                  ivec keep)
+{
+    vec part = T(v_load)(sum);
+    int64_t j = 0;
+    for (; j + LANES <= b->rows; j += LANES) {
+        const vec gradient = T(v_load)(g + j);
+        part += gradient * T(v_load)(x + j);
+        T(v_store)(dx + j, (vec)((ivec)T(v_load)(dx + j) & keep) + gradient * w);
+    }
+    if (j < b->rows) {
+        const vec gradient = T(v_load)(g + j), product = gradient * T(v_load)(x + j);
+        part += (vec)((ivec)product & T(lanes_with_row)(b, j));
+        T(v_store)(dx + j, (vec)((ivec)T(v_load)(dx + j) & keep) + gradient * w);
+    }
+    T(v_store)(sum, part);
+}
+
+static inline __attribute__((always_inline)) void T(pull_dot)(const mg_block *b, const int32_t *operands,
+                                                              const int32_t *sinks, int n, const real *g_,
+                                                              const real *mask, const int masked)
+{
+    const int32_t *w = operands, *x = operands + n / 2, *dw = sinks, *dx = sinks + n / 2;
+    for (int i = 0; i < n / 2; i++) {
+        if (!masked && w[i] < 0 && x[i] >= 0 && dw[i] < MG_NO_SINK && dx[i] >= 0) {
+            T(pull_weight)(b, g_, T(slot)(b, x[i]), T(v_splat)(((const real *)b->scalars)[~w[i]]),
+                           (real *)b->sums + (-2 - (int64_t)dw[i]) * LANES, T(slot)(b, dx[i] >> 1),
+                           T(v_isplat)(-(integer)(dx[i] & 1)));
+            continue;
+        }
+        SEND(dw[i], T(v_load)(g_ + j) * T(operand)(b, x[i], j));
+        SEND(dx[i], T(v_load)(g_ + j) * T(operand)(b, w[i], j));
+    }
+    SEND(sinks[n - 1], T(v_load)(g_ + j));
+}
+
+static inline __attribute__((always_inline)) void T(pull)(const mg_block *b, const int32_t *at, const int masked)
+{
+    const int n = at[1];
+    const int32_t *operands = at + 5, *sinks = operands + n;
+    const real *g_ = T(slot)(b, at[3]), *z_ = at[2] >= 0 ? T(slot)(b, at[2]) : g_;
+    const real *mask = masked ? T(slot)(b, at[4]) : g_;
+    if (at[0] == MG_OP_DOT) {
+        T(pull_dot)(b, operands, sinks, n, g_, mask, masked);
+        return;
+    }
+    if (at[0] == MG_OP_SUM) {
+        for (int i = 0; i < n; i++)
+            SEND(sinks[i], T(v_load)(g_ + j));
+        return;
+    }
+    vec splat[2];
+    const T(source) x_ = T(source_of)(b, operands[0], &splat[0]);
+    const T(source) y_ = T(source_of)(b, operands[n - 1], &splat[1]);
+    switch (at[0]) {
+        UNARY_OPS(PULL_UNARY)
+        BINARY_OPS(PULL_BINARY)
+    case MG_OP_WHERE: /* x_ is the condition */
+        SEND(sinks[1], T(v_select)(T(take)(x_, j) != 0, T(v_load)(g_ + j), (vec){0}));
+        SEND(sinks[2], T(v_select)(T(take)(x_, j) != 0, (vec){0}, T(v_load)(g_ + j)));
+        break;
+    }
+}
+
+/* Where the gradient comes from outside: an output, or a uniform that all rows have used. */
+static void T(pull_seed)(const mg_block *b, int32_t sink, real seed)
+{
+    const real *mask = NULL;
+    const int masked = 0;
+    SEND(sink, T(v_splat)(seed));
+}
+
+static void T(pull_masked)(const mg_block *b, const int32_t *at)
+{
+    T(pull)(b, at, 1);
+}
+
+static void T(program_backward)(const mg_block *b, mg_code code)
+{
+    const int32_t *end = code.code + code.length;
+    for (const int32_t *at = code.code; at < end; at += 5 + 2 * at[1]) {
+        if (at[0] == MG_OP_OUTPUT)
+            T(pull_seed)(b, at[6], (real)b->seed);
+        else if (at[0] == MG_OP_KEEP)
+            T(pull_seed)(b, at[6], (real)b->totals[at[2]]);
+        else if (at[4] >= 0)
+            T(pull_masked)(b, at);
+        else
+            T(pull)(b, at, 0);
+    }
+}
+
+/* totals (n) += the sum over the lanes of each vector of sums (n). */
+static void T(program_reduce)(int64_t n, const void *sums_, double *totals)
+{
+    const real *sums = (const real *)sums_;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) { /* LANES of them at a time: additions side by side */
+        vec block[LANES];
+        for (int k = 0; k < LANES; k++)
+            block[k] = T(v_load)(sums + (i + k) * LANES);
+        T(v_transpose)(block);
+        for (int half = LANES / 2; half > 0; half /= 2)
+            for (int k = 0; k < half; k++)
+                block[k] += block[k + half];
+        for (int k = 0; k < LANES; k++)
+            totals[i + k] += (double)block[0][k];
+    }
+    for (; i < n; i++)
+        totals[i] += (double)T(v_sum)(T(v_load)(sums + i * LANES));
+}
+
+#undef LIBM
+#undef BY_LANE
+#undef TWO_OVER_SQRT_PI
+#undef UNARY_OPS
+#undef BINARY_OPS
+#undef PLAIN_OPS
+#undef VALUE_OF_UNARY
+#undef VALUE_OF_BINARY
+#undef SEND
+#undef MASKED
+#undef WITH_OPERANDS
+#undef PULL_UNARY
+#undef PULL_BINARY
