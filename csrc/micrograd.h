@@ -120,7 +120,8 @@ void mg_plan_bind(mg_plan *plan, void *parameters, void *gradients);
 /* Looks for the first element of a batch that does not belong there, and does nothing else. */
 int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result);
 /* Runs ops [first, last) over a batch; mg_plan_loss runs all of them and the loss. */
-int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, int threads, mg_result *result);
+int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, int threads,
+                    mg_result *result);
 int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int with_gradient, int threads, mg_result *result);
 /* Ops last - 1 down to first; dL/dW and dL/db go to the gradients, overwriting them or, with
  * `accumulate`, adding to them. */
@@ -185,8 +186,8 @@ enum { MG_NO_SLOT = -1, MG_NO_SINK = -1 };
  * A slot holds a number for each row of a block.  An operand is a slot, or ~s for scalar s: a number
  * that is the same for all rows.  `value` and `gradient` are the slots of the op's result and of its
  * gradient.  A sink says where the gradient of an operand goes: 2 slot, 2 slot + 1 to add to what is
- * there, -2 - s into the sum of scalar s, or MG_NO_SINK.  Rows for which the slot `mask` holds 0
- * send nothing. */
+ * there, -2 - s into the sum of scalar s, or MG_NO_SINK.  They are served in the order of the operands,
+ * those of a dot as w0, x0, w1, x1, ..., bias.  Rows for which the slot `mask` holds 0 send nothing. */
 typedef struct {
     const int32_t *code;
     int64_t length; /* in int32_t */
@@ -217,8 +218,8 @@ typedef struct mg_program mg_program;
 mg_program *mg_program_new(int isa, int dtype, const mg_program_source *source);
 void mg_program_free(mg_program *program);
 /* out (rows, outputs) */
-int mg_program_run(mg_program *program, const void *parameters, const mg_argument *arguments, int64_t rows, void *out,
-                   int threads);
+int mg_program_run(mg_program *program, const void *parameters, const mg_argument *arguments, int64_t rows,
+                   void *out, int threads);
 /* The mean of output 0 over the rows, and its gradient, which the program keeps until it is asked for. */
 int mg_program_loss(mg_program *program, const void *parameters, const mg_argument *arguments, int64_t rows,
                     int threads, double *loss);
@@ -229,15 +230,16 @@ int64_t mg_program_workspace_bytes(const mg_program *program);
 /* ---- single kernels, for optimizers, tests and benchmarks ---- */
 /* C (m,n) = alpha * A (m,k) @ B (k,n), += with accumulate; any strides of A and B, rows of C apart by c_row. */
 int mg_matmul(int isa, int dtype, int64_t m, int64_t n, int64_t k, double alpha, const void *a, int64_t a_row,
-              int64_t a_col, const void *b, int64_t b_row, int64_t b_col, int accumulate, void *c, int64_t c_row,
-              int threads);
+              int64_t a_col, const void *b, int64_t b_row, int64_t b_col, int accumulate, void *c,
+              int64_t c_row, int threads);
 int mg_map(int isa, int dtype, int function, double slope, int64_t n, const void *x, void *y);
 /* g *= f'(.), computed from y = f(x), for gelu from x. */
 int mg_gate(int isa, int dtype, int function, double slope, int64_t n, const void *reference, void *g);
-int mg_softmax(int isa, int dtype, int64_t rows, int64_t columns, const void *x, int64_t x_ld, void *y, int64_t y_ld);
+int mg_softmax(int isa, int dtype, int64_t rows, int64_t columns, const void *x, int64_t x_ld, void *y,
+               int64_t y_ld);
 /* g_in = y * (g - sum_j g_j y_j): the softmax's Jacobian, which is symmetric, times g. */
-int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const void *y, int64_t y_ld, const void *g,
-                        int64_t g_ld, void *g_in, int64_t g_in_ld);
+int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const void *y, int64_t y_ld,
+                        const void *g, int64_t g_ld, void *g_in, int64_t g_in_ld);
 int mg_sgd_step(int isa, int dtype, int64_t n, void *parameters, const void *gradients, const mg_sgd *sgd);
 double mg_norm(int isa, int dtype, int64_t n, const void *x); /* Euclidean, summed in double */
 

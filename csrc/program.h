@@ -13,14 +13,14 @@
 #define LIBM(name) name
 #endif
 
-#define BY_LANE(name)                                                                                                  \
-    static inline vec T(v_##name)(vec x)                                                                               \
-    {                                                                                                                  \
-        real lane[LANES];                                                                                              \
-        T(v_store)(lane, x);                                                                                           \
-        for (int i = 0; i < LANES; i++)                                                                                \
-            lane[i] = LIBM(name)(lane[i]);                                                                             \
-        return T(v_load)(lane);                                                                                        \
+#define BY_LANE(name)                      \
+    static inline vec T(v_##name)(vec x)   \
+    {                                      \
+        real lane[LANES];                  \
+        T(v_store)(lane, x);               \
+        for (int i = 0; i < LANES; i++)    \
+            lane[i] = LIBM(name)(lane[i]); \
+        return T(v_load)(lane);            \
     }
 
 BY_LANE(sin)
@@ -84,34 +84,35 @@ static inline vec T(v_pow_dy)(vec g, vec z, vec x, vec y)
 
 /* The table of ops, as in rules.py: value of x and y, then what the result's gradient g sends back to
  * x and to y. */
-#define UNARY_OPS(OP)                                                                                                  \
-    OP(NEG, -x, -g)                                                                                                    \
-    OP(ABS, T(v_abs)(x), g *T(v_slope_of_abs)(x))                                                                      \
-    OP(EXP, T(v_exp)(x), g *z)                                                                                         \
-    OP(LOG, T(v_log)(x), g / x)                                                                                        \
-    OP(SQRT, T(v_sqrt)(x), g / (2 * z))                                                                                \
-    OP(SIN, T(v_sin)(x), g *T(v_cos)(x))                                                                               \
-    OP(COS, T(v_cos)(x), g * -T(v_sin)(x))                                                                             \
-    OP(TANH, T(v_tanh)(x), g * (1 - z * z))                                                                            \
-    OP(SIGMOID, T(v_sigmoid)(x), g * (1 - z) * z)                                                                      \
-    OP(RELU, T(v_relu)(x), T(v_select)(x <= 0, (vec){0}, g))                                                           \
-    OP(SOFTPLUS, T(v_softplus)(x), g *T(v_sigmoid)(x))                                                                 \
-    OP(ERFC, T(v_erfc)(x), g * (-TWO_OVER_SQRT_PI * T(v_exp)(-(x * x))))                                               \
+#define UNARY_OPS(OP)                                                    \
+    OP(NEG, -x, -g)                                                      \
+    OP(ABS, T(v_abs)(x), g *T(v_slope_of_abs)(x))                        \
+    OP(EXP, T(v_exp)(x), g *z)                                           \
+    OP(LOG, T(v_log)(x), g / x)                                          \
+    OP(SQRT, T(v_sqrt)(x), g / (2 * z))                                  \
+    OP(SIN, T(v_sin)(x), g *T(v_cos)(x))                                 \
+    OP(COS, T(v_cos)(x), g * -T(v_sin)(x))                               \
+    OP(TANH, T(v_tanh)(x), g * (1 - z * z))                              \
+    OP(SIGMOID, T(v_sigmoid)(x), g * (1 - z) * z)                        \
+    OP(RELU, T(v_relu)(x), T(v_select)(x <= 0, (vec){0}, g))             \
+    OP(SOFTPLUS, T(v_softplus)(x), g *T(v_sigmoid)(x))                   \
+    OP(ERFC, T(v_erfc)(x), g * (-TWO_OVER_SQRT_PI * T(v_exp)(-(x * x)))) \
     OP(GELU, T(v_gelu_ieee)(x), g *(T(v_gelu_derivative)(x) + 0 * x))
 
-#define BINARY_OPS(OP)                                                                                                 \
-    OP(ADD, x + y, g, g)                                                                                               \
-    OP(SUB, x - y, g, -g)                                                                                              \
-    OP(MUL, x *y, g *y, g *x)                                                                                          \
-    OP(DIV, x / y, g / y, -g * (z / y))                                                                                \
-    OP(POW, T(v_pow)(x, y), T(v_pow_dx)(g, x, y), T(v_pow_dy)(g, z, x, y))                                             \
-    OP(MAXIMUM, T(v_select)((x > y) | (x != x), x, y), T(v_larger)(g, x, y), T(v_larger)(g, y, x))                     \
-    OP(MINIMUM, T(v_select)((x < y) | (x != x), x, y), T(v_larger)(g, y, x), T(v_larger)(g, x, y))                     \
-    OP(LEAKY_RELU, T(v_select)(x > 0, x, x * y), T(v_select)(x > 0, g, g * y), T(v_select)(x > 0, (vec){0}, g * x))
+#define BINARY_OPS(OP)                                                                             \
+    OP(ADD, x + y, g, g)                                                                           \
+    OP(SUB, x - y, g, -g)                                                                          \
+    OP(MUL, x *y, g *y, g *x)                                                                      \
+    OP(DIV, x / y, g / y, -g * (z / y))                                                            \
+    OP(POW, T(v_pow)(x, y), T(v_pow_dx)(g, x, y), T(v_pow_dy)(g, z, x, y))                         \
+    OP(MAXIMUM, T(v_select)((x > y) | (x != x), x, y), T(v_larger)(g, x, y), T(v_larger)(g, y, x)) \
+    OP(MINIMUM, T(v_select)((x < y) | (x != x), x, y), T(v_larger)(g, y, x), T(v_larger)(g, x, y)) \
+    OP(LEAKY_RELU, T(v_select)(x > 0, x, x * y), T(v_select)(x > 0, g, g * y),                     \
+       T(v_select)(x > 0, (vec){0}, g * x))
 
 /* No derivative. */
-#define PLAIN_OPS(OP)                                                                                                  \
-    OP(LESS, T(v_truth)(x < y))                                                                                        \
+#define PLAIN_OPS(OP)           \
+    OP(LESS, T(v_truth)(x < y)) \
     OP(LESS_EQUAL, T(v_truth)(x <= y))
 
 enum { T(lanes) = LANES };
@@ -127,7 +128,8 @@ typedef struct {
     int64_t step;
 } T(source);
 
-static inline __attribute__((always_inline)) T(source) T(source_of)(const mg_block *b, int32_t operand, vec *splat)
+static inline __attribute__((always_inline)) T(source)
+    T(source_of)(const mg_block *b, int32_t operand, vec *splat)
 {
     if (operand >= 0)
         return (T(source)){T(slot)(b, operand), -1};
@@ -142,14 +144,15 @@ static inline vec T(take)(T(source) s, int64_t j)
 
 static inline vec T(operand)(const mg_block *b, int32_t operand, int64_t j)
 {
-    return operand >= 0 ? T(v_load)(T(slot)(b, operand) + j) : T(v_splat)(((const real *)b->scalars)[~operand]);
+    return operand >= 0 ? T(v_load)(T(slot)(b, operand) + j)
+                        : T(v_splat)(((const real *)b->scalars)[~operand]);
 }
 
 /* ---- forward ---- */
 
 /* z = sum over i of operand i, for `width` vectors from row j on: so many independent chains. */
-static inline __attribute__((always_inline)) void T(sum_part)(const mg_block *b, const int32_t *operands, int n,
-                                                              real *z, int64_t j, const int width)
+static inline __attribute__((always_inline)) void T(sum_part)(const mg_block *b, const int32_t *operands,
+                                                              int n, real *z, int64_t j, const int width)
 {
     vec sum[4];
     for (int k = 0; k < width; k++)
@@ -162,8 +165,8 @@ static inline __attribute__((always_inline)) void T(sum_part)(const mg_block *b,
 }
 
 /* z = bias + sum over i of w_i x_i; operands: w, x, bias. */
-static inline __attribute__((always_inline)) void T(dot_part)(const mg_block *b, const int32_t *operands, int n,
-                                                              real *z, int64_t j, const int width)
+static inline __attribute__((always_inline)) void T(dot_part)(const mg_block *b, const int32_t *operands,
+                                                              int n, real *z, int64_t j, const int width)
 {
     vec sum[4];
     for (int k = 0; k < width; k++)
@@ -217,23 +220,24 @@ static inline void T(store_column)(const mg_block *b, const int32_t *operands, i
 {
     real *to = (real *)b->out + output;
     for (int64_t j = 0; j < b->rows; j++)
-        to[j * b->out_ld] = operands[0] >= 0 ? T(slot)(b, operands[0])[j] : ((const real *)b->scalars)[~operands[0]];
+        to[j * b->out_ld] =
+            operands[0] >= 0 ? T(slot)(b, operands[0])[j] : ((const real *)b->scalars)[~operands[0]];
 }
 
-#define VALUE_OF_UNARY(NAME, VALUE, DX)                                                                                \
-    case MG_OP_##NAME:                                                                                                 \
-        for (int64_t j = 0; j < b->rows; j += LANES) {                                                                 \
-            const vec x = T(take)(x_, j);                                                                              \
-            T(v_store)(z + j, VALUE);                                                                                  \
-        }                                                                                                              \
+#define VALUE_OF_UNARY(NAME, VALUE, DX)                \
+    case MG_OP_##NAME:                                 \
+        for (int64_t j = 0; j < b->rows; j += LANES) { \
+            const vec x = T(take)(x_, j);              \
+            T(v_store)(z + j, VALUE);                  \
+        }                                              \
         break;
 
-#define VALUE_OF_BINARY(NAME, VALUE, ...)                                                                              \
-    case MG_OP_##NAME:                                                                                                 \
-        for (int64_t j = 0; j < b->rows; j += LANES) {                                                                 \
-            const vec x = T(take)(x_, j), y = T(take)(y_, j);                                                          \
-            T(v_store)(z + j, VALUE);                                                                                  \
-        }                                                                                                              \
+#define VALUE_OF_BINARY(NAME, VALUE, ...)                     \
+    case MG_OP_##NAME:                                        \
+        for (int64_t j = 0; j < b->rows; j += LANES) {        \
+            const vec x = T(take)(x_, j), y = T(take)(y_, j); \
+            T(v_store)(z + j, VALUE);                         \
+        }                                                     \
         break;
 
 static void T(program_forward)(const mg_block *b, mg_code code)
@@ -268,7 +272,8 @@ static void T(program_forward)(const mg_block *b, mg_code code)
             break;
         case MG_OP_WHERE: /* operands: condition, x, y */
             for (int64_t j = 0; j < b->rows; j += LANES)
-                T(v_store)(z + j, T(v_select)(T(take)(x_, j) != 0, T(operand)(b, operands[1], j), T(take)(y_, j)));
+                T(v_store)(z + j,
+                           T(v_select)(T(take)(x_, j) != 0, T(operand)(b, operands[1], j), T(take)(y_, j)));
             break;
         }
     }
@@ -283,46 +288,46 @@ static inline ivec T(lanes_with_row)(const mg_block *b, int64_t j)
 }
 
 /* Sends GRADIENT, an expression of j, to a sink: a slot, or the sum of a scalar. */
-#define SEND(SINK, GRADIENT)                                                                                           \
-    do {                                                                                                               \
-        const int32_t sink_ = (SINK);                                                                                  \
-        if (sink_ >= 0) {                                                                                              \
-            real *to_ = T(slot)(b, sink_ >> 1);                                                                        \
-            const ivec keep_ = T(v_isplat)(-(integer)(sink_ & 1));                                                     \
-            for (int64_t j = 0; j < b->rows; j += LANES) {                                                             \
-                const vec sent_ = MASKED(GRADIENT);                                                                    \
-                T(v_store)(to_ + j, (vec)((ivec)T(v_load)(to_ + j) & keep_) + sent_);                                  \
-            }                                                                                                          \
-        } else if (sink_ != MG_NO_SINK) {                                                                              \
-            real *to_ = (real *)b->sums + (-2 - (int64_t)sink_) * LANES;                                               \
-            vec sum_ = T(v_load)(to_);                                                                                 \
-            int64_t j = 0;                                                                                             \
-            for (; j + LANES <= b->rows; j += LANES)                                                                   \
-                sum_ += MASKED(GRADIENT);                                                                              \
-            if (j < b->rows)                                                                                           \
-                sum_ += (vec)((ivec)MASKED(GRADIENT) & T(lanes_with_row)(b, j));                                       \
-            T(v_store)(to_, sum_);                                                                                     \
-        }                                                                                                              \
+#define SEND(SINK, GRADIENT)                                                          \
+    do {                                                                              \
+        const int32_t sink_ = (SINK);                                                 \
+        if (sink_ >= 0) {                                                             \
+            real *to_ = T(slot)(b, sink_ >> 1);                                       \
+            const ivec keep_ = T(v_isplat)(-(integer)(sink_ & 1));                    \
+            for (int64_t j = 0; j < b->rows; j += LANES) {                            \
+                const vec sent_ = MASKED(GRADIENT);                                   \
+                T(v_store)(to_ + j, (vec)((ivec)T(v_load)(to_ + j) & keep_) + sent_); \
+            }                                                                         \
+        } else if (sink_ != MG_NO_SINK) {                                             \
+            real *to_ = (real *)b->sums + (-2 - (int64_t)sink_) * LANES;              \
+            vec sum_ = T(v_load)(to_);                                                \
+            int64_t j = 0;                                                            \
+            for (; j + LANES <= b->rows; j += LANES)                                  \
+                sum_ += MASKED(GRADIENT);                                             \
+            if (j < b->rows)                                                          \
+                sum_ += (vec)((ivec)MASKED(GRADIENT) & T(lanes_with_row)(b, j));      \
+            T(v_store)(to_, sum_);                                                    \
+        }                                                                             \
     } while (0)
 
 /* Rows that a `where` has passed over send exactly nothing, be the derivative infinite or NaN. */
 #define MASKED(GRADIENT) (masked ? T(v_select)(T(v_load)(mask + j) != 0, GRADIENT, (vec){0}) : (GRADIENT))
 
-#define WITH_OPERANDS(DX)                                                                                              \
-    ({                                                                                                                 \
-        const vec g = T(v_load)(g_ + j), x = T(take)(x_, j);                                                           \
-        const vec y = T(take)(y_, j), z = T(v_load)(z_ + j);                                                           \
-        (void)g, (void)x, (void)y, (void)z;                                                                            \
-        DX;                                                                                                            \
+#define WITH_OPERANDS(DX)                                    \
+    ({                                                       \
+        const vec g = T(v_load)(g_ + j), x = T(take)(x_, j); \
+        const vec y = T(take)(y_, j), z = T(v_load)(z_ + j); \
+        (void)g, (void)x, (void)y, (void)z;                  \
+        DX;                                                  \
     })
 
-#define PULL_UNARY(NAME, VALUE, DX)                                                                                    \
+#define PULL_UNARY(NAME, VALUE, DX) \
     case MG_OP_##NAME: SEND(sinks[0], WITH_OPERANDS(DX)); break;
 
-#define PULL_BINARY(NAME, VALUE, DX, DY)                                                                               \
-    case MG_OP_##NAME:                                                                                                 \
-        SEND(sinks[0], WITH_OPERANDS(DX));                                                                             \
-        SEND(sinks[1], WITH_OPERANDS(DY));                                                                             \
+#define PULL_BINARY(NAME, VALUE, DX, DY)   \
+    case MG_OP_##NAME:                     \
+        SEND(sinks[0], WITH_OPERANDS(DX)); \
+        SEND(sinks[1], WITH_OPERANDS(DY)); \
         break;
 
 /* A weight (scalar) and an activation (slot) of a dot, in one pass over the rows: both get their part. */
@@ -362,7 +367,8 @@ static inline __attribute__((always_inline)) void T(pull_dot)(const mg_block *b,
     SEND(sinks[n - 1], T(v_load)(g_ + j));
 }
 
-static inline __attribute__((always_inline)) void T(pull)(const mg_block *b, const int32_t *at, const int masked)
+static inline __attribute__((always_inline)) void T(pull)(const mg_block *b, const int32_t *at,
+                                                          const int masked)
 {
     const int n = at[1];
     const int32_t *operands = at + 5, *sinks = operands + n;

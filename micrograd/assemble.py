@@ -36,7 +36,7 @@ _LINEAR = (rules.ADD, rules.SUB, rules.NEG, rules.SUM, rules.WHERE)
 @cache
 def _looks_at(rule: Rule, operand: int) -> tuple[int, ...]:
     """`reads` for an op of one or two operands: whatever changes the answer is looked at."""
-    samples = (-1.7, -0.3, 0.6, 2.3)
+    samples = (-1.7, -0.3, 0.0, 0.6, 2.3)  # 0: kinks, and 0**y
     found = set()
     for point in itertools.product(samples, repeat=1 + rule.arity):
         before = rule.contributions(1.3, point[0], point[1:])[operand]
@@ -79,13 +79,15 @@ class Code:
 class Assembly:
     """A program for the C core.
 
-    nodes: what it computes, masks included; varies, receives: of each node, whether it differs from
-    row to row, and whether it gets a gradient. scalars: the number of each node that is one.
+    nodes: what it computes, masks included; varies, receives, sends: of each node, whether it
+    differs from row to row, whether it gets a gradient, and the operands it sends one to.
+    scalars: the number of each node that is one.
     """
 
     nodes: list[Node]
     varies: list[bool]
     receives: list[bool]
+    sends: list[Sequence[int]]
     scalars: dict[int, int] = field(default_factory=dict)
     constants: list[float] = field(default_factory=list)
     n_uniforms: int = 0
@@ -196,6 +198,8 @@ class _Assembler:
         self.scalars = assembly.scalars
         self.masks = masks
         self.mine = mine
+        self.steps = [i for i in reversed(mine) if training and assembly.sends[i]]
+        self.sends = assembly.sends
         self._mine = set(mine)
         self.slots = _Slots()
         self.slot: dict[int, int] = {}  # of a value
@@ -214,7 +218,7 @@ class _Assembler:
         self.gradient[i] = self.slots.take()
         return 2 * self.gradient[i]
 
-    def last_uses(self, steps: list[int], ends: Sequence[int]) -> dict[int, list[int]]:
+    def last_uses(self, ends: Sequence[int]) -> dict[int, list[int]]:
         """What is not used any more after each point in time: forward op t, then backward steps."""
         last: dict[int, int] = {}
         for t, i in enumerate(self.mine):
@@ -222,12 +226,11 @@ class _Assembler:
                 last.update(dict.fromkeys(self.nodes[i].operands, t))
         n = len(self.mine)
         last.update(dict.fromkeys(ends, n))
-        for t, i in enumerate(steps, start=n + 1):
+        for t, i in enumerate(self.steps, start=n + 1):
             rule, operands, _ = self.nodes[i]
-            for k in differentiable(self.nodes[i]):
-                if self.receives[operands[k]]:
-                    for at in reads(rule, k, len(operands)):
-                        last[i if at < 0 else operands[at]] = t
+            for k in self.sends[i]:
+                for at in reads(rule, k, len(operands)):
+                    last[i if at < 0 else operands[at]] = t
             if i in self.masks:
                 last[self.masks[i]] = t
         gone: dict[int, list[int]] = defaultdict(list)
@@ -239,12 +242,7 @@ class _Assembler:
     def run(self, ends: Sequence[int], end: Callable[[_Assembler, Code], None]) -> Code:
         """Forward; what reads the ends and, in training, starts their gradients; backward."""
         code = Code()
-        steps = [
-            i
-            for i in reversed(self.mine)
-            if self.training and self.receives[i] and self.nodes[i].rule.arity != NONE
-        ]
-        gone = self.last_uses(steps, ends)
+        gone = self.last_uses(ends)
         for t, i in enumerate(self.mine):
             rule, operands, _ = self.nodes[i]
             codes = operands if rule is INPUT else [self.operand(j) for j in operands]
@@ -253,7 +251,7 @@ class _Assembler:
             code.forward.extend((OPCODES[rule], len(operands), self.slot[i], *codes))
         end(self, code)
         self.slots.give_back([self.slot[j] for j in gone.get(len(self.mine), ())])
-        for t, i in enumerate(steps, start=len(self.mine) + 1):
+        for t, i in enumerate(self.steps, start=len(self.mine) + 1):
             self.backward(code, i)
             self.slots.give_back([self.gradient[i], *[self.slot[j] for j in gone.get(t, ())]])
         code.slots = self.slots.count
@@ -262,8 +260,7 @@ class _Assembler:
     def backward(self, code: Code, i: int) -> None:
         rule, operands, _ = self.nodes[i]
         n = len(operands)
-        wanted = [k for k in differentiable(self.nodes[i]) if self.receives[operands[k]]]
-        reads_result = any(-1 in reads(rule, k, n) for k in wanted)
+        reads_result = any([-1 in reads(rule, k, n) for k in self.sends[i]])
         masked = i in self.masks and rule not in _LINEAR
         code.backward.extend(
             (
@@ -273,9 +270,15 @@ class _Assembler:
                 self.gradient[i],
                 self.slot[self.masks[i]] if masked else lib.MG_NO_SLOT,
                 *[self.operand(j) for j in operands],
-                *[self.sink(j) if k in wanted else lib.MG_NO_SINK for k, j in enumerate(operands)],
             )
         )
+        sinks = [lib.MG_NO_SINK] * n
+        order = self.sends[i]
+        if rule is rules.DOT:  # as csrc/program.h goes: w0, x0, w1, x1, ..., bias
+            order = sorted(order, key=lambda k: (k % (n // 2), k) if k < n - 1 else (n, k))
+        for k in order:
+            sinks[k] = self.sink(operands[k])
+        code.backward.extend(sinks)
 
 
 def assemble(nodes: list[Node], outputs: list[int], n_parameters: int) -> Assembly:
@@ -292,7 +295,11 @@ def assemble(nodes: list[Node], outputs: list[int], n_parameters: int) -> Assemb
         # What is computed behind a `where` counts as varying: not every row uses it.
         if rule.arity != NONE and not varies[i]:
             varies[i] = i >= plain or i in mask_of or any(varies[j] for j in operands)
-    assembly = Assembly(nodes, varies, receives)
+    sends: list[Sequence[int]] = [
+        [k for k in differentiable(node) if receives[node.operands[k]]] if receives[i] else ()
+        for i, node in enumerate(nodes)
+    ]
+    assembly = Assembly(nodes, varies, receives, sends)
     for i, (rule, operands, value) in enumerate(nodes):
         if rule is PARAMETER:
             assembly.scalars[i] = operands[0]

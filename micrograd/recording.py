@@ -142,13 +142,12 @@ class Recorder:
 
     def op(self, rule: Rule, operands: tuple[Operand, ...]) -> Value:
         """The result of an op; of numbers alone it is a constant."""
-        for x in operands:
-            if isinstance(x, Value):
-                break
-        else:
+        if not any([isinstance(x, Value) for x in operands]):
             return Value(rule.value(*operands), requires_grad=False)
-        places = tuple([self.place(x) for x in operands])
-        out = self._tracer(Node(rule, places))
+        places = [
+            x.index if type(x) is Tracer and x.recorder is self else self.place(x) for x in operands
+        ]
+        out = self._tracer(Node(rule, tuple(places)))
         out._rule = rule
         if rule.arity == ANY:
             out._a, out._b = operands, ()

@@ -46,9 +46,9 @@ class _Builder:
         if rule is CONSTANT:
             return self.constant(value)
         if rule.arity != NONE:
-            nodes = self.nodes
-            if all(nodes[i].rule is CONSTANT for i in operands):
-                return self.constant(rule.value(*[nodes[i].value for i in operands]))
+            parts = [self.nodes[i] for i in operands]
+            if parts[0].rule is CONSTANT and all([part.rule is CONSTANT for part in parts]):
+                return self.constant(rule.value(*[part.value for part in parts]))
             if rule is rules.SUM and not self._starts_from_zero(operands):
                 operands = (self.constant(0.0), *operands)
             place = self._cheaper(rule, operands)

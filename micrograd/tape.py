@@ -11,6 +11,7 @@ makes fewer of them, `assemble` gives each number a slot, and csrc/program.c run
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -132,13 +133,11 @@ class Program:
         """
         if self._parameters is None:
             self.leaves = list(leaves)
-            taken = {leaf.label for leaf in leaves}
-            names: list[str] = []
-            for i, leaf in enumerate(leaves):
-                name = leaf.label or f"p{i}"
-                while name in names[-1:] or (name != leaf.label and name in taken):
-                    name += "_"
-                names.append(name)
+            labels = Counter(leaf.label for leaf in leaves)
+            names = [
+                leaf.label if leaf.label and labels[leaf.label] == 1 else f"{leaf.label}p{i}"
+                for i, leaf in enumerate(leaves)
+            ]
             self._parameters = Parameters([(name, ()) for name in names], self._dtype)
             self._take_data()
         numbers = {leaf: i for i, leaf in enumerate(self.leaves)}
@@ -160,7 +159,8 @@ class Program:
         """The leaves that the function closes over, in the order in which it uses them.
 
         A sequence of Parameter(name, data, grad), each of shape (); `.flat` and `.flat_grad` are
-        the arrays they lie in. Names are the Values' labels, or "p0", "p1", ...
+        the arrays they lie in. Names are the Values' labels where these are unique, else "p0",
+        "p1", ... behind what label there is.
 
         Raises:
             RuntimeError: there has been no call, and so no recording.
@@ -207,7 +207,7 @@ class Program:
         ]
         rows = -1
         for i, x in enumerate(arrays):
-            if x.ndim == 0:
+            if x is not arguments[i] and np.ndim(arguments[i]) == 0:
                 raise ValueError(
                     f"{where}: argument {i} is a number; an array with a row for each sample is "
                     "wanted"
@@ -332,7 +332,8 @@ class Program:
         """One step on the rows `index` of a checked data set; returns the mean loss before it.
 
         Raises:
-            FloatingPointError: the loss is not finite; the parameters are those before the step.
+            FloatingPointError: the loss or the update is not finite; the parameters are those
+                before.
         """
         loss = self.loss(*[array.take(index, axis=0) for array in data.arrays])
         if not math.isfinite(loss):
@@ -341,8 +342,13 @@ class Program:
                 "a smaller learning rate or clip_norm may help"
             )
         parameters = self.parameters()
-        parameters.zero_grad()
+        parameters.stale = True
         self.backward()
+        if not np.isfinite(optimizer.current_lr() * parameters.flat_grad).all():
+            raise FloatingPointError(
+                f"Program.fit: lr times the gradient is not finite at step {optimizer.steps}; "
+                "a smaller learning rate or clip_norm may help"
+            )
         if max_norm > 0:
             code, pointer = parameters.dtype_code, parameters.grad_pointer
             norm = lib.mg_norm(core.ISA_CODE, code, parameters.size, pointer)
@@ -366,6 +372,8 @@ class Program:
         """Trains a function of two arguments on minibatches; see micrograd.train.fit."""
         from micrograd.train import fit
 
+        if self._parameters is None:
+            self._prepare("Program.fit", (X, y))
         return fit(self, X, y, epochs, batch_size, optimizer, validation, clip_norm, progress, seed)
 
     # ---- reading it ----
