@@ -15,6 +15,7 @@ from micrograd.parameters import Parameters
 from micrograd.targets import as_labels, as_targets, as_weights
 
 if TYPE_CHECKING:
+    from micrograd.nn import MLP
     from micrograd.optim import SGD
     from micrograd.train import History
 
@@ -96,6 +97,33 @@ class Network:
         self._set_up = (
             0  # what _fill_fast has set _batch up for: rows with labels, -rows with targets
         )
+
+    # ---- the same network made of Values ----
+
+    @classmethod
+    def from_scalar(cls, mlp: MLP, loss: Any = "cross_entropy", dtype: str = "float64") -> Network:
+        """A Network with the layers and weights of a `micrograd.nn.MLP`.
+
+        In float64 it gives the MLP's outputs, loss and gradients to rounding. The weights are
+        copied: training one does not change the other.
+
+        Raises:
+            TypeError: mlp is no MLP.
+            ValueError: a layer has neurons with and without relu; loss or dtype is unknown.
+        """
+        from micrograd.bridge import from_scalar
+
+        return from_scalar(mlp, loss, dtype, cls)
+
+    def to_scalar(self) -> MLP:
+        """A `micrograd.nn.MLP` with the layers and weights of this network, copied.
+
+        Raises:
+            ValueError: a layer is neither Linear, ReLU behind a Linear, nor Identity.
+        """
+        from micrograd.bridge import to_scalar
+
+        return to_scalar(self)
 
     # ---- what it is ----
 
