@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 from micrograd import engine, rules
-from micrograd.engine import FROZEN, Operand, Value
+from micrograd.backward import FROZEN, topological
+from micrograd.engine import Operand, Value
 from micrograd.rules import ANY, Rule
 
 NONE = -1  # the arity of a leaf
@@ -221,7 +222,7 @@ class Recorder:
         if not isinstance(x, Value):
             return self._append(Node(CONSTANT, (), x))
         if x not in self._known:
-            for inner in engine._topological([x]):
+            for inner in topological([x]):
                 if inner not in self._known:
                     places = tuple(self.place(operand) for operand in inner.operands)
                     rule: Any = inner._rule

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import micrograd as mg
 from micrograd import core
 from micrograd.assemble import OPCODES, reads
+from micrograd.backward import topological
 from micrograd.core import ffi, lib
 from micrograd.engine import _record
 from micrograd.nn import MLP
@@ -153,7 +154,7 @@ def build(steps):
 def well_conditioned(root):
     """The largest number in a graph; none is so large, or so near a kink, that rounding decides."""
     largest = 1.0
-    for z in mg.engine._topological([root]):
+    for z in topological([root]):
         x = [v.data if isinstance(v, mg.Value) else v for v in z.operands]
         kink = {"relu": x[0], "abs": x[0], "leaky_relu": x[0]}.get(z.op, 1.0)
         if z.op in ("maximum", "minimum", "where") and len(set(x)) > 1:
