@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, NoReturn
 from micrograd import engine, rules
 from micrograd.backward import FROZEN, topological
 from micrograd.engine import Operand, Value
-from micrograd.rules import ANY, Rule
+from micrograd.rules import ANY, RULES, Rule
 
 NONE = -1  # the arity of a leaf
 
@@ -38,6 +38,7 @@ LESS_EQUAL = Rule("less_equal", "<=", 2, lambda x, y: float(x <= y), lambda *_: 
 DETACH = Rule("detach", "detach", 1, lambda x: x, lambda *_: 0.0)
 PLAIN = (LESS, LESS_EQUAL, DETACH)
 
+_RECORDED = {*RULES.values(), *PLAIN}
 _COMPARISONS: dict[str, tuple[Rule, bool]] = {  # the op, and whether its operands change places
     "__lt__": (LESS, False),
     "__le__": (LESS_EQUAL, False),
@@ -111,6 +112,14 @@ def _refuse(how: str) -> NoReturn:
     )
 
 
+def _check_rule(rule: Rule) -> None:
+    if rule not in _RECORDED:
+        raise RecordingError(
+            f"compile: {rule.name} is a custom Function, whose forward and backward are Python on "
+            "numbers; write it with ops on Values to compile it"
+        )
+
+
 class Recorder:
     """Takes the ops of one call of a function.
 
@@ -127,8 +136,7 @@ class Recorder:
     @contextmanager
     def in_force(self) -> Iterator[None]:
         """Ops of this context come here. An outer no_grad() is the caller's business, not f's."""
-        with engine._modes_lock:
-            engine._modes += 1
+        engine.enter_mode()
         recorder = engine._recorder.set(self)
         depth = engine._no_grad_depth.set(0)
         try:
@@ -136,13 +144,13 @@ class Recorder:
         finally:
             engine._no_grad_depth.reset(depth)
             engine._recorder.reset(recorder)
-            with engine._modes_lock:
-                engine._modes -= 1
+            engine.leave_mode()
 
     # ---- what engine calls ----
 
     def op(self, rule: Rule, operands: tuple[Operand, ...]) -> Value:
         """The result of an op; of numbers alone it is a constant."""
+        _check_rule(rule)
         if not any([isinstance(x, Value) for x in operands]):
             return Value(rule.value(*operands), requires_grad=False)
         places = [
@@ -226,6 +234,7 @@ class Recorder:
                 if inner not in self._known:
                     places = tuple(self.place(operand) for operand in inner.operands)
                     rule: Any = inner._rule
+                    _check_rule(rule)
                     self._known[inner] = self._append(Node(rule, places))
             if x.is_leaf:
                 self._known[x] = self._leaf(x)

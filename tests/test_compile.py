@@ -15,6 +15,7 @@ from micrograd.assemble import OPCODES, reads
 from micrograd.backward import topological
 from micrograd.core import ffi, lib
 from micrograd.engine import _record
+from micrograd.function import Function
 from micrograd.nn import MLP
 from micrograd.rules import ANY, RULES
 from micrograd.tape import RecordingError
@@ -416,7 +417,18 @@ def stateful():
     return lambda x: x * next(calls)
 
 
+class Cube(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * x * x
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
 W = mg.Value(2.0)
+CUBED = Cube.apply(W)
 REFUSED = {
     "if": (lambda x: x if x > 0 else -x, "mg.where"),
     "truth": (lambda x: 1.0 if x else 2.0, "mg.where"),
@@ -432,6 +444,8 @@ REFUSED = {
     "random numbers": (lambda x: x * random.random(), "something else each time"),
     "a counter": (stateful(), "something else each time"),
     "new parameters": (lambda x: x * mg.Value(1.0), "new Values"),
+    "a custom op": (lambda x: Cube.apply(x), "detach"),
+    "a custom op outside": (lambda x: CUBED * x, "custom Function"),
     "no Value": (lambda x: "text", "returns str"),
     "ragged": (lambda x: [x, [x, x]], "ragged"),
     "nothing": (lambda x: None, "NoneType"),
