@@ -113,14 +113,22 @@ typedef void T(tile_function)(int64_t depth, const real *a, int64_t a_row, int64
     {{T(tile_##rows##_1_0), T(tile_##rows##_1_1)}, {T(tile_##rows##_2_0), T(tile_##rows##_2_1)}}
 // clang-format on
 
-/* The heights a tile can have: the full one, then powers of two for what is left over. */
+/* The heights a tile can have: the full one, and for what is left over enough others that it makes two
+ * tiles at most: a low tile waits for its few chains of additions as long as a high one does. */
 TILES(1)
 TILES(2)
+TILES(3)
 #if MG_ROWS > 4
 TILES(4)
+TILES(5)
 #endif
-#if MG_ROWS > 8
+#if MG_ROWS > 10
+TILES(6)
 TILES(8)
+TILES(10)
+#endif
+#if MG_ROWS > 12
+TILES(12)
 #endif
 #define TILES_FULL(rows) TILES(rows)
 #define TILE_ENTRY_FULL(rows) TILE_ENTRY(rows)
@@ -129,21 +137,27 @@ TILES_FULL(MG_ROWS)
 static T(tile_function) *const T(tiles)[MG_ROWS + 1][2][2] = {
     [1] = TILE_ENTRY(1),
     [2] = TILE_ENTRY(2),
+    [3] = TILE_ENTRY(3),
 #if MG_ROWS > 4
     [4] = TILE_ENTRY(4),
+    [5] = TILE_ENTRY(5),
 #endif
-#if MG_ROWS > 8
+#if MG_ROWS > 10
+    [6] = TILE_ENTRY(6),
     [8] = TILE_ENTRY(8),
+    [10] = TILE_ENTRY(10),
+#endif
+#if MG_ROWS > 12
+    [12] = TILE_ENTRY(12),
 #endif
     [MG_ROWS] = TILE_ENTRY_FULL(MG_ROWS),
 };
 
-/* The height of the next tile when `left` rows are left. */
+/* The height of the next tile when `left` rows are left: all of them, or a good half. */
 static inline int T(tile_rows)(int64_t left)
 {
-    if (left >= MG_ROWS)
-        return MG_ROWS;
-    return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    static const uint8_t height[] = {0, 1, 2, 3, 4, 5, 6, 4, 8, 5, 10, 6, 12, 8};
+    return left >= MG_ROWS ? MG_ROWS : height[left];
 }
 
 /* Rows that a copy of scattered rows looks ahead: the processor's own prefetching stops at pages. */

@@ -11,33 +11,45 @@ static inline real T(row_weight)(const mg_loss_rows *r, int64_t i)
 /* What is left for a row of softmax-cross-entropy once softmax is known: the loss from
  * log(sum exp z) and z, and, if p (the softmax, in the gradient's place) is there,
  *     dL/dz = p * sum(y) - y,   which is p - y for one-hot and probability rows. */
-static void T(cross_entropy_row)(const mg_loss_rows *r, int64_t i, const real *z, double log_sum_exp, real *p)
+static inline void T(cross_entropy_label)(const mg_loss_rows *r, int64_t i, const real *z, double log_sum_exp,
+                                          real *p)
 {
-    const real w = T(row_weight)(r, i);
-    const int64_t n = r->z.columns;
-    if (r->labels) {
-        const int64_t label = r->labels[i];
-        r->row_loss[i] = w * (log_sum_exp - (double)z[label]);
-        if (p) {
-            p[label] -= 1;
-            if (w != 1)
-                for (int64_t j = 0; j < n; j++)
-                    p[j] *= w;
-        }
-        return;
+    const int64_t label = ((const int64_t *)r->labels)[i];
+    r->row_loss[i] = log_sum_exp - (double)z[label];
+    if (p)
+        p[label] -= 1;
+    if (r->weights) {
+        const real w = T(row_weight)(r, i);
+        r->row_loss[i] *= w;
+        for (int64_t j = 0; p && j < r->z.columns; j++)
+            p[j] *= w;
     }
+}
+
+static void T(cross_entropy_targets)(const mg_loss_rows *r, int64_t i, const real *z, double log_sum_exp,
+                                     real *p)
+{
     const real *y = (const real *)r->targets + i * r->targets_ld;
+    const real w = T(row_weight)(r, i);
     double loss = 0;
     real mass = 0;
-    for (int64_t j = 0; j < n; j++) {
+    for (int64_t j = 0; j < r->z.columns; j++) {
         mass += y[j];
         if (y[j] != 0)
             loss += (double)y[j] * (log_sum_exp - (double)z[j]);
     }
     r->row_loss[i] = w * loss;
-    if (p)
-        for (int64_t j = 0; j < n; j++)
-            p[j] = w * (p[j] * mass - y[j]);
+    for (int64_t j = 0; p && j < r->z.columns; j++)
+        p[j] = w * (p[j] * mass - y[j]);
+}
+
+static inline void T(cross_entropy_row)(const mg_loss_rows *r, int64_t i, const real *z, double log_sum_exp,
+                                        real *p)
+{
+    if (r->labels)
+        T(cross_entropy_label)(r, i, z, log_sum_exp, p);
+    else
+        T(cross_entropy_targets)(r, i, z, log_sum_exp, p);
 }
 
 /* Few classes: LANES rows side by side. */
