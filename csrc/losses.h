@@ -8,14 +8,14 @@ static inline real T(row_weight)(const mg_loss_rows *r, int64_t i)
     return r->weights ? ((const real *)r->weights)[i] : (real)1;
 }
 
-/* What is left for a row of softmax-cross-entropy once softmax is known: the loss from
- * log(sum exp z) and z, and, if p (the softmax, in the gradient's place) is there,
+/* What is left for a row of softmax-cross-entropy once softmax is known: the loss from the largest
+ * logit, log(sum exp(z - max)) and z, and, if p (the softmax, in the gradient's place) is there,
  *     dL/dz = p * sum(y) - y,   which is p - y for one-hot and probability rows. */
-static inline void T(cross_entropy_label)(const mg_loss_rows *r, int64_t i, const real *z, double log_sum_exp,
-                                          real *p)
+static inline void T(cross_entropy_label)(const mg_loss_rows *r, int64_t i, const real *z, double max,
+                                          double log_sum, real *p)
 {
     const int64_t label = ((const int64_t *)r->labels)[i];
-    r->row_loss[i] = log_sum_exp - (double)z[label];
+    r->row_loss[i] = log_sum + (max - (double)z[label]); /* max - z first: exact where it matters */
     if (p)
         p[label] -= 1;
     if (r->weights) {
@@ -26,8 +26,8 @@ static inline void T(cross_entropy_label)(const mg_loss_rows *r, int64_t i, cons
     }
 }
 
-static void T(cross_entropy_targets)(const mg_loss_rows *r, int64_t i, const real *z, double log_sum_exp,
-                                     real *p)
+static void T(cross_entropy_targets)(const mg_loss_rows *r, int64_t i, const real *z, double max,
+                                     double log_sum, real *p)
 {
     const real *y = (const real *)r->targets + i * r->targets_ld;
     const real w = T(row_weight)(r, i);
@@ -36,20 +36,20 @@ static void T(cross_entropy_targets)(const mg_loss_rows *r, int64_t i, const rea
     for (int64_t j = 0; j < r->z.columns; j++) {
         mass += y[j];
         if (y[j] != 0)
-            loss += (double)y[j] * (log_sum_exp - (double)z[j]);
+            loss += (double)y[j] * (log_sum + (max - (double)z[j]));
     }
     r->row_loss[i] = w * loss;
     for (int64_t j = 0; p && j < r->z.columns; j++)
         p[j] = w * (p[j] * mass - y[j]);
 }
 
-static inline void T(cross_entropy_row)(const mg_loss_rows *r, int64_t i, const real *z, double log_sum_exp,
-                                        real *p)
+static inline void T(cross_entropy_row)(const mg_loss_rows *r, int64_t i, const real *z, double max,
+                                        double log_sum, real *p)
 {
     if (r->labels)
-        T(cross_entropy_label)(r, i, z, log_sum_exp, p);
+        T(cross_entropy_label)(r, i, z, max, log_sum, p);
     else
-        T(cross_entropy_targets)(r, i, z, log_sum_exp, p);
+        T(cross_entropy_targets)(r, i, z, max, log_sum, p);
 }
 
 /* Few classes: LANES rows side by side. */
@@ -68,7 +68,7 @@ static void T(cross_entropy_narrow)(const mg_loss_rows *r)
         T(v_store)(log_sum, T(v_log)(sum));
         T(v_store)(shift, max);
         for (int row = 0; row < rows; row++)
-            T(cross_entropy_row)(r, i + row, z + row * r->z.ld, (double)log_sum[row] + (double)shift[row],
+            T(cross_entropy_row)(r, i + row, z + row * r->z.ld, (double)shift[row], (double)log_sum[row],
                                  p ? p + row * r->gradient_ld : NULL);
     }
 }
@@ -82,7 +82,7 @@ static void T(cross_entropy_wide)(const mg_loss_rows *r)
         const real max = T(row_max)(n, z), sum = T(row_exp)(n, z, max, p);
         if (p)
             T(row_scale)(n, sum, p);
-        T(cross_entropy_row)(r, i, z, log((double)sum) + (double)max, p);
+        T(cross_entropy_row)(r, i, z, (double)max, log((double)sum), p);
     }
 }
 

@@ -425,3 +425,13 @@ def test_bce_at_large_logits(dtype):
     assert tiny == pytest.approx(
         math.log1p(math.exp(-30)), rel=1e-5 if dtype == "float32" else 1e-13
     )
+
+
+def test_cross_entropy_of_large_logits_keeps_its_digits():
+    """log sum exp(z - max) + (max - z): at 1e4, adding the maximum first would lose four digits."""
+    net = mg.Network(mg.Linear(3, 3, bias=False), dtype="float64")
+    net.parameters()[0].data[...] = np.eye(3)
+    logits = [[1e4, 1e4 - 25.0, 1e4 - 30.0]]
+    exact = math.log1p(math.exp(-25.0) + math.exp(-30.0))
+    assert net.loss(logits, [0]) == pytest.approx(exact, rel=1e-4)
+    assert net.loss(logits, [1]) == pytest.approx(25.0 + exact, rel=1e-15)
