@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -380,3 +381,8 @@ def test_unsupported_instruction_set():
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("micrograd: error: MICROGRAD_ISA='mmx' is unknown; valid here:")
     assert done.stderr.count("\n") == 1
+
+
+def test_time_counts_from_the_start_of_python():
+    """Not from that of a shell that became this process: its waiting is no processor time."""
+    assert cli.IMPORTED - time.process_time() <= cli.process_start() < cli.IMPORTED
