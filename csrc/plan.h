@@ -1,4 +1,4 @@
-/* The inside of a plan, for plan.c (ops), workspace.c (memory) and train.c (steps). */
+/* The inside of a plan, for plan.c (memory), ops.c (ops), steps.c (passes) and train.c (training steps). */
 #ifndef MG_PLAN_H
 #define MG_PLAN_H
 
@@ -56,5 +56,16 @@ void mg_run_loss(const mg_plan *plan, const mg_run *run, const mg_batch *batch, 
                  mg_team team);
 void mg_run_backward(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate,
                      mg_team team);
+
+/* What steps.c and train.c have in common. */
+typedef void mg_team_body(mg_plan *plan, void *arguments, mg_team team);
+int mg_team_size(const mg_plan *plan, int64_t rows, int threads); /* as many as the work pays for */
+void mg_run_team(mg_plan *plan, mg_team_body *body, void *arguments, int threads);
+mg_run mg_run_of(const mg_batch *batch);
+double mg_mean_loss(const mg_plan *plan, const mg_run *run);
+double mg_value_at(const mg_plan *plan, const void *x, int64_t i);
+int mg_targets_fit(const mg_plan *plan, const mg_batch *batch); /* a loss needs what it compares with */
+/* Whether each gradient that an op of [first, last) starts from has a place. */
+int mg_goes_back(const mg_plan *plan, int first, int last);
 
 #endif

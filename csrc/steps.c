@@ -1,4 +1,4 @@
-/* What Python calls: forward, loss, backward, predict and whole training steps, each one parallel region. */
+/* What Python calls: forward, loss, backward and predict, each one parallel region. */
 #include <math.h>
 
 #include "plan.h"
@@ -11,7 +11,7 @@
  * take some microseconds). */
 #define PARALLEL_MULTIPLICATIONS 1500000
 
-static int team_size(const mg_plan *plan, int64_t rows, int threads)
+int mg_team_size(const mg_plan *plan, int64_t rows, int threads)
 {
     if (rows <= 0 || plan->multiplications_per_row < PARALLEL_MULTIPLICATIONS / rows)
         return 1;
@@ -20,9 +20,7 @@ static int team_size(const mg_plan *plan, int64_t rows, int threads)
     return threads < 1 ? 1 : threads > MG_MAX_TEAM ? MG_MAX_TEAM : threads;
 }
 
-typedef void team_body(mg_plan *plan, void *arguments, mg_team team);
-
-static void run_team(mg_plan *plan, team_body *body, void *arguments, int threads)
+void mg_run_team(mg_plan *plan, mg_team_body *body, void *arguments, int threads)
 {
     if (threads == 1) {
         body(plan, arguments, (mg_team){0, 1});
@@ -36,13 +34,13 @@ static void run_team(mg_plan *plan, team_body *body, void *arguments, int thread
 
 /* ---- checking a batch ---- */
 
-static mg_run run_of(const mg_batch *batch)
+mg_run mg_run_of(const mg_batch *batch)
 {
     return (mg_run){
         .x = batch->x, .x_ld = batch->x_ld, .rows = batch->rows, .scale = 1 / batch->total_weight};
 }
 
-static double value_at(const mg_plan *plan, const void *x, int64_t i)
+double mg_value_at(const mg_plan *plan, const void *x, int64_t i)
 {
     return plan->real_size == sizeof(float) ? (double)((const float *)x)[i] : ((const double *)x)[i];
 }
@@ -52,7 +50,7 @@ static void locate(const mg_plan *plan, mg_matrix x, int64_t *row, int64_t *colu
 {
     for (int64_t i = 0; i < x.rows; i++)
         for (int64_t j = 0; j < x.columns; j++)
-            if (!isfinite(value_at(plan, x.data, i * x.ld + j))) {
+            if (!isfinite(mg_value_at(plan, x.data, i * x.ld + j))) {
                 *row = i;
                 *column = j;
                 return;
@@ -71,8 +69,8 @@ static int check_targets(const mg_plan *plan, const mg_op *op, mg_matrix t, int6
         double sum = 0;
         int negative = 0;
         for (int64_t j = 0; j < t.columns; j++) {
-            sum += value_at(plan, t.data, i * t.ld + j);
-            negative |= value_at(plan, t.data, i * t.ld + j) < 0;
+            sum += mg_value_at(plan, t.data, i * t.ld + j);
+            negative |= mg_value_at(plan, t.data, i * t.ld + j) < 0;
         }
         if (negative || fabs(sum - 1) > 1e-3) {
             *row = i;
@@ -149,8 +147,8 @@ static void check_body(mg_plan *plan, void *arguments, mg_team team)
 
 static int checked(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result)
 {
-    inspection c = {.batch = batch, .run = run_of(batch), .result = result};
-    run_team(plan, check_body, &c, threads);
+    inspection c = {.batch = batch, .run = mg_run_of(batch), .result = result};
+    mg_run_team(plan, check_body, &c, threads);
     return c.status;
 }
 
@@ -168,7 +166,7 @@ typedef struct {
     mg_result *result;
 } pass;
 
-static double mean_loss(const mg_plan *plan, const mg_run *run)
+double mg_mean_loss(const mg_plan *plan, const mg_run *run)
 {
     double sum = 0;
     for (int64_t i = 0; i < run->rows; i++)
@@ -184,20 +182,20 @@ static void forward_body(mg_plan *plan, void *arguments, mg_team team)
         return;
     mg_run_loss(plan, &p->run, p->batch, p->with_gradient, team);
     if (team.index == 0)
-        p->result->loss = mean_loss(plan, &p->run);
+        p->result->loss = mg_mean_loss(plan, &p->run);
 }
 
 /* Checks first: where it refuses, the pass that is cached is still there. */
 static int forward_pass(mg_plan *plan, pass *p, int threads)
 {
-    threads = team_size(plan, p->run.rows, threads);
+    threads = mg_team_size(plan, p->run.rows, threads);
     int status = checked(plan, p->batch, threads, p->result);
     if (status == MG_OK)
         status = mg_plan_reserve(plan, p->run.rows, threads);
     if (status != MG_OK)
         return status;
     p->run.scratch = plan->scratch;
-    run_team(plan, forward_body, p, threads);
+    mg_run_team(plan, forward_body, p, threads);
     plan->last = p->run;
     return MG_OK;
 }
@@ -206,12 +204,11 @@ int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, i
 {
     if (first < 0 || first > last || last > plan->n_ops)
         return MG_BAD_ARGUMENT;
-    pass p = {.run = run_of(batch), .batch = batch, .first = first, .last = last, .result = result};
+    pass p = {.run = mg_run_of(batch), .batch = batch, .first = first, .last = last, .result = result};
     return forward_pass(plan, &p, threads);
 }
 
-/* A loss needs the targets it compares with. */
-static int targets_fit(const mg_plan *plan, const mg_batch *batch)
+int mg_targets_fit(const mg_plan *plan, const mg_batch *batch)
 {
     return mg_plan_ends_in_loss(plan) &&
            (batch->targets || (batch->labels && plan->ops[plan->n_ops - 1].function == MG_CROSS_ENTROPY));
@@ -219,9 +216,9 @@ static int targets_fit(const mg_plan *plan, const mg_batch *batch)
 
 int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int with_gradient, int threads, mg_result *result)
 {
-    if (!targets_fit(plan, batch))
+    if (!mg_targets_fit(plan, batch))
         return MG_BAD_ARGUMENT;
-    pass p = {.run = run_of(batch),
+    pass p = {.run = mg_run_of(batch),
               .batch = batch,
               .last = plan->n_ops,
               .with_loss = 1,
@@ -236,8 +233,7 @@ static void backward_body(mg_plan *plan, void *arguments, mg_team team)
     mg_run_backward(plan, &p->run, p->first, p->last, p->accumulate, team);
 }
 
-/* A gradient that an op starts from has a place. */
-static int goes_back(const mg_plan *plan, int first, int last)
+int mg_goes_back(const mg_plan *plan, int first, int last)
 {
     for (int i = first; i < last; i++) {
         const mg_op *op = &plan->ops[i];
@@ -252,11 +248,11 @@ static int goes_back(const mg_plan *plan, int first, int last)
 int mg_plan_backward(mg_plan *plan, int first, int last, int accumulate, int threads)
 {
     if (first < 0 || first > last || last > plan->n_ops || !plan->workspace || !plan->gradients ||
-        !goes_back(plan, first, last))
+        !mg_goes_back(plan, first, last))
         return MG_BAD_ARGUMENT;
     pass p = {.run = plan->last, .first = first, .last = last, .accumulate = accumulate};
     threads = threads < plan->threads ? threads : plan->threads; /* more would need a new workspace */
-    run_team(plan, backward_body, &p, team_size(plan, p.run.rows, threads));
+    mg_run_team(plan, backward_body, &p, mg_team_size(plan, p.run.rows, threads));
     return MG_OK;
 }
 
@@ -307,7 +303,7 @@ int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads
 {
     if (mg_plan_ends_in_loss(plan))
         return MG_BAD_ARGUMENT;
-    threads = team_size(plan, batch->rows, threads);
+    threads = mg_team_size(plan, batch->rows, threads);
     const int64_t blocks = (batch->rows + PREDICT_ROWS - 1) / PREDICT_ROWS;
     threads = threads > blocks ? (blocks > 1 ? (int)blocks : 1) : threads;
     const int64_t rows = threads > 1 || batch->rows > PREDICT_ROWS ? PREDICT_ROWS : batch->rows;
@@ -317,7 +313,7 @@ int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads
     for (int i = 0; i < threads; i++)
         plan->found[i] = MG_OK;
     prediction p = {batch, out, result};
-    run_team(plan, predict_body, &p, threads);
+    mg_run_team(plan, predict_body, &p, threads);
     for (int i = 0; i < threads; i++)
         if (plan->found[i] != MG_OK) {
             result->row = plan->found_row[i];
@@ -325,134 +321,4 @@ int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads
             return plan->found[i];
         }
     return MG_OK;
-}
-
-/* ---- training ---- */
-
-typedef struct {
-    const mg_batch *data;
-    const int64_t *index;
-    double max_norm;
-    const mg_sgd *sgd;
-    mg_batch batch;
-    pass pass;
-} training;
-
-/* The rows `index` of the data set, into the staging buffers. */
-static void gather(mg_plan *plan, const training *t, mg_range rows)
-{
-    const mg_batch *data = t->data;
-    const size_t size = plan->real_size;
-    const int64_t inputs = plan->buffers[0].columns, outputs = mg_plan_outputs(plan);
-    for (int64_t i = rows.first; i < rows.last; i++) {
-        const int64_t from = t->index[i];
-        memcpy(plan->staged_x + (size_t)(i * inputs) * size,
-               (const char *)data->x + (size_t)(from * data->x_ld) * size, (size_t)inputs * size);
-        if (data->labels)
-            plan->staged_labels[i] = ((const int64_t *)data->labels)[from];
-        if (data->targets)
-            memcpy(plan->staged_targets + (size_t)(i * outputs) * size,
-                   (const char *)data->targets + (size_t)(from * data->targets_ld) * size,
-                   (size_t)outputs * size);
-        if (data->weights)
-            memcpy(plan->staged_weights + (size_t)i * size, (const char *)data->weights + (size_t)from * size,
-                   size);
-    }
-}
-
-/* Elements of chunk i of the parameters: the same chunks for any number of threads. */
-static mg_range chunk(const mg_plan *plan, int64_t i)
-{
-    const int64_t lines = (plan->n_parameters + 15) / 16;
-    const int64_t first = lines * i / MG_NORM_CHUNKS * 16, last = lines * (i + 1) / MG_NORM_CHUNKS * 16;
-    const int64_t n = plan->n_parameters;
-    return (mg_range){first < n ? first : n, last < n ? last : n};
-}
-
-static double clip_scale(mg_plan *plan, double max_norm, mg_range chunks, mg_team team)
-{
-    if (max_norm <= 0)
-        return 1;
-    for (int64_t i = chunks.first; i < chunks.last; i++) {
-        const mg_range r = chunk(plan, i);
-        plan->partial[i] = plan->kernels->sum_of_squares(r.last - r.first,
-                                                         plan->gradients + (size_t)r.first * plan->real_size);
-    }
-    mg_barrier(team);
-    double sum = 0;
-    for (int i = 0; i < MG_NORM_CHUNKS; i++)
-        sum += plan->partial[i];
-    const double norm = sqrt(sum);
-    return norm > max_norm ? max_norm / (norm + 1e-6) : 1;
-}
-
-/* Nothing is updated where a step of lr times the gradient would not be finite. */
-static void update(mg_plan *plan, const training *t, mg_team team)
-{
-    const mg_range chunks = mg_share(MG_NORM_CHUNKS, team);
-    const mg_range r = {chunk(plan, chunks.first).first, chunk(plan, chunks.last).first};
-    const size_t skip = (size_t)r.first * plan->real_size;
-    const mg_matrix mine = {plan->gradients + skip, 1, r.last - r.first, 0};
-    const double scale = clip_scale(plan, t->max_norm, chunks, team);
-    plan->found[team.index] = plan->kernels->all_finite(mine, scale * t->sgd->lr);
-    mg_barrier(team);
-    for (int i = 0; i < team.size; i++)
-        if (!plan->found[i]) {
-            t->pass.result->finite_step = 0;
-            return;
-        }
-    void *velocity = t->sgd->velocity ? (char *)t->sgd->velocity + skip : NULL;
-    plan->kernels->sgd(r.last - r.first, plan->parameters + skip, plan->gradients + skip, velocity, scale,
-                       t->sgd);
-}
-
-static void train_body(mg_plan *plan, void *arguments, mg_team team)
-{
-    training *t = arguments;
-    gather(plan, t, mg_share(t->pass.run.rows, team));
-    mg_barrier(team);
-    forward_body(plan, &t->pass, team);
-    mg_barrier(team); /* the loss is known to all */
-    if (!isfinite(t->pass.result->loss))
-        return;
-    mg_run_backward(plan, &t->pass.run, 0, plan->n_ops, 0, team);
-    update(plan, t, team);
-}
-
-int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count, double max_norm,
-                  const mg_sgd *sgd, int threads, mg_result *result)
-{
-    if (!targets_fit(plan, data) || count < 1 || !plan->parameters || !plan->gradients ||
-        !goes_back(plan, 0, plan->n_ops))
-        return MG_BAD_ARGUMENT;
-    threads = team_size(plan, count, threads);
-    const int status = mg_plan_reserve(plan, count, threads);
-    if (status != MG_OK)
-        return status;
-    training t = {.data = data, .index = index, .max_norm = max_norm, .sgd = sgd};
-    t.batch = (mg_batch){.x = plan->staged_x,
-                         .x_ld = plan->buffers[0].columns,
-                         .rows = count,
-                         .labels = data->labels ? plan->staged_labels : NULL,
-                         .targets = data->targets ? plan->staged_targets : NULL,
-                         .targets_ld = mg_plan_outputs(plan),
-                         .weights = data->weights ? plan->staged_weights : NULL,
-                         .total_weight = (double)count};
-    if (data->weights) {
-        t.batch.total_weight = 0;
-        for (int64_t i = 0; i < count; i++)
-            t.batch.total_weight += value_at(plan, data->weights, index[i]);
-    }
-    t.pass = (pass){.run = run_of(&t.batch),
-                    .batch = &t.batch,
-                    .last = plan->n_ops,
-                    .with_loss = 1,
-                    .with_gradient = 1,
-                    .result = result};
-    t.pass.run.scratch = plan->scratch;
-    result->finite_step = 1;
-    run_team(plan, train_body, &t, threads);
-    if (!isfinite(result->loss))
-        return MG_LOSS_NOT_FINITE;
-    return result->finite_step ? MG_OK : MG_STEP_NOT_FINITE;
 }
