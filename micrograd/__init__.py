@@ -18,8 +18,9 @@ _HOME = {
         "micrograd.function": "Function",
         "micrograd.gradcheck": "GradcheckError gradcheck gradgradcheck",
         "micrograd.watch": "AnomalyError detect_anomaly",
+        "micrograd.blocks": "DenseBlock Highway Residual",
         "micrograd.core": "get_num_threads isa set_num_threads",
-        "micrograd.layers": "GELU Identity LeakyReLU Linear ReLU Sigmoid Softmax Tanh",
+        "micrograd.layers": "Dropout GELU Identity LeakyReLU Linear ReLU Sigmoid Softmax Tanh",
         "micrograd.network": "Network",
         "micrograd.parameters": "Parameter",
         "micrograd.tape": "Program compile",
@@ -28,6 +29,7 @@ _HOME = {
     for name in names.split()
 }
 _SUBMODULES = (
+    "blocks",
     "core",
     "data",
     "engine",
@@ -43,8 +45,11 @@ _SUBMODULES = (
 __all__ = [
     "GELU",
     "AnomalyError",
+    "DenseBlock",
+    "Dropout",
     "Function",
     "GradcheckError",
+    "Highway",
     "History",
     "Identity",
     "LeakyReLU",
@@ -53,6 +58,7 @@ __all__ = [
     "Parameter",
     "Program",
     "ReLU",
+    "Residual",
     "Sigmoid",
     "Softmax",
     "Tanh",
@@ -76,12 +82,14 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from micrograd.blocks import DenseBlock, Highway, Residual
     from micrograd.core import get_num_threads, isa, set_num_threads
     from micrograd.engine import Value, dot, grad, maximum, minimum, no_grad, softmax, sum, where
     from micrograd.function import Function
     from micrograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
     from micrograd.layers import (
         GELU,
+        Dropout,
         Identity,
         LeakyReLU,
         Linear,

@@ -1,15 +1,18 @@
 """What a layer is: plain data that a Network lowers to a plan for the C core.
 
 Names and meanings follow PyTorch.  Weights are (out_features, in_features), batches
-(rows, features): the documents' Z = W A + b is Z = X @ W.T + b here.
+(rows, features): the documents' Z = W A + b is Z = X @ W.T + b here.  Layers made of layers are in
+`micrograd.blocks`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from micrograd import core
 from micrograd.core import lib
 
 INITS = ("he", "xavier")
@@ -17,6 +20,64 @@ INITS = ("he", "xavier")
 
 class Layer:
     """Base of all layers; compare with isinstance."""
+
+    @property
+    def takes(self) -> int | None:
+        """Features of the input, or None where any number will do."""
+        return None
+
+    def gives(self, features: int) -> int:
+        """Features of the output for an input of so many."""
+        return features
+
+
+def checked_number(where: str, name: str, value: Any) -> float:
+    """`value` as a float.
+
+    Raises:
+        TypeError: it is no real number.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{where}: {name} is {value!r}, a number is wanted")
+    return float(value)
+
+
+def check_kinds(where: str, layers: Iterable[Any]) -> None:
+    """Checks that all of them are layers.
+
+    Raises:
+        TypeError: one is not.
+    """
+    for i, layer in enumerate(layers):
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise TypeError(
+                f"{where}: layer {i} is the class {layer.__name__}; write {layer.__name__}()"
+            )
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{where}: layer {i} is {core.describe(layer)}, a layer is wanted")
+
+
+def check_chain(where: str, layers: Sequence[Layer]) -> int | None:
+    """Checks that each layer takes what the one before it gives; returns what the first one takes.
+
+    None is returned where no layer says how many features it takes.
+
+    Raises:
+        ValueError: two layers do not fit together.
+    """
+    features = first = None
+    for i, layer in enumerate(layers):
+        takes = layer.takes
+        if features is None:
+            features = first = takes
+        elif takes is not None and takes != features:
+            raise ValueError(
+                f"{where}: layer {i} {layer} takes {takes} features, "
+                f"but the layers before it give {features}"
+            )
+        if features is not None:
+            features = layer.gives(features)
+    return first
 
 
 @dataclass(frozen=True)
@@ -50,6 +111,15 @@ class Linear(Layer):
             object.__setattr__(self, name, int(size))
         if self.init is not None and self.init not in INITS:
             raise ValueError(f"Linear: init is {self.init!r}, one of {', '.join(INITS)} is wanted")
+
+    @property
+    def takes(self) -> int:
+        """in_features."""
+        return self.in_features
+
+    def gives(self, features: int) -> int:
+        """out_features."""
+        return self.out_features
 
     def __str__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features})"
@@ -98,12 +168,7 @@ class LeakyReLU(Activation):
     is_relu_kind = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.negative_slope, bool) or not isinstance(
-            self.negative_slope, (int, float)
-        ):
-            raise TypeError(
-                f"LeakyReLU: negative_slope is {self.negative_slope!r}, a number is wanted"
-            )
+        checked_number("LeakyReLU", "negative_slope", self.negative_slope)
         if not 0 <= self.negative_slope < math.inf:
             raise ValueError(
                 f"LeakyReLU: negative_slope is {self.negative_slope}, 0 or more is wanted"
@@ -153,3 +218,26 @@ class Softmax(Layer):
 
     def __str__(self) -> str:
         return "Softmax()"
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Sets each number to 0 with probability p and multiplies the others by 1 / (1 - p).
+
+    Only in training: loss(), backward() and fit() have it, predict() and evaluate() do not
+    (Srivastava et al. 2014; scaled in training, as PyTorch does). Which numbers are dropped depends
+    on the network's seed, its count of training passes, the layer and the place in the batch, and
+    on nothing else: not on the number of threads, nor on whether a pass is computed twice.
+
+    Raises:
+        TypeError, ValueError: p is no number, or not in [0, 1).
+    """
+
+    p: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= checked_number("Dropout", "p", self.p) < 1:
+            raise ValueError(f"Dropout: p is {self.p}, 0 or more and less than 1 is wanted")
+
+    def __str__(self) -> str:
+        return f"Dropout({self.p:g})"
