@@ -23,6 +23,7 @@ _HOME = {
         "micrograd.layers": "Dropout GELU Identity LeakyReLU Linear ReLU Sigmoid Softmax Tanh",
         "micrograd.network": "Network",
         "micrograd.parameters": "Parameter",
+        "micrograd.save": "load",
         "micrograd.tape": "Program compile",
         "micrograd.train": "History",
     }.items()
@@ -38,6 +39,7 @@ _SUBMODULES = (
     "losses",
     "nn",
     "optim",
+    "save",
     "tape",
     "train",
 )
@@ -72,6 +74,7 @@ __all__ = [
     "gradcheck",
     "gradgradcheck",
     "isa",
+    "load",
     "maximum",
     "minimum",
     "no_grad",
@@ -100,6 +103,7 @@ if TYPE_CHECKING:
     )
     from micrograd.network import Network
     from micrograd.parameters import Parameter
+    from micrograd.save import load
     from micrograd.tape import Program, compile
     from micrograd.train import History
     from micrograd.watch import AnomalyError, detect_anomaly

@@ -16,10 +16,9 @@ import itertools
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from types import MappingProxyType
 
 from micrograd import rules
 from micrograd.core import lib
@@ -95,7 +94,6 @@ class Assembly:
     uniform: Code = field(default_factory=Code)
     rows: Code = field(default_factory=Code)
     run: Code = field(default_factory=Code)
-    n_outputs: int = 1
 
 
 class _Slots:
@@ -115,14 +113,12 @@ class _Slots:
         self._free.extend(slots)
 
 
-def _receives(nodes: list[Node], outputs: Sequence[int], arguments: Container[int]) -> list[bool]:
-    """Whether a gradient gets there from an output, and goes on to a parameter or an argument."""
-    leads: list[bool] = []
+def _receives(nodes: list[Node], outputs: Sequence[int]) -> list[bool]:
+    """Whether a gradient gets there from an output, and goes on to a parameter."""
+    leads: list[bool] = []  # to a parameter
     for node in nodes:
         leads.append(
-            node.rule is PARAMETER
-            or (node.rule is INPUT and node.operands[0] in arguments)
-            or any(leads[node.operands[k]] for k in differentiable(node))
+            node.rule is PARAMETER or any(leads[node.operands[k]] for k in differentiable(node))
         )
     reached = [False] * len(nodes)
     for i in outputs:
@@ -190,13 +186,6 @@ class _Masks:
         return {i: new[m] for i, m in needed.items()}
 
 
-def leave_gradient(column: Sequence[int], slot: int) -> tuple[int, ...]:
-    """The instruction by which the gradient of an argument's column goes to the caller."""
-    nowhere = int(lib.MG_NO_SINK)
-    head = (OPCODES[INPUT], 2, int(lib.MG_NO_SLOT), slot, int(lib.MG_NO_SLOT))
-    return (*head, *column, nowhere, nowhere)
-
-
 class _Assembler:
     """Instructions for one half of the nodes: those that vary, or those that do not."""
 
@@ -209,12 +198,8 @@ class _Assembler:
         self.scalars = assembly.scalars
         self.masks = masks
         self.mine = mine
+        self.steps = [i for i in reversed(mine) if training and assembly.sends[i]]
         self.sends = assembly.sends
-        self.steps = [
-            i
-            for i in reversed(mine)
-            if training and (self.sends[i] or (self.receives[i] and self.nodes[i].rule is INPUT))
-        ]
         self._mine = set(mine)
         self.slots = _Slots()
         self.slot: dict[int, int] = {}  # of a value
@@ -274,9 +259,6 @@ class _Assembler:
 
     def backward(self, code: Code, i: int) -> None:
         rule, operands, _ = self.nodes[i]
-        if rule is INPUT:
-            code.backward.extend(leave_gradient(operands, self.gradient[i]))
-            return
         n = len(operands)
         reads_result = any([-1 in reads(rule, k, n) for k in self.sends[i]])
         masked = i in self.masks and rule not in _LINEAR
@@ -299,19 +281,10 @@ class _Assembler:
         code.backward.extend(sinks)
 
 
-def assemble(
-    nodes: list[Node],
-    outputs: list[int],
-    n_parameters: int,
-    differentiated: Mapping[int, int] = MappingProxyType({}),
-) -> Assembly:
-    """Instructions that compute these outputs and, where there is only one, its gradient.
-
-    The gradient is with respect to the parameters and the arguments `differentiated`, which maps
-    the number of each to how many columns it has.
-    """
+def assemble(nodes: list[Node], outputs: list[int], n_parameters: int) -> Assembly:
+    """Instructions that compute these outputs and, where there is only one, its gradient."""
     training = len(outputs) == 1
-    receives = _receives(nodes, outputs if training else (), differentiated)
+    receives = _receives(nodes, outputs if training else ())
     masks = _Masks(nodes, receives, outputs) if training else None
     plain = len(nodes)
     nodes = masks.nodes if masks else nodes
@@ -326,7 +299,7 @@ def assemble(
         [k for k in differentiable(node) if receives[node.operands[k]]] if receives[i] else ()
         for i, node in enumerate(nodes)
     ]
-    assembly = Assembly(nodes, varies, receives, sends, n_outputs=len(outputs))
+    assembly = Assembly(nodes, varies, receives, sends)
     for i, (rule, operands, value) in enumerate(nodes):
         if rule is PARAMETER:
             assembly.scalars[i] = operands[0]
@@ -362,12 +335,6 @@ def assemble(
     rows = [i for i in ops if varies[i]]
     assembly.uniform = _Assembler(assembly, mask_of, still, training).run(kept, keep)
     assembly.rows = _Assembler(assembly, mask_of, rows, training).run(outputs, put_out)
-    reached = {nodes[i].operands for i in rows if receives[i] and nodes[i].rule is INPUT}
-    for argument, columns in differentiated.items():
-        for column in range(columns):
-            if (argument, column) not in reached:  # its gradient is zero
-                zero = leave_gradient((argument, column), lib.MG_NO_SLOT)
-                assembly.rows.backward.extend(zero)
     assembly.run = _Assembler(assembly, {}, rows[: bisect_left(rows, plain)], False).run(
         outputs, put_out
     )

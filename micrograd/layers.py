@@ -203,6 +203,7 @@ class GELU(Activation):
     is_relu_kind = True
 
 
+@dataclass(frozen=True)
 class Identity(Layer):
     """Changes nothing."""
 
@@ -210,6 +211,7 @@ class Identity(Layer):
         return "Identity()"
 
 
+@dataclass(frozen=True)
 class Softmax(Layer):
     """exp(z_i) / sum_j exp(z_j) over each row, with its full Jacobian (documents, section 6).
 

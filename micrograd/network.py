@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from micrograd.targets import as_labels, as_targets, as_weights
 if TYPE_CHECKING:
     from micrograd.nn import MLP
     from micrograd.optim import SGD
+    from micrograd.position import Position
     from micrograd.train import History
 
 _INT64 = np.dtype(np.int64)
@@ -97,6 +99,9 @@ class Network:
         self._set_up = (
             0  # what _fill_fast has set _batch up for: rows with labels, -rows with targets
         )
+        self.optimizer: Any = None  # of the last fit, saved along, as are the next two
+        self.position: Position | None = None
+        self.metadata: dict[str, Any] = {}
 
     # ---- the same network made of Values ----
 
@@ -377,6 +382,12 @@ class Network:
         from micrograd.explain import explain
 
         return explain(self, X, y)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the network to a safetensors file, for mg.load; see micrograd.save.save."""
+        from micrograd.save import save
+
+        save(self, path)
 
     # ---- training ----
 

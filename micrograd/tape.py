@@ -21,7 +21,6 @@ import numpy as np
 from micrograd import core
 from micrograd.assemble import assemble
 from micrograd.core import Array, ffi, lib
-from micrograd.encode import code_of
 from micrograd.engine import Value
 from micrograd.listing import listing
 from micrograd.parameters import Parameters
@@ -30,6 +29,7 @@ from micrograd.simplify import simplify
 
 if TYPE_CHECKING:
     from micrograd.optim import SGD
+    from micrograd.position import Position
     from micrograd.train import History
 
 __all__ = ["Program", "RecordingError", "compile"]
@@ -54,10 +54,39 @@ class _Recorded:
         self.assembly = assemble(nodes, self.outputs, len(program.leaves))
         self.shapes = shapes
         self.columns = [math.prod(shape) for shape in shapes]
-        self.code = code_of(self.assembly, len(program.leaves), self.columns, program.dtype)
+        self.code = _code_of(self, program)
         self.arguments = ffi.new("mg_argument[]", len(shapes))
         for argument, columns in zip(self.arguments, self.columns, strict=True):
             argument.ld = columns
+
+
+def _code_of(recorded: _Recorded, program: Program) -> Any:
+    """The C core's program, freed with the last reference to it."""
+    assembly = recorded.assembly
+    source = ffi.new("mg_program_source *")
+    source.n_parameters = len(program.leaves)
+    source.n_constants, source.n_uniforms = len(assembly.constants), assembly.n_uniforms
+    source.n_arguments, source.n_outputs = len(recorded.shapes), len(recorded.outputs)
+    source.uniform_slots, source.slots = assembly.uniform.slots, assembly.rows.slots
+    source.run_slots = assembly.run.slots
+    constants = ffi.new("double[]", assembly.constants)
+    columns = ffi.new("int64_t[]", recorded.columns)
+    source.constants, source.argument_columns = constants, columns
+    held = []
+    for name, code in (
+        ("uniform", assembly.uniform.forward),
+        ("uniform_backward", assembly.uniform.backward),
+        ("forward", assembly.rows.forward),
+        ("backward", assembly.rows.backward),
+        ("run", assembly.run.forward),
+    ):
+        held.append(ffi.from_buffer("int32_t[]", code))
+        part = getattr(source, name)
+        part.code, part.length = held[-1], len(code)
+    code = lib.mg_program_new(core.ISA_CODE, core.DTYPES[program.dtype], source)
+    if code == ffi.NULL:
+        raise MemoryError(f"compile: no memory for a program of {len(assembly.nodes)} ops")
+    return ffi.gc(code, lib.mg_program_free)
 
 
 class Program:
@@ -84,6 +113,8 @@ class Program:
         self._recorded: dict[tuple[Shape, ...], _Recorded] = {}
         self._parameters: Parameters | None = None
         self._loss = ffi.new("double *")
+        self.optimizer: Any = None  # of the last fit, as is the next
+        self.position: Position | None = None
         self._pending: _Recorded | None = None  # has a gradient that nobody has asked for yet
 
     # ---- recording ----

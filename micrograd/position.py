@@ -1,0 +1,51 @@
+"""Where a training run stands after an epoch: what a model file needs to carry on from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+
+from micrograd import core
+from micrograd.core import Array
+
+
+@dataclass
+class Position:
+    """A training run after `epoch` epochs.
+
+    rng: state of the generator that shuffles (numpy's bit_generator.state), or None; history: what
+    History.to_dict() gave; stopping: what early stopping remembers, or None; best: the parameters
+    of the best epoch so far (size,), or None; stopped: early stopping or a callback has ended it.
+    """
+
+    epoch: int = 0
+    rng: dict[str, Any] | None = None
+    history: dict[str, list[float]] = field(default_factory=dict)
+    stopping: dict[str, Any] | None = None
+    best: Array | None = None
+    stopped: bool = False
+
+    def check(self) -> None:
+        """Raises TypeError or ValueError unless the fields are what they should be.
+
+        What comes from a file may be anything.
+        """
+        if type(self.epoch) is not int or self.epoch < 0:
+            raise ValueError(f"epoch is {core.describe(self.epoch)}, 0 or more is wanted")
+        lists = self.history.values() if isinstance(self.history, dict) else [None]
+        if not all(isinstance(x, list) and len(x) in (0, self.epoch) for x in lists) or not all(
+            type(number) in (int, float) for x in lists for number in cast("list[Any]", x)
+        ):
+            raise ValueError("history does not hold a number for each epoch")
+        if not isinstance(self.stopping, (dict, type(None))) or type(self.stopped) is not bool:
+            raise ValueError("what early stopping remembers is damaged")
+        if self.rng is not None:
+            self.generator()
+
+    def generator(self) -> np.random.Generator:
+        """A generator in the state `rng`."""
+        generator = np.random.default_rng(0)
+        generator.bit_generator.state = cast("dict[str, Any]", self.rng)
+        return generator
