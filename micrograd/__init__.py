@@ -31,6 +31,7 @@ _HOME = {
 }
 _SUBMODULES = (
     "blocks",
+    "convert",
     "core",
     "data",
     "engine",

@@ -1,0 +1,28 @@
+"""Networks to and from other libraries and formats; `mg.convert`.
+
+    to_torch, from_torch            a PyTorch module and back; extra `torch`
+    state_dict, load_state_dict     the parameters alone, under PyTorch's names
+    from_sklearn                    a fitted MLPClassifier or MLPRegressor; extra `sklearn`
+    to_onnx                         an ONNX file, which onnxruntime runs; extra `onnx`
+    to_c                            one C99 header: weights and a predict function, nothing else
+
+What is converted is the network as `predict` computes it, so Dropout is absent, except in to_torch.
+"""
+
+from __future__ import annotations
+
+from micrograd.convert.c_header import CHeader, to_c
+from micrograd.convert.onnx_file import to_onnx
+from micrograd.convert.pytorch import from_torch, load_state_dict, state_dict, to_torch
+from micrograd.convert.scikit import from_sklearn
+
+__all__ = [
+    "CHeader",
+    "from_sklearn",
+    "from_torch",
+    "load_state_dict",
+    "state_dict",
+    "to_c",
+    "to_onnx",
+    "to_torch",
+]

@@ -1,0 +1,98 @@
+"""What all conversions check and share: optional packages, the network, files, numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from micrograd import core
+from micrograd.core import Array
+from micrograd.network import Network
+
+Path = str | os.PathLike[str]
+
+
+def require(where: str, package: str, module: str, extra: str) -> Any:
+    """The module, of a package that micrograd does not depend on.
+
+    Raises:
+        ImportError: the package is not installed; names the extra that brings it.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise ImportError(f"{where} needs {package}: pip install 'micrograd[{extra}]'") from None
+
+
+def check_network(where: str, net: object) -> None:
+    """Raises TypeError where net is no Network."""
+    if not isinstance(net, Network):
+        raise TypeError(f"{where}: {core.describe(net)} is no Network")
+
+
+def finite_parameters(where: str, net: Network, dtype: str) -> dict[str, Array]:
+    """The parameters by name, as C-contiguous arrays of this dtype.
+
+    Raises:
+        ValueError: one is not finite, or is not in this dtype.
+    """
+    out = {}
+    for parameter in net.parameters():
+        with np.errstate(over="ignore"):
+            data = np.ascontiguousarray(parameter.data, dtype)
+        bad = np.argwhere(~np.isfinite(data))
+        if len(bad):
+            at = tuple(bad[0].tolist())
+            raise ValueError(
+                f"{where}: {parameter.name}{list(at)} is {parameter.data[at]}, which is no finite "
+                f"{dtype}; a network with such a parameter computes nothing"
+            )
+        out[parameter.name] = data
+    return out
+
+
+def probability_function(where: str, net: Network) -> str:
+    """What makes probabilities of the network's output: "softmax" or "sigmoid".
+
+    Raises:
+        ValueError: its loss takes no logits.
+    """
+    function = net.loss_kind.output
+    if function is None:
+        raise ValueError(
+            f"{where}: probabilities=True, but the loss {net.loss_name!r} has none; "
+            "cross_entropy and bce have"
+        )
+    return function
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[str]:
+    """The name of a file to write, which then takes the place of `path` in one step.
+
+    `path` is at any moment the old file or the whole new one, never a part of it.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    target = os.path.realpath(path)
+    folder, base = os.path.split(target)
+    if os.path.isdir(target):
+        raise IsADirectoryError(f"{os.fspath(path)} is a folder; the name of a file is wanted")
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"{os.fspath(path)}: the folder {folder} does not exist")
+    temporary = os.path.join(folder, f".{base}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise

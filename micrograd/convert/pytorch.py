@@ -1,0 +1,213 @@
+"""To and from PyTorch: modules, and state_dicts of the parameters alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from micrograd import core, layers
+from micrograd.convert.checks import check_network, require
+from micrograd.convert.graph import no_form
+from micrograd.core import Array
+from micrograd.layers import Layer
+from micrograd.network import Network
+
+if TYPE_CHECKING:
+    import torch
+
+
+def to_torch(net: Network) -> torch.nn.Module:
+    """A torch.nn.Sequential of the same layers, dtype and parameters, in evaluation mode.
+
+    The names in its state_dict are those of net.parameters(). Weights are copied. `.train()`
+    switches Dropout on.
+
+    Raises:
+        ImportError: PyTorch is not installed.
+        TypeError: net is no Network.
+    """
+    torch = require("to_torch", "PyTorch", "torch", "torch")
+    check_network("to_torch", net)
+    module = torch.nn.Sequential(*_modules(net.layers, ""))
+    module.to(getattr(torch, net.dtype))
+    module.load_state_dict(state_dict(net))
+    return module.eval()
+
+
+def _modules(layers: Sequence[Layer], prefix: str) -> list[torch.nn.Module]:
+    return [_module(layer, f"{prefix}{i}") for i, layer in enumerate(layers)]
+
+
+def _module(layer: Layer, path: str) -> torch.nn.Module:
+    from torch import nn
+
+    table: dict[type, Callable[[Any], nn.Module]] = {
+        layers.Linear: lambda x: nn.utils.skip_init(
+            nn.Linear, x.in_features, x.out_features, x.bias
+        ),
+        layers.ReLU: lambda _: nn.ReLU(),
+        layers.LeakyReLU: lambda x: nn.LeakyReLU(x.negative_slope),
+        layers.Sigmoid: lambda _: nn.Sigmoid(),
+        layers.Tanh: lambda _: nn.Tanh(),
+        layers.GELU: lambda _: nn.GELU(),
+        layers.Softmax: lambda _: nn.Softmax(dim=1),
+        layers.Identity: lambda _: nn.Identity(),
+    }
+    if type(layer) not in table:
+        no_form("to_torch", layer, path)
+    return table[type(layer)](layer)
+
+
+def from_torch(
+    module: torch.nn.Module, loss: Any = "cross_entropy", seed: int | None = None
+) -> Network:
+    """A Network of the same layers, dtype and parameters as a PyTorch module.
+
+    Args:
+        module: Sequential, nested at will, of Linear, ReLU, LeakyReLU, Sigmoid, Tanh, GELU (the
+            exact one), Softmax over features, Identity and Flatten (nothing to do for rows of
+            features); or one Linear. Inner Sequentials are flattened, so parameters after one get
+            other numbers.
+        loss: what the Network is trained with; a module does not say.
+        seed: the Network's.
+
+    Weights are copied; a Linear that stands twice becomes two.
+
+    Raises:
+        ImportError: PyTorch is not installed.
+        TypeError, ValueError: a module that has no counterpart, named with its path; parameters
+            that are neither all float32 nor all float64.
+    """
+    torch = require("from_torch", "PyTorch", "torch", "torch")
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(f"from_torch: {core.describe(module)} is no torch.nn.Module")
+    pairs = list(_pairs(module, ""))
+    dtype = _dtype(module)
+    net = Network(*(layer for layer, _ in pairs), loss=loss, dtype=dtype, seed=seed)
+    state = {
+        f"{i}.{name}": tensor
+        for i, (_, source) in enumerate(pairs)
+        for name, tensor in source.state_dict().items()
+    }
+    load_state_dict(net, state)
+    return net
+
+
+def _pairs(module: Any, path: str) -> Iterator[tuple[Layer, Any]]:
+    """The layers, each with the module it comes from."""
+    from torch import nn
+
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise ValueError(f"from_torch: {_named(module, path)} has forward hooks; remove them first")
+    if type(module) is nn.Sequential:
+        for name, child in module.named_children():
+            yield from _pairs(child, f"{path}.{name}" if path else name)
+    elif not (type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1)):
+        yield _layer(module, path), module
+
+
+def _layer(module: Any, path: str) -> Layer:
+    from torch import nn
+
+    table: dict[type, Callable[[Any], Layer]] = {
+        nn.Linear: lambda x: layers.Linear(x.in_features, x.out_features, x.bias is not None),
+        nn.ReLU: lambda _: layers.ReLU(),
+        nn.LeakyReLU: lambda x: layers.LeakyReLU(x.negative_slope),
+        nn.Sigmoid: lambda _: layers.Sigmoid(),
+        nn.Tanh: lambda _: layers.Tanh(),
+        nn.GELU: lambda _: layers.GELU(),
+        nn.Softmax: lambda _: layers.Softmax(),
+        nn.Identity: lambda _: layers.Identity(),
+    }
+    named = _named(module, path)
+    if type(module) not in table:
+        raise TypeError(
+            f"from_torch: {named} has no counterpart; Sequential, Flatten() and "
+            f"{', '.join(kind.__name__ for kind in table)} have"
+        )
+    if type(module) is nn.GELU and module.approximate != "none":
+        raise ValueError(f"from_torch: {named} is an approximation; GELU() is exact here")
+    if type(module) is nn.Softmax and module.dim not in (None, 1, -1):
+        raise ValueError(f"from_torch: {named} is not over the features; Softmax(dim=1) is")
+    return table[type(module)](module)
+
+
+def _named(module: Any, path: str) -> str:
+    text = " ".join(repr(module).split())
+    return f"module {path} {text:.80}" if path else f"{text:.80}"
+
+
+def _dtype(module: Any) -> str:
+    names = {str(tensor.dtype).removeprefix("torch.") for tensor in module.parameters()}
+    if len(names) > 1 or not names <= set(core.DTYPES):
+        raise ValueError(
+            f"from_torch: parameters are {' and '.join(sorted(names))}; "
+            f"all {' or all '.join(core.DTYPES)} is wanted, module.float() makes them float32"
+        )
+    return names.pop() if names else "float32"
+
+
+def state_dict(net: Network) -> dict[str, torch.Tensor]:
+    """The parameters by name, copied into tensors: what `module.load_state_dict` takes.
+
+    Raises:
+        ImportError: PyTorch is not installed.
+        TypeError: net is no Network.
+    """
+    torch = require("state_dict", "PyTorch", "torch", "torch")
+    check_network("state_dict", net)
+    return {p.name: torch.from_numpy(p.data.copy()) for p in net.parameters()}
+
+
+def load_state_dict(net: Network, mapping: Mapping[str, Any]) -> None:
+    """Copies parameters into a network, converting them to its dtype.
+
+    Args:
+        net: takes every parameter; is unchanged if there is an error.
+        mapping: name to tensor or array, with exactly the names and shapes of net.parameters():
+            the state_dict of a module with the same layers.
+
+    Raises:
+        TypeError: net is no Network, mapping no mapping, or a value no array of real numbers.
+        ValueError: names are missing or not known, or a shape differs.
+    """
+    check_network("load_state_dict", net)
+    if not isinstance(mapping, Mapping):
+        raise TypeError(f"load_state_dict: {core.describe(mapping)} is no mapping of names")
+    parameters = {p.name: p for p in net.parameters()}
+    missing = [name for name in parameters if name not in mapping]
+    unknown = [str(name) for name in mapping if name not in parameters]
+    if missing or unknown:
+        parts = [("misses", missing), ("has no place for", unknown)]
+        told = "; ".join(f"{verb} {_listed(names)}" for verb, names in parts if names)
+        raise ValueError(f"load_state_dict: the network {told}")
+    arrays = {name: _array(name, mapping[name]) for name in parameters}
+    for name, parameter in parameters.items():
+        if arrays[name].shape != parameter.shape:
+            raise ValueError(
+                f"load_state_dict: {name} has shape {arrays[name].shape}, "
+                f"the network's is {parameter.shape}"
+            )
+    for name, parameter in parameters.items():
+        parameter.data[...] = arrays[name]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _array(name: str, value: Any) -> Array:
+    if hasattr(value, "detach"):  # a tensor, which may be elsewhere, or bfloat16
+        value = value.detach().cpu()
+        if value.is_floating_point() and value.element_size() < 4:
+            value = value.float()
+        value = value.numpy()
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        array = np.asarray(None)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"load_state_dict: {name} is {core.describe(value)}, no array of numbers")
+    return array
