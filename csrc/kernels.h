@@ -56,6 +56,12 @@ typedef struct {
     double *row_loss;
 } mg_loss_rows;
 
+/* Where the gradient of an argument goes, (rows, columns); data NULL: nowhere. */
+typedef struct {
+    void *data;
+    int64_t ld;
+} mg_gradient;
+
 /* What a program works on: a block of rows.  A slot is `stride` reals, of which the first `rows` hold
  * something. */
 typedef struct {
@@ -68,7 +74,9 @@ typedef struct {
     int64_t first_row; /* of the block, in the arguments */
     void *out;         /* (rows, outputs) of this block */
     int64_t out_ld;
-    double seed; /* the gradient of an output */
+    double seed; /* the gradient of an output, unless `seeds` has one for each row of this block */
+    void *seeds; /* NULL, or as long as a slot */
+    const mg_gradient *gradients; /* for each argument, from this block's first row on */
 } mg_block;
 
 typedef struct {

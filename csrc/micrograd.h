@@ -187,7 +187,9 @@ enum { MG_NO_SLOT = -1, MG_NO_SINK = -1 };
  * that is the same for all rows.  `value` and `gradient` are the slots of the op's result and of its
  * gradient.  A sink says where the gradient of an operand goes: 2 slot, 2 slot + 1 to add to what is
  * there, -2 - s into the sum of scalar s, or MG_NO_SINK.  They are served in the order of the operands,
- * those of a dot as w0, x0, w1, x1, ..., bias.  Rows for which the slot `mask` holds 0 send nothing. */
+ * those of a dot as w0, x0, w1, x1, ..., bias.  Rows for which the slot `mask` holds 0 send nothing.
+ * Going backward, an OUTPUT starts its operand's gradient, and an INPUT leaves the one in the slot
+ * `gradient` (MG_NO_SLOT: zeros) to the caller who has asked for it. */
 typedef struct {
     const int32_t *code;
     int64_t length; /* in int32_t */
@@ -226,6 +228,16 @@ int mg_program_loss(mg_program *program, const void *parameters, const mg_argume
 /* gradients (parameters) = that gradient, += with accumulate. */
 int mg_program_gradients(const mg_program *program, void *gradients, int accumulate);
 int64_t mg_program_workspace_bytes(const mg_program *program);
+
+/* Programs as a plan uses them, on their own: for tests and benchmarks (see csrc/program_ops.h).
+ * y (rows, columns) = f(x), and, unless g is NULL: dx = g * f'(x), gradients += the sum of g * df/dparameter. */
+int mg_program_map_pass(mg_program *program, const void *parameters, int64_t rows, int64_t columns,
+                        const void *x, int64_t x_ld, void *y, int64_t y_ld, const void *g, int64_t g_ld,
+                        void *dx, int64_t dx_ld, int accumulate, void *gradients, int threads);
+/* row_loss (rows) = weight * f(z, y) for z (rows, columns) and the batch's labels or targets, and, unless
+ * dz is NULL: dz = weight * df/dz, gradients += the sum of weight * df/dparameter / total weight. */
+int mg_program_loss_pass(mg_program *program, const void *parameters, const mg_batch *batch, int64_t columns,
+                         double *row_loss, void *dz, int64_t dz_ld, void *gradients, int threads);
 
 /* ---- single kernels, for optimizers, tests and benchmarks ---- */
 /* C (m,n) = alpha * A (m,k) @ B (k,n), += with accumulate; any strides of A and B, rows of C apart by c_row. */

@@ -210,6 +210,10 @@ static inline void T(load_column)(const mg_block *b, const int32_t *operands, re
     const mg_argument *argument = &b->arguments[operands[0]];
     const real *from = (const real *)argument->data + b->first_row * argument->ld + operands[1];
     int64_t j = 0;
+    if (argument->ld == 1) {
+        memcpy(z, from, (size_t)b->rows * sizeof *z);
+        j = b->rows;
+    }
     for (; j < b->rows; j++)
         z[j] = from[j * argument->ld];
     for (; j % LANES; j++)
@@ -219,6 +223,10 @@ static inline void T(load_column)(const mg_block *b, const int32_t *operands, re
 static inline void T(store_column)(const mg_block *b, const int32_t *operands, int output)
 {
     real *to = (real *)b->out + output;
+    if (operands[0] >= 0 && b->out_ld == 1) {
+        memcpy(to, T(slot)(b, operands[0]), (size_t)b->rows * sizeof *to);
+        return;
+    }
     for (int64_t j = 0; j < b->rows; j++)
         to[j * b->out_ld] =
             operands[0] >= 0 ? T(slot)(b, operands[0])[j] : ((const real *)b->scalars)[~operands[0]];
@@ -404,6 +412,24 @@ static void T(pull_seed)(const mg_block *b, int32_t sink, real seed)
     SEND(sink, T(v_splat)(seed));
 }
 
+static void T(pull_seeds)(const mg_block *b, int32_t sink)
+{
+    const real *mask = NULL, *seeds = (const real *)b->seeds;
+    const int masked = 0;
+    SEND(sink, T(v_load)(seeds + j));
+}
+
+/* Where it leaves again: a column of an argument. */
+static void T(store_gradient)(const mg_block *b, int32_t slot, const int32_t *operands)
+{
+    const mg_gradient *argument = &b->gradients[operands[0]];
+    real *to = (real *)argument->data + operands[1];
+    if (!argument->data)
+        return;
+    for (int64_t j = 0; j < b->rows; j++)
+        to[j * argument->ld] = slot >= 0 ? T(slot)(b, slot)[j] : 0;
+}
+
 static void T(pull_masked)(const mg_block *b, const int32_t *at)
 {
     T(pull)(b, at, 1);
@@ -413,7 +439,11 @@ static void T(program_backward)(const mg_block *b, mg_code code)
 {
     const int32_t *end = code.code + code.length;
     for (const int32_t *at = code.code; at < end; at += 5 + 2 * at[1]) {
-        if (at[0] == MG_OP_OUTPUT)
+        if (at[0] == MG_OP_INPUT)
+            T(store_gradient)(b, at[3], at + 5);
+        else if (at[0] == MG_OP_OUTPUT && b->seeds)
+            T(pull_seeds)(b, at[6]);
+        else if (at[0] == MG_OP_OUTPUT)
             T(pull_seed)(b, at[6], (real)b->seed);
         else if (at[0] == MG_OP_KEEP)
             T(pull_seed)(b, at[6], (real)b->totals[at[2]]);

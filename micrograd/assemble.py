@@ -16,9 +16,10 @@ import itertools
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 
 from micrograd import rules
 from micrograd.core import lib
@@ -94,6 +95,7 @@ class Assembly:
     uniform: Code = field(default_factory=Code)
     rows: Code = field(default_factory=Code)
     run: Code = field(default_factory=Code)
+    n_outputs: int = 1
 
 
 class _Slots:
@@ -113,12 +115,14 @@ class _Slots:
         self._free.extend(slots)
 
 
-def _receives(nodes: list[Node], outputs: Sequence[int]) -> list[bool]:
-    """Whether a gradient gets there from an output, and goes on to a parameter."""
-    leads: list[bool] = []  # to a parameter
+def _receives(nodes: list[Node], outputs: Sequence[int], arguments: Container[int]) -> list[bool]:
+    """Whether a gradient gets there from an output, and goes on to a parameter or an argument."""
+    leads: list[bool] = []
     for node in nodes:
         leads.append(
-            node.rule is PARAMETER or any(leads[node.operands[k]] for k in differentiable(node))
+            node.rule is PARAMETER
+            or (node.rule is INPUT and node.operands[0] in arguments)
+            or any(leads[node.operands[k]] for k in differentiable(node))
         )
     reached = [False] * len(nodes)
     for i in outputs:
@@ -186,6 +190,13 @@ class _Masks:
         return {i: new[m] for i, m in needed.items()}
 
 
+def leave_gradient(column: Sequence[int], slot: int) -> tuple[int, ...]:
+    """The instruction by which the gradient of an argument's column goes to the caller."""
+    nowhere = int(lib.MG_NO_SINK)
+    head = (OPCODES[INPUT], 2, int(lib.MG_NO_SLOT), slot, int(lib.MG_NO_SLOT))
+    return (*head, *column, nowhere, nowhere)
+
+
 class _Assembler:
     """Instructions for one half of the nodes: those that vary, or those that do not."""
 
@@ -198,8 +209,12 @@ class _Assembler:
         self.scalars = assembly.scalars
         self.masks = masks
         self.mine = mine
-        self.steps = [i for i in reversed(mine) if training and assembly.sends[i]]
         self.sends = assembly.sends
+        self.steps = [
+            i
+            for i in reversed(mine)
+            if training and (self.sends[i] or (self.receives[i] and self.nodes[i].rule is INPUT))
+        ]
         self._mine = set(mine)
         self.slots = _Slots()
         self.slot: dict[int, int] = {}  # of a value
@@ -259,6 +274,9 @@ class _Assembler:
 
     def backward(self, code: Code, i: int) -> None:
         rule, operands, _ = self.nodes[i]
+        if rule is INPUT:
+            code.backward.extend(leave_gradient(operands, self.gradient[i]))
+            return
         n = len(operands)
         reads_result = any([-1 in reads(rule, k, n) for k in self.sends[i]])
         masked = i in self.masks and rule not in _LINEAR
@@ -281,10 +299,19 @@ class _Assembler:
         code.backward.extend(sinks)
 
 
-def assemble(nodes: list[Node], outputs: list[int], n_parameters: int) -> Assembly:
-    """Instructions that compute these outputs and, where there is only one, its gradient."""
+def assemble(
+    nodes: list[Node],
+    outputs: list[int],
+    n_parameters: int,
+    differentiated: Mapping[int, int] = MappingProxyType({}),
+) -> Assembly:
+    """Instructions that compute these outputs and, where there is only one, its gradient.
+
+    The gradient is with respect to the parameters and the arguments `differentiated`, which maps
+    the number of each to how many columns it has.
+    """
     training = len(outputs) == 1
-    receives = _receives(nodes, outputs if training else ())
+    receives = _receives(nodes, outputs if training else (), differentiated)
     masks = _Masks(nodes, receives, outputs) if training else None
     plain = len(nodes)
     nodes = masks.nodes if masks else nodes
@@ -299,7 +326,7 @@ def assemble(nodes: list[Node], outputs: list[int], n_parameters: int) -> Assemb
         [k for k in differentiable(node) if receives[node.operands[k]]] if receives[i] else ()
         for i, node in enumerate(nodes)
     ]
-    assembly = Assembly(nodes, varies, receives, sends)
+    assembly = Assembly(nodes, varies, receives, sends, n_outputs=len(outputs))
     for i, (rule, operands, value) in enumerate(nodes):
         if rule is PARAMETER:
             assembly.scalars[i] = operands[0]
@@ -335,6 +362,12 @@ def assemble(nodes: list[Node], outputs: list[int], n_parameters: int) -> Assemb
     rows = [i for i in ops if varies[i]]
     assembly.uniform = _Assembler(assembly, mask_of, still, training).run(kept, keep)
     assembly.rows = _Assembler(assembly, mask_of, rows, training).run(outputs, put_out)
+    reached = {nodes[i].operands for i in rows if receives[i] and nodes[i].rule is INPUT}
+    for argument, columns in differentiated.items():
+        for column in range(columns):
+            if (argument, column) not in reached:  # its gradient is zero
+                zero = leave_gradient((argument, column), lib.MG_NO_SLOT)
+                assembly.rows.backward.extend(zero)
     assembly.run = _Assembler(assembly, {}, rows[: bisect_left(rows, plain)], False).run(
         outputs, put_out
     )

@@ -21,6 +21,7 @@ import numpy as np
 from micrograd import core
 from micrograd.assemble import assemble
 from micrograd.core import Array, ffi, lib
+from micrograd.encode import code_of
 from micrograd.engine import Value
 from micrograd.listing import listing
 from micrograd.parameters import Parameters
@@ -54,39 +55,10 @@ class _Recorded:
         self.assembly = assemble(nodes, self.outputs, len(program.leaves))
         self.shapes = shapes
         self.columns = [math.prod(shape) for shape in shapes]
-        self.code = _code_of(self, program)
+        self.code = code_of(self.assembly, len(program.leaves), self.columns, program.dtype)
         self.arguments = ffi.new("mg_argument[]", len(shapes))
         for argument, columns in zip(self.arguments, self.columns, strict=True):
             argument.ld = columns
-
-
-def _code_of(recorded: _Recorded, program: Program) -> Any:
-    """The C core's program, freed with the last reference to it."""
-    assembly = recorded.assembly
-    source = ffi.new("mg_program_source *")
-    source.n_parameters = len(program.leaves)
-    source.n_constants, source.n_uniforms = len(assembly.constants), assembly.n_uniforms
-    source.n_arguments, source.n_outputs = len(recorded.shapes), len(recorded.outputs)
-    source.uniform_slots, source.slots = assembly.uniform.slots, assembly.rows.slots
-    source.run_slots = assembly.run.slots
-    constants = ffi.new("double[]", assembly.constants)
-    columns = ffi.new("int64_t[]", recorded.columns)
-    source.constants, source.argument_columns = constants, columns
-    held = []
-    for name, code in (
-        ("uniform", assembly.uniform.forward),
-        ("uniform_backward", assembly.uniform.backward),
-        ("forward", assembly.rows.forward),
-        ("backward", assembly.rows.backward),
-        ("run", assembly.run.forward),
-    ):
-        held.append(ffi.from_buffer("int32_t[]", code))
-        part = getattr(source, name)
-        part.code, part.length = held[-1], len(code)
-    code = lib.mg_program_new(core.ISA_CODE, core.DTYPES[program.dtype], source)
-    if code == ffi.NULL:
-        raise MemoryError(f"compile: no memory for a program of {len(assembly.nodes)} ops")
-    return ffi.gc(code, lib.mg_program_free)
 
 
 class Program:
