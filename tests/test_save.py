@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 
@@ -470,13 +469,13 @@ def test_a_lie_about_sizes_takes_no_memory(path):
         "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
         f"try: mg.load({str(path)!r})\n"
         "except ValueError as error: print(error)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "status = open('/proc/self/status').read()\n"  # ru_maxrss has the peak of pytest in it
+        "print(status.partition('VmHWM:')[2].split()[0])\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     message, peak = run.stdout.splitlines()
     assert "1.gate.weight" in message and str(n) in message
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert int(peak) < 150_000 and base > 0  # KB: Python and numpy themselves
+    assert 10_000 < int(peak) < 150_000  # KB: Python and numpy themselves
 
 
 def test_the_folder_is_flushed_too(path, monkeypatch):
