@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
-from micrograd.rules import DOT
+from micrograd.rules import ADD, DOT, MUL
 
 if TYPE_CHECKING:
     from micrograd.engine import Operand, Value
@@ -31,10 +31,11 @@ def number_of(x: Operand) -> float:
 def topological(roots: Sequence[Value]) -> list[Value]:
     """Every inner node the roots depend on, operands before results.
 
-    Depth first with an explicit stack. A node is met up to three times: first it is marked opened
-    and its operands are stacked above it; back at it, all of them are in the list, so it is added
-    and marked done; met as an operand of yet another node, it is skipped. The marks are new
-    objects in each call, so that nothing needs to be wiped, not even after an interrupt.
+    Depth first with an explicit stack, one operand further down without it. A node whose operands
+    are all in the list is added and marked done. Any other is marked opened and stacked below the
+    operands that are missing: back at it, it is added. Met as an operand of yet another node, it is
+    skipped. The marks are new objects in each call, so that nothing needs to be wiped, not even
+    after an interrupt.
     """
     opened, done = object(), object()
     order: list[Value] = []
@@ -43,40 +44,56 @@ def topological(roots: Sequence[Value]) -> list[Value]:
     push, pop, add = stack.append, stack.pop, order.append
     while stack:
         v = pop()
-        if v._mark is done:
-            continue
-        if v._mark is opened:
-            v._mark = done
-            add(v)
-            if v._rule is DOT:
-                finished = v._b
-            continue
-        v._mark = opened
-        push(v)
-        rule: Any = v._rule
-        if rule.arity == 2:
-            x = v._a
-            if type(x) is not float and x._rule and x._mark is not done:
-                push(x)
-            x = v._b
-            if type(x) is not float and x._rule and x._mark is not done:
-                push(x)
-        elif rule.arity == 1:
-            x = v._a
-            if x._rule and x._mark is not done:
-                push(x)
-        elif v._b:
-            for x in v._a:
-                if x._rule and x._mark is not done:
-                    push(x)
-            if v._b is not finished:
-                for x in v._b:
-                    if x._rule and x._mark is not done:
-                        push(x)
-        else:
-            for x in v._a:
-                if type(x) is not float and x._rule and x._mark is not done:
-                    push(x)
+        while v._mark is not done:
+            if v._mark is opened:
+                v._mark = done
+                add(v)
+                if v._rule is DOT:
+                    finished = v._b
+                break
+            rule: Any = v._rule
+            if rule.arity == 2:
+                a, b = v._a, v._b
+                if type(b) is not float and b._rule and b._mark is not done:
+                    v._mark = opened
+                    push(v)
+                    if type(a) is not float and a._rule and a._mark is not done:
+                        push(a)
+                    v = b
+                elif type(a) is not float and a._rule and a._mark is not done:
+                    v._mark = opened
+                    push(v)
+                    v = a
+                else:
+                    v._mark = done
+                    add(v)
+                    break
+            elif rule.arity == 1:
+                a = v._a
+                if a._rule and a._mark is not done:
+                    v._mark = opened
+                    push(v)
+                    v = a
+                else:
+                    v._mark = done
+                    add(v)
+                    break
+            else:
+                v._mark = opened
+                push(v)
+                if v._b:
+                    for x in v._a:
+                        if x._rule and x._mark is not done:
+                            push(x)
+                    if v._b is not finished:
+                        for x in v._b:
+                            if x._rule and x._mark is not done:
+                                push(x)
+                else:
+                    for x in v._a:
+                        if type(x) is not float and x._rule and x._mark is not done:
+                            push(x)
+                break
     return order
 
 
@@ -111,7 +128,24 @@ def accumulate(order: list[Value], root: Value, seed: float) -> None:
         rule: Any = z._rule
         if not g and rule.bounded and isfinite(z._data):
             continue  # exact: 0 times finite derivatives (half of all ReLU units are like this)
-        if rule.arity == 2:
+        if rule is MUL or rule is ADD:  # most of many graphs: their rules, without a call
+            a, b = z._a, z._b
+            if type(b) is float:
+                a.grad += g * b if rule is MUL else g
+            elif type(a) is float:
+                b.grad += g * a if rule is MUL else g
+            elif rule is MUL:
+                x, y = a._data, b._data
+                if a._rule is not FROZEN:
+                    a.grad += g * y
+                if b._rule is not FROZEN:
+                    b.grad += g * x
+            else:
+                if a._rule is not FROZEN:
+                    a.grad += g
+                if b._rule is not FROZEN:
+                    b.grad += g
+        elif rule.arity == 2:
             a, b = z._a, z._b
             if type(b) is float:
                 a.grad += rule.dx(g, z._data, a._data, b)

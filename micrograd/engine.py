@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from micrograd import rules
 from micrograd.backward import FROZEN, LEAF, accumulate, gradients, number_of, topological
-from micrograd.rules import ANY, DOT, Rule
+from micrograd.rules import ADD, ANY, DOT, MUL, Rule
 
 if TYPE_CHECKING:
     from micrograd.watch import Watcher
@@ -316,11 +316,51 @@ class Value:
     def __repr__(self) -> str:
         return f"Value(data={self._data}, grad={self.grad})"
 
-    # Arithmetic.
+    # Arithmetic. + and * are what `_binary` makes, written out: most of many graphs.
 
-    __add__ = _binary(rules.ADD, "__add__")
+    def __add__(self, other: Any) -> Value:
+        """The sum of this Value and another, or a number."""
+        if type(other) is Value:
+            if _modes or (self._rule is FROZEN and other._rule is FROZEN):
+                return _record(ADD, self, other)
+            data = self._data + other._data
+        elif type(other) is float:
+            if _modes or self._rule is FROZEN:
+                return _record(ADD, self, other)
+            data = self._data + other
+        else:
+            return _record(ADD, self, _operand(other, "Value.__add__"))
+        out = _new(Value)
+        out._data = data
+        out.grad = 0.0
+        out._rule = ADD
+        out._a = self
+        out._b = other
+        out._mark = None
+        return out
+
+    def __mul__(self, other: Any) -> Value:
+        """The product of this Value and another, or a number."""
+        if type(other) is Value:
+            if _modes or (self._rule is FROZEN and other._rule is FROZEN):
+                return _record(MUL, self, other)
+            data = self._data * other._data
+        elif type(other) is float:
+            if _modes or self._rule is FROZEN:
+                return _record(MUL, self, other)
+            data = self._data * other
+        else:
+            return _record(MUL, self, _operand(other, "Value.__mul__"))
+        out = _new(Value)
+        out._data = data
+        out.grad = 0.0
+        out._rule = MUL
+        out._a = self
+        out._b = other
+        out._mark = None
+        return out
+
     __sub__ = _binary(rules.SUB, "__sub__")
-    __mul__ = _binary(rules.MUL, "__mul__")
     __truediv__ = _binary(rules.DIV, "__truediv__")
     __pow__ = _binary(rules.POW, "__pow__")
     __radd__ = _reflected(rules.ADD, "__radd__")

@@ -1,10 +1,13 @@
 """backward, grad and create_graph: worked numbers, accumulation, interrupts."""
 
+import itertools
 import math
+import operator
 
 import pytest
 
-from micrograd.engine import Value, grad
+from micrograd.engine import Value, _record, grad
+from micrograd.rules import RULES
 
 inf = math.inf
 
@@ -132,3 +135,27 @@ def test_an_interrupted_backward_does_not_spoil_the_next():
     h._rule = rule
     y.backward()
     assert x.grad == 4.0
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.arity == 2])
+def test_the_inner_loop_is_the_table(name):
+    """+ and * are written out in engine and backward; whatever the operands are, they are rules."""
+    rule = RULES[name]
+    kinds = (Value, lambda v: Value(v, requires_grad=False), float)
+    for make_x, make_y in itertools.product(kinds, repeat=2):
+        for x, y in itertools.product((-1.5, 0.0, 2.5, inf, math.nan), repeat=2):
+            a, b = make_x(x), make_y(y)
+            operators = {"add": operator.add, "mul": operator.mul, "sub": operator.sub}
+            if name in operators and not (type(a) is float is type(b)):
+                z = operators[name](a, b)
+            else:
+                z = _record(rule, a, b)
+            assert repr(z.data) == repr(float(rule.value(x, y)))
+            if Value not in (make_x, make_y):
+                assert not z.requires_grad and z.is_leaf
+                continue
+            z.backward(-3.0)
+            wanted = rule.contributions(-3.0, z.data, (x, y))
+            for operand, make, dx in zip((a, b), (make_x, make_y), wanted, strict=True):
+                if make is not float:
+                    assert repr(operand.grad) == repr(0.0 + dx if make is Value else 0.0)
