@@ -82,6 +82,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--quick", action="store_true", help="a rough look: short and few rounds")
     parser.add_argument("--step-overhead", action="store_true", help="measure nothing else")
+    parser.add_argument(
+        "--scalar", action="store_true", help="the engine of Values beside others, nothing else"
+    )
+    parser.add_argument(
+        "--karpathy",
+        type=Path,
+        metavar="PATH",
+        help="for --scalar: wheel (pip download micrograd) or source folder of karpathy/micrograd",
+    )
     parser.add_argument("--markdown", action="store_true", help="print the README's table")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
     parser.add_argument(
@@ -145,6 +154,10 @@ def _impossible(options: argparse.Namespace) -> str | None:
             return "--plot wants matplotlib: pip install 'micrograd[plot]'"
         if options.plot.exists() and not options.plot.is_dir():
             return f"--plot: {options.plot} is no folder"
+    if options.karpathy is not None and not options.scalar:
+        return "--karpathy goes with --scalar"
+    if options.karpathy is not None and not options.karpathy.exists():
+        return f"--karpathy: {options.karpathy} is not there"
     wrong = _no_file(options.json) if options.json is not None else None
     return f"--json: {wrong}" if wrong else None
 
@@ -158,6 +171,11 @@ def run(options: argparse.Namespace) -> int:
     count = options.rounds or (QUICK_ROUNDS if options.quick else Settings.rounds)
     settings = Settings(count, options.dtype, options.quick)
     try:
+        if options.scalar:
+            from micrograd.bench import scalar
+
+            print("\n".join(scalar.run(options.karpathy, count)))
+            return 0
         if options.step_overhead:
             _print_overhead(options.threads[0])
             return 0
@@ -174,6 +192,9 @@ def run(options: argparse.Namespace) -> int:
     except WorkerError as error:
         _say(f"micrograd bench: micrograd's own worker failed: {error}")
         return 1
+    except ValueError as error:  # of --karpathy
+        _say(f"micrograd bench: {error}")
+        return 2
     except KeyboardInterrupt:
         _say("micrograd bench: stopped")
         return 130
