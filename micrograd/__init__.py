@@ -23,9 +23,10 @@ _HOME = {
         "micrograd.layers": "Dropout GELU Identity LeakyReLU Linear ReLU Sigmoid Softmax Tanh",
         "micrograd.network": "Network",
         "micrograd.parameters": "Parameter",
-        "micrograd.save": "load",
+        "micrograd.restore": "load",
         "micrograd.tape": "Program compile",
-        "micrograd.train": "History",
+        "micrograd.callbacks": "EarlyStopping TrainingState",
+        "micrograd.history": "History",
     }.items()
     for name in names.split()
 }
@@ -50,6 +51,7 @@ __all__ = [
     "AnomalyError",
     "DenseBlock",
     "Dropout",
+    "EarlyStopping",
     "Function",
     "GradcheckError",
     "Highway",
@@ -65,6 +67,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "TrainingState",
     "Value",
     "__version__",
     "compile",
@@ -87,10 +90,12 @@ __all__ = [
 
 if TYPE_CHECKING:
     from micrograd.blocks import DenseBlock, Highway, Residual
+    from micrograd.callbacks import EarlyStopping, TrainingState
     from micrograd.core import get_num_threads, isa, set_num_threads
     from micrograd.engine import Value, dot, grad, maximum, minimum, no_grad, softmax, sum, where
     from micrograd.function import Function
     from micrograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+    from micrograd.history import History
     from micrograd.layers import (
         GELU,
         Dropout,
@@ -104,9 +109,8 @@ if TYPE_CHECKING:
     )
     from micrograd.network import Network
     from micrograd.parameters import Parameter
-    from micrograd.save import load
+    from micrograd.restore import load
     from micrograd.tape import Program, compile
-    from micrograd.train import History
     from micrograd.watch import AnomalyError, detect_anomaly
 
 

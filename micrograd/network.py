@@ -16,10 +16,10 @@ from micrograd.parameters import Parameters
 from micrograd.targets import as_labels, as_targets, as_weights
 
 if TYPE_CHECKING:
+    from micrograd.history import History
     from micrograd.nn import MLP
     from micrograd.optim import SGD
     from micrograd.position import Position
-    from micrograd.train import History
 
 _INT64 = np.dtype(np.int64)
 
@@ -225,18 +225,21 @@ class Network:
         batch.weights, batch.total_weight = held_w, total
         return held_x, held_y, held_w
 
-    def raise_status(self, where: str, status: int, result: Any, batch: Any) -> None:
-        """Raises the exception for a status of the C core."""
-        row, column = int(result.row), int(result.column)
+    def raise_status(
+        self, where: str, status: int, result: Any, batch: Any, index: Any = None
+    ) -> None:
+        """Raises the exception for a status of the C core; `index` names the rows."""
+        at, column = int(result.row), int(result.column)
+        row = at if index is None else int(index[at])
         real = "float *" if self.dtype == "float32" else "double *"
         if status == lib.MG_INPUT_NOT_FINITE:
-            value = ffi.cast(real, batch.x)[row * batch.x_ld + column]
+            value = ffi.cast(real, batch.x)[at * batch.x_ld + column]
             raise ValueError(f"{where}: X[{row}, {column}] is {value}; finite numbers are wanted")
         if status == lib.MG_TARGET_NOT_FINITE:
-            value = ffi.cast(real, batch.targets)[row * batch.targets_ld + column]
+            value = ffi.cast(real, batch.targets)[at * batch.targets_ld + column]
             raise ValueError(f"{where}: y[{row}, {column}] is {value}; finite numbers are wanted")
         if status == lib.MG_LABEL_OUT_OF_RANGE:
-            label = ffi.cast("int64_t *", batch.labels)[row]
+            label = ffi.cast("int64_t *", batch.labels)[at]
             raise ValueError(
                 f"{where}: y[{row}] is {label}, the network has {self.out_features} classes: "
                 f"0 to {self.out_features - 1}"
@@ -391,17 +394,21 @@ class Network:
 
     # ---- training ----
 
-    def checked_batch(self, where: str, X: Any, y: Any) -> tuple[Any, Any]:
+    def checked_batch(
+        self, where: str, X: Any, y: Any, sample_weight: Any = None, index: Any = None
+    ) -> tuple[Any, Any]:
         """A data set that train_step takes rows from, checked once, and what has to be kept alive.
+
+        `index`: what the rows are called in messages, where they have been gathered.
 
         Raises:
             TypeError, ValueError: data that do not fit.
         """
         batch = ffi.new("mg_batch *")
-        held = self.fill_batch(batch, where, X, y)
+        held = self.fill_batch(batch, where, X, y, sample_weight)
         status = lib.mg_plan_check(self._plan, batch, self._result)
         if status:
-            self.raise_status(where, status, self._result, batch)
+            self.raise_status(where, status, self._result, batch, index)
         return batch, held
 
     def train_step(self, data: Any, index: Array, optimizer: SGD, max_norm: float) -> float:
@@ -441,16 +448,22 @@ class Network:
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         epochs: int = 10,
         batch_size: int = 64,
         optimizer: Any = None,
-        validation: tuple[Any, Any] | None = None,
+        validation: Any = None,
         clip_norm: float | None = None,
+        callbacks: Any = (),
         progress: bool | None = None,
         seed: int | None = None,
+        resume: str | os.PathLike[str] | None = None,
+        **options: Any,
     ) -> History:
-        """Trains on minibatches; see micrograd.train.fit."""
+        """Trains on minibatches; see micrograd.train.fit, which lists the options too."""
         from micrograd.train import fit
 
-        return fit(self, X, y, epochs, batch_size, optimizer, validation, clip_norm, progress, seed)
+        return fit(
+            self, X, y, epochs, batch_size, optimizer, validation, clip_norm, callbacks, progress,
+            seed, resume, **options,
+        )  # fmt: skip

@@ -15,17 +15,19 @@ from micrograd.core import Array
 class Position:
     """A training run after `epoch` epochs.
 
-    rng: state of the generator that shuffles (numpy's bit_generator.state), or None; history: what
-    History.to_dict() gave; stopping: what early stopping remembers, or None; best: the parameters
-    of the best epoch so far (size,), or None; stopped: early stopping or a callback has ended it.
+    seed: of the shuffling and of the rows set aside; rng: state of the generator that shuffles
+    (numpy's bit_generator.state), or None; history: what History.to_dict() gave; stopping: what
+    early stopping remembers, or None. Arrays of all parameters (size,), or None: best, those of the
+    best epoch so far; last, those of the last epoch, where the model has been given the best.
     """
 
     epoch: int = 0
+    seed: int | None = None
     rng: dict[str, Any] | None = None
     history: dict[str, list[float]] = field(default_factory=dict)
     stopping: dict[str, Any] | None = None
     best: Array | None = None
-    stopped: bool = False
+    last: Array | None = None
 
     def check(self) -> None:
         """Raises TypeError or ValueError unless the fields are what they should be.
@@ -39,8 +41,10 @@ class Position:
             type(number) in (int, float) for x in lists for number in cast("list[Any]", x)
         ):
             raise ValueError("history does not hold a number for each epoch")
-        if not isinstance(self.stopping, (dict, type(None))) or type(self.stopped) is not bool:
+        if not isinstance(self.stopping, (dict, type(None))):
             raise ValueError("what early stopping remembers is damaged")
+        if self.seed is not None and (type(self.seed) is not int or self.seed < 0):
+            raise ValueError(f"seed is {core.describe(self.seed)}, 0 or more is wanted")
         if self.rng is not None:
             self.generator()
 

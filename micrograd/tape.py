@@ -11,6 +11,7 @@ makes fewer of them, `assemble` gives each number a slot, and csrc/program.c run
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,9 +30,9 @@ from micrograd.recording import NONE, PARAMETER, RecordingError, Shape, record
 from micrograd.simplify import simplify
 
 if TYPE_CHECKING:
+    from micrograd.history import History
     from micrograd.optim import SGD
     from micrograd.position import Position
-    from micrograd.train import History
 
 __all__ = ["Program", "RecordingError", "compile"]
 
@@ -297,8 +298,15 @@ class Program:
 
     loss_name = "program"
 
-    def checked_batch(self, where: str, X: Any, y: Any) -> tuple[Any, Any]:
+    def checked_batch(
+        self, where: str, X: Any, y: Any, sample_weight: Any = None, index: Any = None
+    ) -> tuple[Any, Any]:
         """A data set that train_step takes rows from, checked once."""
+        if sample_weight is not None:
+            raise ValueError(
+                f"{where}: sample weights are for a Network; a compiled function weighs its "
+                "samples itself, with a column of X"
+            )
         arrays = [core.as_reals(where, name, x, self._dtype) for name, x in (("X", X), ("y", y))]
         _, rows, _ = self._prepare(where, tuple(arrays))
         return _Data(rows, arrays), arrays
@@ -310,46 +318,41 @@ class Program:
             FloatingPointError: the loss or the update is not finite; the parameters are those
                 before.
         """
+        from micrograd.train import update
+
         loss = self.loss(*[array.take(index, axis=0) for array in data.arrays])
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"Program.fit: the loss is {loss} at step {optimizer.steps}; "
-                "a smaller learning rate or clip_norm may help"
-            )
         parameters = self.parameters()
         parameters.stale = True
         self.backward()
-        if not np.isfinite(optimizer.current_lr() * parameters.flat_grad).all():
-            raise FloatingPointError(
-                f"Program.fit: lr times the gradient is not finite at step {optimizer.steps}; "
-                "a smaller learning rate or clip_norm may help"
-            )
-        if max_norm > 0:
-            code, pointer = parameters.dtype_code, parameters.grad_pointer
-            norm = lib.mg_norm(core.ISA_CODE, code, parameters.size, pointer)
-            if norm > max_norm:
-                parameters.flat_grad[...] *= max_norm / (norm + 1e-6)
-        optimizer.step()
+        update(self, "Program.fit", loss, optimizer, max_norm)
         return loss
 
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         epochs: int = 10,
         batch_size: int = 64,
         optimizer: Any = None,
-        validation: tuple[Any, Any] | None = None,
+        validation: Any = None,
         clip_norm: float | None = None,
+        callbacks: Any = (),
         progress: bool | None = None,
         seed: int | None = None,
+        resume: str | os.PathLike[str] | None = None,
+        **options: Any,
     ) -> History:
         """Trains a function of two arguments on minibatches; see micrograd.train.fit."""
         from micrograd.train import fit
 
         if self._parameters is None:
-            self._prepare("Program.fit", (X, y))
-        return fit(self, X, y, epochs, batch_size, optimizer, validation, clip_norm, progress, seed)
+            if y is None:
+                raise RuntimeError("Program.fit: call program.record(X, y) with one batch first")
+            self._prepare("Program.fit", (X[:1], y[:1]))
+        return fit(
+            self, X, y, epochs, batch_size, optimizer, validation, clip_norm, callbacks, progress,
+            seed, resume, **options,
+        )  # fmt: skip
 
     # ---- reading it ----
 

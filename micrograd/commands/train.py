@@ -14,8 +14,8 @@ from micrograd.commands import Clock, UsageError, suggestion
 
 if TYPE_CHECKING:
     from micrograd.core import Array
+    from micrograd.history import History
     from micrograd.network import Network
-    from micrograd.train import History
 
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu")
 TEST_FRACTION = 0.2

@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from micrograd.data.permutation import Permutation
+
+STORED_ROWS = 1 << 23  # an order of more rows, 64 MB, is computed piece by piece instead of stored
+_PIECE = 1 << 15  # rows: in pieces of this size a row costs 0.06 microseconds
+
 
 def batches(
     n: int, batch_size: int, rng: np.random.Generator | None = None
@@ -40,10 +45,24 @@ def batches(
             f"batches: rng is {rng!r}, wanted None or a numpy Generator such as "
             "numpy.random.default_rng(0)"
         )
+    if n > STORED_ROWS:
+        return _unstored_batches(n, batch_size, None if rng is None else Permutation(n, rng))
     order = np.arange(n, dtype=np.int64)
     if rng is not None:
         rng.shuffle(order)
     return (order[start : start + batch_size] for start in range(0, n, batch_size))
+
+
+def _unstored_batches(
+    n: int, batch_size: int, order: Permutation | None
+) -> Iterator[NDArray[np.int64]]:
+    piece = max(_PIECE // batch_size, 1) * batch_size
+    for first in range(0, n, piece):
+        rows = np.arange(first, min(first + piece, n), dtype=np.int64)
+        if order is not None:
+            rows = order(rows)
+        for start in range(0, len(rows), batch_size):
+            yield rows[start : start + batch_size]
 
 
 def train_test_split(

@@ -1,0 +1,70 @@
+"""History: what happened in each epoch of a training run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class History:
+    """What happened in each epoch: lists of one length, empty where nothing was measured.
+
+    loss: mean training loss over the epoch, while the weights changed; val_loss, val_accuracy:
+    after the epoch, on the validation data (accuracy for classes); seconds: since the start of
+    training, validation included; metrics: the others that fit was asked for, by name.
+    best_epoch: of early stopping, counted from 1, or None.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    val_accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    best_epoch: int | None = None
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """The lists by name, copied."""
+        lists = {name: list(x) for name, x in vars(self).items() if isinstance(x, list)}
+        return lists | {name: list(x) for name, x in self.metrics.items()}
+
+    @classmethod
+    def from_dict(cls, lists: Mapping[str, list[float]]) -> History:
+        """What to_dict() was made from, but for best_epoch."""
+        history = cls()
+        for name, values in lists.items():
+            history.list_of(name).extend(values)
+        return history
+
+    def list_of(self, name: str) -> list[float]:
+        """The list of that name; an empty one among the metrics where there is none."""
+        own = vars(self).get(name)
+        return own if isinstance(own, list) else self.metrics.setdefault(name, [])
+
+    def line(self, epochs: int) -> str:
+        """The last epoch in words."""
+        text = f"epoch {len(self.loss):{len(str(epochs))}d}/{epochs}"
+        for name, value in self.last().items():
+            text += f"  {name} {value:.4f}"
+        return text + f"  {self.seconds[-1]:.2f} s"
+
+    def last(self) -> dict[str, float]:
+        """What was measured after the last epoch, by name, without the seconds."""
+        return {name: x[-1] for name, x in self.to_dict().items() if x and name != "seconds"}
+
+    def plot(self, path: str | os.PathLike[str] | None = None, title: str = "") -> Any:
+        """Draws the losses and metrics over the epochs; returns the matplotlib Figure.
+
+        Args:
+            path: also write it there; the ending names the format: .png, .svg or .pdf.
+            title: stands above the curves.
+
+        Raises:
+            ImportError: matplotlib is not installed; says how to install it.
+            ValueError, OSError: there is no epoch to draw; the path cannot be written.
+        """
+        from micrograd import plot
+
+        return plot.training_curves(self, path, title)
