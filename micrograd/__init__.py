@@ -32,6 +32,7 @@ _HOME = {
 }
 _SUBMODULES = (
     "blocks",
+    "checkpoint",
     "convert",
     "core",
     "data",
