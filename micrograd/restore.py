@@ -26,6 +26,7 @@ from micrograd.save import (
     TRAINING,
     VERSION,
     check_finite,
+    checked_target,
     require_safetensors,
 )
 
@@ -238,12 +239,12 @@ def read_progress(model: Network | Program, path: Path, optimizer: Any) -> Saved
     """What fit(resume=path) goes on from; None where there is no such file yet.
 
     Raises:
-        ImportError, OSError, ValueError: as `load`, or the file is of another model or another
-            kind of optimizer.
+        ImportError, OSError, ValueError: as `load`; the file is of another model or another kind
+            of optimizer; or it could not be written.
     """
     where = f"{type(model).__name__}.fit"
     require_safetensors(where)
-    if not os.path.lexists(path):
+    if not os.path.exists(checked_target(path)):
         return None
     with _naming(path, f"{where}: resume"):
         file = _File(path)

@@ -115,12 +115,8 @@ def write_file(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, 
     """
     from safetensors.numpy import save as to_bytes
 
-    target = os.path.realpath(path)
+    target = checked_target(path)
     folder, base = os.path.split(target)
-    if os.path.isdir(target):
-        raise IsADirectoryError(f"{os.fspath(path)} is a folder; the name of a file is wanted")
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"{os.fspath(path)}: the folder {folder} does not exist")
     temporary = os.path.join(folder, f".{base}.{os.getpid()}.tmp")
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     content = to_bytes(arrays, metadata=dict(metadata))
@@ -138,6 +134,23 @@ def write_file(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, 
         raise
     if os.name != "nt":  # Windows has no such thing
         _flush_folder(folder)
+
+
+def checked_target(path: Path) -> str:
+    """The file that a path leads to, there or not; links are followed.
+
+    Raises:
+        OSError: it is a folder, or in a folder that does not exist or cannot be written to.
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    if os.path.isdir(target):
+        raise IsADirectoryError(f"{os.fspath(path)} is a folder; the name of a file is wanted")
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"{os.fspath(path)}: the folder {folder} does not exist")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{os.fspath(path)}: the folder {folder} cannot be written to")
+    return target
 
 
 def _flush_folder(folder: str) -> None:

@@ -201,6 +201,7 @@ class _Run:
 
     def epoch(self) -> tuple[float, bool]:
         """One epoch: its mean loss, and whether it was not broken off."""
+        self.model.position = None  # in the midst of an epoch there is none to go on from
         batches = self.feed.batches(self.rng, self.state.epoch)
         if self.accumulate > 1:
             return self._accumulated(batches)
