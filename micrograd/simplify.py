@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 import struct
-from collections import Counter
 from collections.abc import Sequence
 
 from micrograd import rules
-from micrograd.recording import CONSTANT, DETACH, INPUT, NONE, Node
+from micrograd.recording import CONSTANT, DETACH, INPUT, NONE, Node, op_node
 from micrograd.rules import Rule
 
-_COMMUTATIVE = (rules.ADD, rules.MUL)
+_COMMUTATIVE = frozenset({rules.ADD, rules.MUL})
+_CAN_BE_CHEAPER = frozenset({rules.POW, rules.MUL, rules.DIV, rules.WHERE, DETACH})
 
 
 class _Builder:
@@ -45,18 +45,23 @@ class _Builder:
         rule, operands, value = node
         if rule is CONSTANT:
             return self.constant(value)
-        if rule.arity != NONE:
-            parts = [self.nodes[i] for i in operands]
-            if parts[0].rule is CONSTANT and all([part.rule is CONSTANT for part in parts]):
-                return self.constant(rule.value(*[part.value for part in parts]))
-            if rule is rules.SUM and not self._starts_from_zero(operands):
-                operands = (self.constant(0.0), *operands)
+        if rule.arity == NONE:
+            return self._add(node, (rule, operands))
+        nodes = self.nodes
+        if nodes[operands[0]].rule is CONSTANT:
+            values = [nodes[i].value for i in operands if nodes[i].rule is CONSTANT]
+            if len(values) == len(operands):
+                return self.constant(rule.value(*values))
+        if rule is rules.SUM and not self._starts_from_zero(operands):
+            operands = (self.constant(0.0), *operands)
+            node = op_node(rule, operands)
+        if rule in _CAN_BE_CHEAPER:
             place = self._cheaper(rule, operands)
             if place is not None:
                 return place
-            node = Node(rule, operands)
-        key = tuple(sorted(operands)) if rule in _COMMUTATIVE else operands
-        return self._add(node, (rule, key))
+        if rule in _COMMUTATIVE and operands[0] > operands[1]:
+            return self._add(node, (rule, (operands[1], operands[0])))
+        return self._add(node, (rule, operands))
 
     def _is(self, place: int, value: float) -> bool:
         node = self.nodes[place]
@@ -93,12 +98,17 @@ class _Builder:
         return None
 
 
-def _used(nodes: list[Node], outputs: list[int]) -> Counter[int]:
+def _used(nodes: list[Node], outputs: list[int]) -> list[int]:
     """How often each node is used by a node that is itself used, or as a result."""
-    uses = Counter(outputs)
+    uses = [0] * len(nodes)
+    for i in outputs:
+        uses[i] += 1
     for i in range(len(nodes) - 1, -1, -1):
-        if nodes[i].rule.arity != NONE and i in uses:
-            uses.update(nodes[i].operands)
+        if uses[i]:
+            rule, operands, _ = nodes[i]
+            if rule.arity != NONE:
+                for j in operands:
+                    uses[j] += 1
     return uses
 
 
@@ -106,7 +116,10 @@ def varying(nodes: list[Node]) -> list[bool]:
     """Whether a node depends on an input. The others have one value for the whole batch."""
     out: list[bool] = []
     for rule, operands, _ in nodes:
-        out.append(rule is INPUT or (rule.arity != NONE and any(out[i] for i in operands)))
+        if rule.arity == NONE:
+            out.append(rule is INPUT)
+        else:
+            out.append(any([out[i] for i in operands]))
     return out
 
 
@@ -154,18 +167,20 @@ def simplify(nodes: list[Node], outputs: list[int]) -> tuple[list[Node], list[in
     builder = _Builder()
     places: list[int] = []
     for node in nodes:
-        if node.rule.arity != NONE:
-            node = Node(node.rule, tuple([places[i] for i in node.operands]))
+        rule, operands, _ = node
+        if rule.arity != NONE:
+            node = op_node(rule, tuple([places[i] for i in operands]))
         places.append(builder.add(node))
     wanted = [places[i] for i in outputs]
     merged = _n_ary(builder.nodes, wanted)
     uses = _used(merged, wanted)
     kept: list[Node] = []
-    new: dict[int, int] = {}
+    new = [-1] * len(merged)
     for i, node in enumerate(merged):
-        if i in uses:
+        if uses[i]:
             new[i] = len(kept)
-            if node.rule.arity != NONE:
-                node = Node(node.rule, tuple([new[j] for j in node.operands]))
+            rule, operands, _ = node
+            if rule.arity != NONE:
+                node = op_node(rule, tuple([new[j] for j in operands]))
             kept.append(node)
     return kept, [new[i] for i in wanted]

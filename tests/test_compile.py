@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 import micrograd as mg
 from micrograd import core
-from micrograd.assemble import OPCODES, reads
 from micrograd.backward import topological
 from micrograd.core import ffi, lib
+from micrograd.derivatives import reads
 from micrograd.engine import _record
 from micrograd.function import Function
+from micrograd.instructions import OPCODES
 from micrograd.nn import MLP
 from micrograd.rules import ANY, RULES
 from micrograd.tape import RecordingError
