@@ -163,6 +163,37 @@ static inline int T(tile_rows)(int64_t left)
 /* Rows that a copy of scattered rows looks ahead: the processor's own prefetching stops at pages. */
 #define AHEAD 8
 
+/* out (LANES, LANES) = the transpose of LANES columns of B that lie ready, b_col apart. */
+static inline void T(transpose_block)(const real *b, int64_t b_col, real *out, int64_t out_row)
+{
+    vec block[LANES];
+#pragma GCC unroll 16
+    for (int j = 0; j < LANES; j++) {
+        block[j] = T(v_load)(b + j * b_col);
+        __builtin_prefetch(b + j * b_col + 2 * LANES);
+    }
+    T(v_transpose)(block);
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        T(v_store)(out + i * out_row, block[i]);
+}
+
+/* The same for `deep` rows and `columns` columns of B with any strides; zeros beyond the columns. */
+static void T(transpose_part)(int deep, int columns, const real *b, int64_t b_row, int64_t b_col, real *out,
+                              int64_t out_row)
+{
+    vec block[LANES];
+    for (int j = 0; j < LANES; j++)
+        if (j >= columns)
+            block[j] = (vec){0};
+        else
+            block[j] = b_row == 1 ? T(v_load_first)(b + j * b_col, deep)
+                                  : T(v_load_strided)(b + j * b_col, b_row, deep);
+    T(v_transpose)(block);
+    for (int i = 0; i < deep; i++)
+        T(v_store)(out + i * out_row, block[i]);
+}
+
 /* out (depth, width) = the columns [0, columns) of B (depth, columns), zeros up to width (a multiple
  * of LANES, at most PANEL). */
 static void T(pack_panel)(int64_t depth, int columns, int width, const real *b, int64_t b_row, int64_t b_col,
@@ -177,23 +208,16 @@ static void T(pack_panel)(int64_t depth, int columns, int width, const real *b, 
             }
         return;
     }
-    for (int64_t p = 0; p < depth; p += LANES) { /* columns lie ready: transpose LANES x LANES blocks */
+    for (int64_t p = 0; p < depth; p += LANES) {
         const int deep = depth - p < LANES ? (int)(depth - p) : LANES;
         for (int v = 0; v < width; v += LANES) {
-            vec block[LANES];
-            for (int j = 0; j < LANES; j++) {
-                const real *from = b + p * b_row + (v + j) * b_col;
-                __builtin_prefetch(from + 2 * LANES);
-                if (v + j >= columns)
-                    block[j] = (vec){0};
-                else if (b_row != 1)
-                    block[j] = T(v_load_strided)(from, b_row, deep);
-                else
-                    block[j] = deep == LANES ? T(v_load)(from) : T(v_load_first)(from, deep);
-            }
-            T(v_transpose)(block);
-            for (int i = 0; i < deep; i++)
-                T(v_store)(out + (p + i) * width + v, block[i]);
+            const real *from = b + p * b_row + v * b_col;
+            real *to = out + p * width + v;
+            if (b_row == 1 && deep == LANES && v + LANES <= columns)
+                T(transpose_block)(from, b_col, to, width);
+            else
+                T(transpose_part)(deep, columns - v < LANES ? columns - v : LANES, from, b_row, b_col, to,
+                                  width);
         }
     }
 }

@@ -21,7 +21,12 @@
 #undef vec
 #undef ivec
 #undef LANES
+#undef QUAD
 #undef ZIP_LOW
 #undef ZIP_HIGH
+#undef EVEN
+#undef ODD
+#undef FOUR
+#undef ALL_LANES
 #undef SHUFFLE
 #undef PANEL
