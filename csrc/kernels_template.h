@@ -7,6 +7,8 @@
 /* */
 #include "gemm.h"
 /* */
+#include "skip.h"
+/* */
 #include "softmax.h"
 /* */
 #include "losses.h"

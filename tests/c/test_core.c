@@ -352,8 +352,8 @@ static void test_table(void)
             fill_whole(sum, n);
             kernels->column_sum((mg_matrix){x, rows, n, n}, 2, 1, sum);
             kernels->column_sum((mg_matrix){x, rows, n, n}, 2, 0, sum);
-            kernels->add((mg_matrix){x, rows, n, n}, (mg_matrix){y, rows, n, n});
-            kernels->add((mg_matrix){x, rows, n, n}, (mg_matrix){y, rows, n, n});
+            kernels->add((mg_matrix){x, rows, n, n}, (mg_matrix){y, rows, n, n}, (mg_matrix){y, rows, n, n});
+            kernels->add((mg_matrix){x, rows, n, n}, (mg_matrix){y, rows, n, n}, (mg_matrix){y, rows, n, n});
             int wrong = 0;
             for (int64_t j = 0; j < n; j++) {
                 double want = 0;
