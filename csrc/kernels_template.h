@@ -7,8 +7,6 @@
 /* */
 #include "gemm.h"
 /* */
-#include "skip.h"
-/* */
 #include "softmax.h"
 /* */
 #include "losses.h"
@@ -23,12 +21,7 @@
 #undef vec
 #undef ivec
 #undef LANES
-#undef QUAD
 #undef ZIP_LOW
 #undef ZIP_HIGH
-#undef EVEN
-#undef ODD
-#undef FOUR
-#undef ALL_LANES
 #undef SHUFFLE
 #undef PANEL

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from micrograd import __version__
-from micrograd.commands import Clock, UsageError, bench, info, suggestion, train
+from micrograd.commands import Clock, UsageError, bench, export, info, predict, suggestion, train
 
 IMPORTED, CPU_AT_IMPORT = time.perf_counter(), time.process_time()
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130  # exit codes
@@ -32,9 +32,22 @@ def commands() -> dict[str, Command]:
         "train": Command(
             "train a network on the embedded digits, MNIST files or a CSV file",
             "micrograd train digits --layers 128,64 --plot curves.png\n"
-            "  micrograd train houses.csv --target price",
+            "  micrograd train houses.csv --target price --save houses.safetensors",
             train.add_options,
             train.run,
+        ),
+        "predict": Command(
+            "write what a saved model says of the rows of a CSV file",
+            "micrograd predict houses.safetensors new.csv --output prices.csv",
+            predict.add_options,
+            predict.run,
+        ),
+        "export": Command(
+            "write a saved model as ONNX, as a C header, or for PyTorch",
+            "micrograd export houses.safetensors --c houses.h\n"
+            "  micrograd export houses.safetensors --onnx houses.onnx",
+            export.add_options,
+            export.run,
         ),
         "bench": Command(
             "measure one training step against numpy, torch, jax and scikit-learn",

@@ -74,7 +74,9 @@ def test_interrupted_and_resumed(path, options, stop_at, dtype):
         second = network(dtype=dtype)
     found = run(second, path, **options)
     assert same_bits(second.parameters().flat, whole.parameters().flat)
-    assert same_bits(second.optimizer.velocity, whole.optimizer.velocity)
+    assert same_bits(
+        second.optimizer.state_dict()["velocity"], whole.optimizer.state_dict()["velocity"]
+    )
     assert second.optimizer.steps == whole.optimizer.steps
     assert without_seconds(found) == without_seconds(want)
     assert found.seconds == sorted(found.seconds)
@@ -99,7 +101,9 @@ def test_more_epochs_go_on_from_the_last_not_the_best(path):
     assert history.best_epoch < 12  # so that best and last differ
     run(second, path, epochs=20, **options)
     assert same_bits(second.parameters().flat, whole.parameters().flat)
-    assert same_bits(second.optimizer.velocity, whole.optimizer.velocity)
+    assert same_bits(
+        second.optimizer.state_dict()["velocity"], whole.optimizer.state_dict()["velocity"]
+    )
 
 
 def test_without_a_seed_the_file_remembers_the_one_that_was_drawn(path):
@@ -215,7 +219,7 @@ print("go", flush=True)
 optimizer = mg.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
 net.fit(X, y, epochs=int(sys.argv[1]), batch_size=20, optimizer=optimizer, validation=0.2, seed=2,
         early_stopping=10**6, resume=sys.argv[2] if len(sys.argv) > 2 else None, progress=False)
-print(net.parameters().flat.tobytes().hex(), optimizer.velocity.tobytes().hex())
+print(net.parameters().flat.tobytes().hex(), optimizer.state_dict()["velocity"].tobytes().hex())
 """
 
 

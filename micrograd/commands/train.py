@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from micrograd import plot
-from micrograd.commands import Clock, UsageError, suggestion
+from micrograd.commands import Clock
+from micrograd.commands.task import Task, load
 
 if TYPE_CHECKING:
-    from micrograd.core import Array
     from micrograd.history import History
     from micrograd.network import Network
 
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu")
-TEST_FRACTION = 0.2
 PEAK_LR = {"cross_entropy": 0.2, "mse": 0.02}
-CLIP_NORM = 1.0  # a batch that would throw the weights far away moves them a bounded step
+STOPPING_FRACTION = 0.1  # of the training rows, for early stopping: the test part stays unseen
 
 
 def number(kind: type[int] | type[float], least: float, below: float = math.inf) -> Any:
@@ -65,31 +63,39 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--lr", number(float, 0), None, "peak learning rate (default: 0.2, for numbers 0.02)"),
         ("--momentum", number(float, 0, 1), 0.9, "of SGD " + shown),
         ("--weight-decay", number(float, 0), 1e-3, "of SGD " + shown),
+        ("--clip-norm", number(float, 0), 1.0, "longest gradient of a step, 0: any " + shown),
+        (
+            "--label-smoothing",
+            number(float, 0, 1),
+            0.0,
+            "share of the target for all classes alike " + shown,
+        ),
+        ("--accumulate", number(int, 1), 1, "minibatches that make a step together " + shown),
+        (
+            "--patience",
+            number(int, 1),
+            None,
+            "stop after so many epochs without improvement on a "
+            "tenth of the training rows, which is set aside, and go back to the best",
+        ),
         ("--seed", number(int, 0), 0, "of split, weights and order of rows " + shown),
         ("--threads", number(int, 1), None, "at most (default: as many as processors)"),
     ):
         add(name, type=kind, default=default, metavar="N", help=about)
+    add("--balanced", action="store_true", help="weigh all classes the same, however rare")
+    add("--save", metavar="FILE", help="write the trained model there, in safetensors format")
+    about = "a model file to write after every epoch, and to go on from if it exists"
+    add("--resume", metavar="FILE", help=about)
     add("--dtype", choices=("float32", "float64"), default="float32", help=shown)
     add("--plot", metavar="FILE.png", help="draw loss and accuracy by epoch")
     add("--quiet", action="store_true", help="print the result on the test part, nothing else")
 
 
-class Task(NamedTuple):
-    """Data to train on and to test with, (X, y) each, and what the network is to make of them."""
-
-    name: str
-    train: tuple[Array, Array]
-    test: tuple[Array, Array]
-    loss: str
-    outputs: int  # number of classes, or 1 for a quantity
-    unit: float = 1.0  # of y, in the units of the file
-
-
 def run(options: argparse.Namespace, clock: Clock) -> None:
     """Trains a network, tests it, and says how well it did and where the time went."""
-    if options.plot:
-        plot.check(options.plot)
+    check_outputs(options)
     from micrograd import core, network
+    from micrograd.commands.columns import KEY
 
     if options.threads:
         core.set_num_threads(options.threads)
@@ -103,55 +109,31 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
         goal = "one quantity" if task.loss == "mse" else f"{task.outputs} classes"
         print(f"{task.name}: {rows}, {goal}")
         print(f"{' > '.join(map(str, layers))}: {net.parameters().size} parameters", flush=True)
+    net.metadata[KEY] = task.columns.to_plain()
     history = fit(net, task, options)
     clock.lap("training")
     result = evaluate(net, task)
     clock.lap("evaluating")
+    if options.save:
+        net.save(options.save)
+        clock.lap("saving")
     if options.plot:
         plot.training_curves(history, options.plot, task.name)
         clock.lap("plotting")
     print(result if options.quiet else f"{result}\n\n{clock.table()}")
 
 
-def load(options: argparse.Namespace) -> Task:
-    """The data that the options name."""
-    source = options.source
-    is_csv = source != "digits" and not os.path.isdir(source)
-    if is_csv and not os.path.exists(source):
-        raise ValueError(f"no file or folder {source!r}{suggestion(source, ['digits'])}")
-    if is_csv and options.target is None:
-        raise UsageError(f"{source} is a file: --target COLUMN has to say what to predict")
-    if not is_csv and (options.target is not None or options.kind != "auto"):
-        raise UsageError(f"--target and --kind are for CSV files, {source} is none")
-    if is_csv:
-        return load_csv(options)
-    from micrograd import data
+def check_outputs(options: argparse.Namespace) -> None:
+    """Finds out before the training whether its results can be written."""
+    if options.plot:
+        plot.check(options.plot)
+    files = [path for path in (options.save, options.resume) if path]
+    if files:
+        from micrograd.save import checked_target, require_safetensors
 
-    if source == "digits":
-        X, X_test, y, y_test = data.train_test_split(*data.digits(), TEST_FRACTION, options.seed)
-    else:
-        X, y, X_test, y_test = data.mnist(source)
-    outputs = 1 + int(max(y.max(initial=0), y_test.max(initial=0)))
-    return Task(source, (X, y), (X_test, y_test), "cross_entropy", outputs)
-
-
-def load_csv(options: argparse.Namespace) -> Task:
-    """A CSV file, scaled to mean 0 and standard deviation 1 over the training rows."""
-    from micrograd import data
-
-    table = data.read_csv(options.source, options.target, kind=options.kind)
-    name = f"{options.source}, {table.target_name}"
-    if len(table.classes) == 1:
-        raise ValueError(f"{name}: every row is {table.classes[0]!r}, there is nothing to learn")
-    X, X_test, y, y_test = data.train_test_split(table.X, table.y, TEST_FRACTION, options.seed)
-    mean, std = X.mean(axis=0), X.std(axis=0)
-    std[std == 0] = 1
-    X, X_test = (X - mean) / std, (X_test - mean) / std
-    if table.classes:
-        return Task(name, (X, y), (X_test, y_test), "cross_entropy", len(table.classes))
-    centre, unit = float(y.mean()), float(y.std()) or 1.0
-    y, y_test = (y - centre) / unit, (y_test - centre) / unit
-    return Task(name, (X, y), (X_test, y_test), "mse", 1, unit)
+        require_safetensors("micrograd train")
+        for path in files:
+            checked_target(path)
 
 
 def make_layers(task: Task, options: argparse.Namespace) -> list[Any]:
@@ -169,20 +151,26 @@ def fit(net: Network, task: Task, options: argparse.Namespace) -> History:
     from micrograd.optim import SGD
 
     peak = PEAK_LR[task.loss] if options.lr is None else options.lr
-    steps = options.epochs * math.ceil(len(task.train[0]) / options.batch)
+    rows = len(task.train[0]) * (1 if options.patience is None else 1 - STOPPING_FRACTION)
+    steps = options.epochs * math.ceil(math.ceil(rows / options.batch) / options.accumulate)
 
     def lr(step: int) -> float:
-        return float(peak * (1 + math.cos(math.pi * step / steps)) / 2)
+        return float(peak * (1 + math.cos(math.pi * min(step / steps, 1))) / 2)
 
     return net.fit(
         *task.train,
         epochs=options.epochs,
         batch_size=options.batch,
         optimizer=SGD(net.parameters(), lr, options.momentum, weight_decay=options.weight_decay),
-        validation=task.test,
-        clip_norm=CLIP_NORM,
+        validation=task.test if options.patience is None else STOPPING_FRACTION,
+        clip_norm=options.clip_norm or None,
         progress=False if options.quiet else None,
         seed=options.seed,
+        resume=options.resume,
+        class_weight="balanced" if options.balanced else None,
+        label_smoothing=options.label_smoothing,
+        accumulate=options.accumulate,
+        early_stopping=options.patience,
     )
 
 
@@ -195,4 +183,4 @@ def evaluate(net: Network, task: Task) -> str:
         return f"test accuracy {100 * right / len(y):.2f} % ({right} of {len(y)})"
     error, variance = float(((output[:, 0] - y) ** 2).mean()), float(y.var())
     r2 = f"{1 - error / variance:.4f}" if variance else "undefined (all targets are equal)"
-    return f"test R^2 {r2}, RMSE {task.unit * math.sqrt(error):.4g} in the target's units"
+    return f"test R^2 {r2}, RMSE {task.columns.unit * math.sqrt(error):.4g} in the target's units"

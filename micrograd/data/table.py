@@ -103,7 +103,7 @@ def _parse(
         raise ValueError(f"{name}: the file is empty, wanted rows of numbers")
     line, cells = first
     if header is None:
-        header = all(_float(cell) is None for cell in cells)
+        header = all(parse_number(cell) is None for cell in cells)
     if not header:
         records = chain([first], records)
     columns = _Columns(name, first, header, target, target_is_number=kind == "numbers")
@@ -155,7 +155,7 @@ class _Columns:
         """
         rows = [cells for _, cells in block]
         if set(map(len, rows)) == {len(self._names)}:
-            values = _numbers(rows)
+            values = numbers_of(rows)
             if values is None and not self._target_is_number:
                 values = self._numbers_beside_text(rows)
             if values is not None:
@@ -164,9 +164,9 @@ class _Columns:
 
     def _numbers_beside_text(self, rows: list[list[str]]) -> NDArray[np.float64] | None:
         target = self.target
-        if any(_fault(label, False) for label in {cells[target] for cells in rows}):
+        if any(cell_fault(label, False) for label in {cells[target] for cells in rows}):
             return None
-        values = _numbers([[*cells[:target], "0", *cells[target + 1 :]] for cells in rows])
+        values = numbers_of([[*cells[:target], "0", *cells[target + 1 :]] for cells in rows])
         if values is not None:
             values[:, target] = np.nan
         return values
@@ -176,7 +176,7 @@ class _Columns:
         rows = []
         for line, cells in block:
             self._check_row(line, cells)
-            rows.append([_float(cell) for cell in cells])
+            rows.append([parse_number(cell) for cell in cells])
         return np.array(rows, dtype=np.float64)  # None, a text target, becomes NaN
 
     def _check_row(self, line: int, cells: list[str]) -> None:
@@ -186,7 +186,7 @@ class _Columns:
                 f"on line {self._first_line}"
             )
         for index, cell in enumerate(cells):
-            fault = _fault(cell, index != self.target or self._target_is_number)
+            fault = cell_fault(cell, index != self.target or self._target_is_number)
             if fault:
                 raise ValueError(
                     f"{self._name}: line {line}, {self._column(index)}: the cell "
@@ -251,7 +251,7 @@ def _encode(
     return values.copy(), ()
 
 
-def _numbers(rows: list[list[str]]) -> NDArray[np.float64] | None:
+def numbers_of(rows: list[list[str]]) -> NDArray[np.float64] | None:
     """Return rows of equal length as an array, None if any cell is not a finite number."""
     cells = list(chain.from_iterable(rows))
     try:
@@ -267,17 +267,17 @@ def _number_name(value: float) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
-def _fault(cell: str, must_be_number: bool) -> str:
+def cell_fault(cell: str, must_be_number: bool) -> str:
     """Return what is wrong with a cell, in words, or nothing."""
     if not cell.strip():
         return "is empty, wanted a value"
-    value = _float(cell)
+    value = parse_number(cell)
     if value is None:
         return "is not a number" if must_be_number else ""
     return "" if math.isfinite(value) else "is not finite"
 
 
-def _float(cell: str) -> float | None:
+def parse_number(cell: str) -> float | None:
     """Return the number that the cell is, None if it is none: Python's 1_000 is a label here."""
     try:
         return None if "_" in cell else float(cell)
