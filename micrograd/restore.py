@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from micrograd import codec, core
+from micrograd.atomic import checked_target
 from micrograd.blocks import Block
 from micrograd.core import Array
 from micrograd.layers import Layer, Linear
@@ -26,7 +27,6 @@ from micrograd.save import (
     TRAINING,
     VERSION,
     check_finite,
-    checked_target,
     require_safetensors,
 )
 

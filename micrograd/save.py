@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import fields
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from micrograd import codec, core
+from micrograd.atomic import write_bytes
 from micrograd.core import Array
 from micrograd.losses import LOSSES
 
@@ -115,51 +114,8 @@ def write_file(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, 
     """
     from safetensors.numpy import save as to_bytes
 
-    target = checked_target(path)
-    folder, base = os.path.split(target)
-    temporary = os.path.join(folder, f".{base}.{os.getpid()}.tmp")
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    content = to_bytes(arrays, metadata=dict(metadata))
-    try:
-        with open(temporary, "wb") as file:
-            with suppress(OSError):  # the permissions of the file that it will replace
-                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-    if os.name != "nt":  # Windows has no such thing
-        _flush_folder(folder)
-
-
-def checked_target(path: Path) -> str:
-    """The file that a path leads to, there or not; links are followed.
-
-    Raises:
-        OSError: it is a folder, or in a folder that does not exist or cannot be written to.
-    """
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    if os.path.isdir(target):
-        raise IsADirectoryError(f"{os.fspath(path)} is a folder; the name of a file is wanted")
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"{os.fspath(path)}: the folder {folder} does not exist")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{os.fspath(path)}: the folder {folder} cannot be written to")
-    return target
-
-
-def _flush_folder(folder: str) -> None:
-    """So that the rename outlives a power failure as well."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_bytes(path, to_bytes(arrays, metadata=dict(metadata)))
 
 
 def require_safetensors(where: str) -> None:

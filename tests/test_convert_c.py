@@ -63,7 +63,12 @@ def test_every_kind(dtype, tmp_path):
     assert done.returncode == 0
     assert done.stdout.startswith("predict: 0 of 8 stored rows differ")
     assert report.parameter_bytes == 4 * net.parameters().size
-    assert report.scratch_bytes == 4 * (5 + 11 + 11)  # tanh of the input; then 11 columns by turns
+
+
+def test_values_take_turns_in_the_static_memory(tmp_path):
+    layers = [mg.Linear(5, 11), mg.GELU(), *[mg.Linear(11, 11), mg.Softmax()] * 9]
+    report = mg.convert.to_c(filled(*layers), tmp_path / "net.h")
+    assert report.scratch_bytes == 4 * (11 + 11)
 
 
 def test_the_self_test_finds_a_wrong_weight(tmp_path):

@@ -95,13 +95,17 @@ def test_errors_leave_no_file(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         mg.convert.to_onnx(every_kind(), tmp_path / "nowhere" / "net.onnx")
 
-    def broken(model, file):
-        with open(file, "wb") as f:
-            f.write(b"half")
+    def broken(descriptor):
         raise OSError("disk full")
 
     path.write_bytes(b"old")
-    monkeypatch.setattr(onnx, "save_model", broken)
+    monkeypatch.setattr("os.fsync", broken)
     with pytest.raises(OSError, match="disk full"):
         mg.convert.to_onnx(every_kind(), path)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"old"]
+
+
+def test_more_than_protobuf_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr("micrograd.convert.onnx_file.LARGEST", 1000)
+    with pytest.raises(ValueError, match=r"\d+ bytes of parameters, .* at most 2 GiB"):
+        mg.convert.to_onnx(every_kind(), tmp_path / "net.onnx")

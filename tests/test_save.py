@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import micrograd as mg
-from micrograd import codec, save
+from micrograd import atomic, codec
 from micrograd.optim import SGD
 
 safetensors = pytest.importorskip("safetensors")
@@ -482,7 +482,7 @@ def test_a_lie_about_sizes_takes_no_memory(path):
 
 def test_the_folder_is_flushed_too(path, monkeypatch):
     flushed = []
-    flush = save._flush_folder
-    monkeypatch.setattr(save, "_flush_folder", lambda p: flushed.append(p) or flush(p))
+    flush = atomic._flush_folder
+    monkeypatch.setattr(atomic, "_flush_folder", lambda p: flushed.append(p) or flush(p))
     network().save(path)
     assert flushed == [str(path.parent)]

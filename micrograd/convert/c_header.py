@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from micrograd import __version__, core, layers
+from micrograd.atomic import write_bytes
 from micrograd.convert import c_source, int8
 from micrograd.convert.checks import (
     Path,
     check_network,
     finite_parameters,
     probability_function,
-    replacing,
 )
-from micrograd.convert.graph import INPUT, Graph, Step, graph_of, writer_of
+from micrograd.convert.graph import INPUT, Add, Concat, Gate, Graph, Step, graph_of, writer_of
 from micrograd.core import Array
 from micrograd.network import Network
 from micrograd.targets import as_labels, as_targets
@@ -113,8 +113,7 @@ def to_c(
     writer = _Writer(f"{prefix}predict", net, parameters, quantised)
     test = X[rows].astype(np.float32), _through(function, output[rows])
     text = writer.header(function, test, loss)
-    with replacing(path) as temporary, open(temporary, "w", encoding="ascii") as file:
-        file.write(text)
+    write_bytes(path, text.encode("ascii"))
     size = sum(data.nbytes for data in parameters.values())
     size += sum(q.q.nbytes + q.scale.nbytes - 4 * q.q.size for q in quantised.values())
     return CHeader(writer.name, size, 4 * writer.scratch, loss)
@@ -302,6 +301,25 @@ def _softmax(to: _Writer, step: Step) -> None:
     to.body.append(f"{to.use('softmax')}({x}, {to.graph.columns[step.output]}, {out});")
 
 
+def _add(to: _Writer, step: Step) -> None:
+    a, b = map(to.value, step.inputs)
+    to.loop(to.graph.columns[step.output], to.value(step.output), f"{a}[i] + {b}[i]")
+
+
+def _gate(to: _Writer, step: Step) -> None:
+    t, f, x = map(to.value, step.inputs)
+    expression = f"{t}[i] * {f}[i] + (1.0f - {t}[i]) * {x}[i]"
+    to.loop(to.graph.columns[step.output], to.value(step.output), expression)
+
+
+def _concat(to: _Writer, step: Step) -> None:
+    start = 0
+    for value in step.inputs:
+        columns = to.graph.columns[value]
+        to.loop(columns, f"({to.value(step.output)} + {start})", f"{to.value(value)}[i]")
+        start += columns
+
+
 TABLE: dict[type, Callable[[_Writer, Step], None]] = {
     layers.Linear: _linear,
     layers.ReLU: _elementwise("relu"),
@@ -310,8 +328,11 @@ TABLE: dict[type, Callable[[_Writer, Step], None]] = {
     layers.Tanh: _elementwise("tanh"),
     layers.GELU: _elementwise("gelu"),
     layers.Softmax: _softmax,
+    Add: _add,
+    Gate: _gate,
+    Concat: _concat,
 }
-IN_PLACE = {kind for kind in TABLE if kind is not layers.Linear}  # out[i] needs x[i], or all read
+IN_PLACE = {*TABLE} - {layers.Linear, Concat}  # may write over an input: out[i] is made of x[i]
 
 
 def _allocate(graph: Graph) -> tuple[dict[int, int], int]:

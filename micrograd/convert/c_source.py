@@ -84,6 +84,9 @@ SCALAR = {
         ("leaky_relu", "x slope", "x > 0.0f ? x : x * slope"),
         ("sigmoid", "x", "1.0f / (1.0f + expf(-x))"),
         ("gelu", "x", "0.5f * x * erfcf(-0.707106781f * x)"),
+        ("softplus", "x", "(x > 0.0f ? x : 0.0f) + log1pf(expf(-fabsf(x)))"),
+        ("maximum", "x y", "x > y || x != x ? x : y"),
+        ("minimum", "x y", "x < y || x != x ? x : y"),
     )
 }
 FUNCTIONS = {"linear": LINEAR, "linear_int8": LINEAR_INT8, "softmax": SOFTMAX, **SCALAR}
@@ -123,8 +126,12 @@ int main(void)
 
 
 def literal(value: float) -> str:
-    """A finite float32 as a C constant that reads back as the same bits."""
-    return f"{np.float32(value)!s}f"  # the fewest digits that tell it from its neighbours
+    """A float32 as a C constant that reads back as the same bits."""
+    with np.errstate(over="ignore"):
+        single = np.float32(value)
+    if not np.isfinite(single):
+        return "NAN" if np.isnan(single) else "INFINITY" if single > 0 else "-INFINITY"
+    return f"{single!s}f"  # the fewest digits that tell it from its neighbours
 
 
 def array(declaration: str, values: Iterable[str], per_line: int) -> str:

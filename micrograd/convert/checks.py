@@ -1,10 +1,8 @@
-"""What all conversions check and share: optional packages, the network, files, numbers."""
+"""What all conversions check and share: optional packages, the network, its numbers."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -69,30 +67,3 @@ def probability_function(where: str, net: Network) -> str:
             "cross_entropy and bce have"
         )
     return function
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[str]:
-    """The name of a file to write, which then takes the place of `path` in one step.
-
-    `path` is at any moment the old file or the whole new one, never a part of it.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    target = os.path.realpath(path)
-    folder, base = os.path.split(target)
-    if os.path.isdir(target):
-        raise IsADirectoryError(f"{os.fspath(path)} is a folder; the name of a file is wanted")
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"{os.fspath(path)}: the folder {folder} does not exist")
-    temporary = os.path.join(folder, f".{base}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise

@@ -11,10 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
-from micrograd.layers import Activation, Identity, Layer, Linear, Softmax
+from micrograd.blocks import DenseBlock, Highway, Residual
+from micrograd.layers import Activation, Dropout, Identity, Layer, Linear, Sigmoid, Softmax
 from micrograd.network import Network
 
 INPUT = 0  # the value that is the network's input
+
+
+class Add:
+    """Kind of a step: the sum of two values."""
+
+
+class Gate:
+    """Kind of a step with values t, f, x: t f + (1 - t) x."""
+
+
+class Concat:
+    """Kind of a step: the columns of one value, then those of the other."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +91,32 @@ def _walk(where: str, graph: Graph, layers: Sequence[Layer], value: int, prefix:
 
 def _step(where: str, graph: Graph, layer: Layer, value: int, path: str) -> int:
     columns = graph.columns[value]
-    if isinstance(layer, Identity):
+    if isinstance(layer, (Identity, Dropout)):
         return value
     if isinstance(layer, Linear):
         return graph.add(Linear, [value], layer.out_features, layer, path)
     if isinstance(layer, (Activation, Softmax)):
         return graph.add(type(layer), [value], columns, layer, path)
+    if isinstance(layer, Residual):
+        out = _walk(where, graph, layer.layers, value, f"{path}.")
+        for name, projection in layer.extra().items():
+            value = _step(where, graph, projection, value, f"{path}.{name}")
+        return graph.add(Add, [out, value], graph.columns[out], layer, path)
+    if isinstance(layer, Highway):
+        out = _walk(where, graph, layer.layers, value, f"{path}.")
+        gate = _step(where, graph, layer.extra()["gate"], value, f"{path}.gate")
+        share = graph.add(Sigmoid, [gate], columns, Sigmoid(), f"{path}.gate")
+        return graph.add(Gate, [share, out, value], columns, layer, path)
+    if isinstance(layer, DenseBlock):
+        index = 0
+        for group in layer.groups():
+            out = value
+            for inner in group:
+                out = _step(where, graph, inner, out, f"{path}.{index}")
+                index += 1
+            together = graph.columns[value] + graph.columns[out]
+            value = graph.add(Concat, [value, out], together, layer, f"{path}.{index - 1}")
+        return value
     no_form(where, layer, path)
 
 

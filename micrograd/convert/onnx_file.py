@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from micrograd import __version__, layers
+from micrograd.atomic import write_bytes
 from micrograd.convert.checks import (
     Path,
     check_network,
     finite_parameters,
     probability_function,
-    replacing,
     require,
 )
-from micrograd.convert.graph import Graph, Step, graph_of, writer_of
+from micrograd.convert.graph import Add, Concat, Gate, Graph, Step, graph_of, writer_of
+from micrograd.convert.onnx_scalar import Scalar, gelu
 from micrograd.core import Array
 from micrograd.network import Network
 
@@ -57,8 +57,7 @@ def to_onnx(net: Network, path: Path, *, probabilities: bool = False) -> None:
         )
     model = _Builder(onnx, net).model(function)
     onnx.checker.check_model(model, full_check=True)
-    with replacing(path) as temporary:
-        onnx.save_model(model, temporary)
+    write_bytes(path, model.SerializeToString())
 
 
 class _Builder:
@@ -143,27 +142,23 @@ def _leaky_relu(to: _Builder, step: Step, x: str) -> str:
 
 
 def _gelu(to: _Builder, step: Step, x: str) -> str:
-    """x / 2 (1 + erf(x / sqrt 2)): the Gelu op needs opset 20."""
-    path = step.path
-    scaled = to.node("Mul", [x, to.constant(math.sqrt(0.5))], f"{path} scaled")
-    erf = write_erf(to, scaled, path)
-    cdf2 = to.node("Add", [erf, to.constant(1.0)], f"{path} 2 cdf")
-    half = to.node("Mul", [x, to.constant(0.5)], f"{path} half")
-    return to.node("Mul", [half, cdf2], f"{path} GELU")
-
-
-def write_erf(to: _Builder, x: str, path: str) -> str:
-    """erf(x), in float32: onnxruntime has no other."""
-    if to.dtype == np.float32:
-        return to.node("Erf", [x], f"{path} erf")
-    kind = to.onnx.TensorProto
-    single = to.node("Cast", [x], f"{path} single", to=kind.FLOAT)
-    erf = to.node("Erf", [single], f"{path} single erf")
-    return to.node("Cast", [erf], f"{path} erf", to=kind.DOUBLE)
+    return gelu(Scalar(to, f"{step.path} GELU"), x)
 
 
 def _softmax(to: _Builder, step: Step, x: str) -> str:
     return to.node("Softmax", [x], f"{step.path} Softmax", axis=1)
+
+
+def _gate(to: _Builder, step: Step, t: str, f: str, x: str) -> str:
+    path = step.path
+    transformed = to.node("Mul", [t, f], f"{path} transformed")
+    rest = to.node("Sub", [to.constant(1.0), t], f"{path} rest")
+    carried = to.node("Mul", [rest, x], f"{path} carried")
+    return to.node("Add", [transformed, carried], f"{path} Highway")
+
+
+def _concat(to: _Builder, step: Step, *inputs: str) -> str:
+    return to.node("Concat", list(inputs), f"{step.path} Concat", axis=1)
 
 
 def _op(name: str) -> Callable[..., str]:
@@ -183,4 +178,7 @@ TABLE: dict[type, Callable[..., str]] = {
     layers.Tanh: _op("Tanh"),
     layers.GELU: _gelu,
     layers.Softmax: _softmax,
+    Add: _op("Add"),
+    Gate: _gate,
+    Concat: _concat,
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd import core, layers
+from micrograd import blocks, core, layers
 from micrograd.convert.checks import check_network, require
 from micrograd.convert.graph import no_form
 from micrograd.core import Array
@@ -36,17 +36,27 @@ def to_torch(net: Network) -> torch.nn.Module:
     return module.eval()
 
 
-def _modules(layers: Sequence[Layer], prefix: str) -> list[torch.nn.Module]:
-    return [_module(layer, f"{prefix}{i}") for i, layer in enumerate(layers)]
+def _modules(body: Sequence[Layer], prefix: str) -> list[torch.nn.Module]:
+    return [_module(layer, f"{prefix}{i}") for i, layer in enumerate(body)]
 
 
 def _module(layer: Layer, path: str) -> torch.nn.Module:
     from torch import nn
 
+    from micrograd.convert import torch_blocks
+
+    def linear(x: layers.Linear) -> nn.Module:
+        return nn.utils.skip_init(nn.Linear, x.in_features, x.out_features, x.bias)
+
+    def body(x: blocks.Block) -> list[nn.Module]:
+        return _modules(x.layers, f"{path}.")
+
+    def extra(x: blocks.Block, name: str) -> nn.Module | None:
+        found = x.extra().get(name)
+        return None if found is None else linear(found)
+
     table: dict[type, Callable[[Any], nn.Module]] = {
-        layers.Linear: lambda x: nn.utils.skip_init(
-            nn.Linear, x.in_features, x.out_features, x.bias
-        ),
+        layers.Linear: linear,
         layers.ReLU: lambda _: nn.ReLU(),
         layers.LeakyReLU: lambda x: nn.LeakyReLU(x.negative_slope),
         layers.Sigmoid: lambda _: nn.Sigmoid(),
@@ -54,6 +64,10 @@ def _module(layer: Layer, path: str) -> torch.nn.Module:
         layers.GELU: lambda _: nn.GELU(),
         layers.Softmax: lambda _: nn.Softmax(dim=1),
         layers.Identity: lambda _: nn.Identity(),
+        layers.Dropout: lambda x: nn.Dropout(x.p),
+        blocks.Residual: lambda x: torch_blocks.Residual(body(x), extra(x, "projection")),
+        blocks.Highway: lambda x: torch_blocks.Highway(body(x), extra(x, "gate")),
+        blocks.DenseBlock: lambda x: torch_blocks.DenseBlock(body(x), list(map(len, x.groups()))),
     }
     if type(layer) not in table:
         no_form("to_torch", layer, path)
@@ -67,9 +81,9 @@ def from_torch(
 
     Args:
         module: Sequential, nested at will, of Linear, ReLU, LeakyReLU, Sigmoid, Tanh, GELU (the
-            exact one), Softmax over features, Identity and Flatten (nothing to do for rows of
-            features); or one Linear. Inner Sequentials are flattened, so parameters after one get
-            other numbers.
+            exact one), Softmax over features, Identity, Dropout, Flatten (nothing to do for rows of
+            features) and the blocks that to_torch makes; or one Linear. Inner Sequentials are
+            flattened, so the parameters after one get other names.
         loss: what the Network is trained with; a module does not say.
         seed: the Network's.
 
@@ -111,6 +125,11 @@ def _pairs(module: Any, path: str) -> Iterator[tuple[Layer, Any]]:
 def _layer(module: Any, path: str) -> Layer:
     from torch import nn
 
+    from micrograd.convert import torch_blocks
+
+    def body(x: torch_blocks.Block) -> list[Layer]:
+        return [_layer(child, f"{path}.{i}") for i, child in enumerate(x.body())]
+
     table: dict[type, Callable[[Any], Layer]] = {
         nn.Linear: lambda x: layers.Linear(x.in_features, x.out_features, x.bias is not None),
         nn.ReLU: lambda _: layers.ReLU(),
@@ -120,6 +139,12 @@ def _layer(module: Any, path: str) -> Layer:
         nn.GELU: lambda _: layers.GELU(),
         nn.Softmax: lambda _: layers.Softmax(),
         nn.Identity: lambda _: layers.Identity(),
+        nn.Dropout: lambda x: layers.Dropout(x.p),
+        torch_blocks.Residual: lambda x: blocks.Residual(
+            *body(x), projection=x.projection is not None
+        ),
+        torch_blocks.Highway: lambda x: blocks.Highway(*body(x)),
+        torch_blocks.DenseBlock: lambda x: blocks.DenseBlock(*body(x)),
     }
     named = _named(module, path)
     if type(module) not in table:

@@ -1,0 +1,78 @@
+"""A scalar function as a PyTorch module, element by element. Needs PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from micrograd.convert.scalar_function import ScalarFunction
+
+
+def _dot(*operands: Tensor) -> Tensor:
+    n = len(operands) // 2
+    total = operands[-1]
+    for w, x in zip(operands[:n], operands[n:-1], strict=True):
+        total = total + w * x
+    return total
+
+
+def _sum(*operands: Tensor) -> Tensor:
+    total = operands[0]
+    for x in operands[1:]:
+        total = total + x
+    return total
+
+
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "div": torch.div,
+    "pow": torch.pow,
+    "maximum": torch.maximum,
+    "minimum": torch.minimum,
+    "leaky_relu": lambda x, slope: torch.where(x > 0, x, x * slope),
+    "neg": torch.neg,
+    "abs": torch.abs,
+    "exp": torch.exp,
+    "log": torch.log,
+    "sqrt": torch.sqrt,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "relu": torch.relu,
+    "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),  # functional's is cut off at 20
+    "erfc": torch.erfc,
+    "gelu": nn.functional.gelu,
+    "dot": _dot,
+    "sum": _sum,
+    "where": lambda c, x, y: torch.where(c != 0, x, y),
+    "less": lambda x, y: (x < y).to(x.dtype),
+    "less_equal": lambda x, y: (x <= y).to(x.dtype),
+    "detach": torch.detach,
+}
+
+
+class Map(nn.Module):
+    """An element-wise function, given by its ops."""
+
+    def __init__(self, function: ScalarFunction, label: str) -> None:
+        super().__init__()
+        self.function = function
+        self.label = label
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape to the same."""
+
+        def op(name: str, operands: Sequence[Tensor]) -> Tensor:
+            return FUNCTIONS[name](*operands)
+
+        out = self.function.write(x, x.new_tensor, op)
+        return out if self.function.varies else out.expand_as(x)
+
+    def extra_repr(self) -> str:
+        """What repr shows between the parentheses."""
+        return self.label
