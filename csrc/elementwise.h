@@ -40,40 +40,38 @@ static void T(map)(int function, double slope_, mg_matrix x_, mg_matrix y_)
     }
 }
 
-/* The same over two matrices: y = EXPRESSION of x and y. */
-#define UPDATE_MATRIX(EXPRESSION)                                                             \
-    for (int64_t i = 0; i < y_.rows; i++) {                                                   \
-        const real *from = (const real *)x_.data + i * x_.ld;                                 \
-        real *to = (real *)y_.data + i * y_.ld;                                               \
-        int64_t j = 0;                                                                        \
-        for (; j + LANES <= y_.columns; j += LANES) {                                         \
-            const vec x = T(v_load)(from + j), y = T(v_load)(to + j);                         \
-            T(v_store)(to + j, EXPRESSION);                                                   \
-        }                                                                                     \
-        if (j < y_.columns) {                                                                 \
-            const int rest = (int)(y_.columns - j);                                           \
-            const vec x = T(v_load_first)(from + j, rest), y = T(v_load_first)(to + j, rest); \
-            T(v_store_first)(to + j, EXPRESSION, rest);                                       \
-        }                                                                                     \
+/* The same over two matrices x and y, into z: z = EXPRESSION of x and y, += with accumulate.  z may be y. */
+#define COMBINE_MATRICES(EXPRESSION)                                                            \
+    for (int64_t i = 0; i < z_.rows; i++) {                                                     \
+        const real *from = (const real *)x_.data + i * x_.ld;                                   \
+        const real *with = (const real *)y_.data + i * y_.ld;                                   \
+        real *to = (real *)z_.data + i * z_.ld;                                                 \
+        int64_t j = 0;                                                                          \
+        for (; j + LANES <= z_.columns; j += LANES) {                                           \
+            const vec x = T(v_load)(from + j), y = T(v_load)(with + j), z = EXPRESSION;         \
+            T(v_store)(to + j, accumulate ? z + T(v_load)(to + j) : z);                         \
+        }                                                                                       \
+        if (j < z_.columns) {                                                                   \
+            const int rest = (int)(z_.columns - j);                                             \
+            const vec x = T(v_load_first)(from + j, rest), y = T(v_load_first)(with + j, rest); \
+            const vec z = EXPRESSION;                                                           \
+            T(v_store_first)(to + j, accumulate ? z + T(v_load_first)(to + j, rest) : z, rest); \
+        }                                                                                       \
     }
 
-/* y *= f'.  x is the activation a = f(z), from which sigmoid, tanh and the ReLUs know their derivative;
- * for gelu it is z. */
-static void T(gate)(int function, double slope_, mg_matrix x_, mg_matrix y_)
+/* z (+)= y * f'.  x is the activation a = f(z), from which sigmoid, tanh and the ReLUs know their
+ * derivative; for gelu it is what f was applied to. */
+static void T(gate)(int function, double slope_, mg_matrix x_, mg_matrix y_, mg_matrix z_, int accumulate)
 {
     const vec slope = T(v_splat)((real)slope_);
     switch (function) {
-    case MG_RELU: UPDATE_MATRIX(T(v_select)(x > 0, y, (vec){0})) break;
-    case MG_LEAKY_RELU: UPDATE_MATRIX(T(v_select)(x > 0, y, slope * y)) break;
-    case MG_SIGMOID: UPDATE_MATRIX(y * (x * (1 - x))) break;
-    case MG_TANH: UPDATE_MATRIX(y * (1 - x * x)) break;
-    case MG_GELU: UPDATE_MATRIX(y * T(v_gelu_derivative)(x)) break;
+    case MG_IDENTITY: COMBINE_MATRICES(((void)x, y)) break;
+    case MG_RELU: COMBINE_MATRICES(T(v_select)(x > 0, y, (vec){0})) break;
+    case MG_LEAKY_RELU: COMBINE_MATRICES(T(v_select)(x > 0, y, slope * y)) break;
+    case MG_SIGMOID: COMBINE_MATRICES(y * (x * (1 - x))) break;
+    case MG_TANH: COMBINE_MATRICES(y * (1 - x * x)) break;
+    case MG_GELU: COMBINE_MATRICES(y * T(v_gelu_derivative)(x)) break;
     }
-}
-
-static void T(add)(mg_matrix x_, mg_matrix y_)
-{
-    UPDATE_MATRIX(x + y)
 }
 
 /* C += bias over a tile, then relu or nothing.  low and high are the bias of its two vectors. */
@@ -100,7 +98,7 @@ static inline void T(epilogue)(const mg_epilogue *e, int64_t i0, int64_t j0, int
         const int first = columns < LANES ? columns : LANES;
         const vec low = T(v_load_first)(bias, first);
         const vec high = columns > LANES ? T(v_load_first)(bias + LANES, columns - LANES) : (vec){0};
-        if (e->activation == MG_RELU && !e->pre_activation) { /* the common case in one sweep */
+        if (e->activation == MG_RELU && !e->pre_activation && !e->skip) { /* the common case in one sweep */
             T(bias_tile)(c, c_row, rows, columns, low, high, 1);
             return;
         }
@@ -114,7 +112,12 @@ static inline void T(epilogue)(const mg_epilogue *e, int64_t i0, int64_t j0, int
         T(map)(e->activation, e->slope, tile, tile);
     if (e->gate != MG_IDENTITY) {
         real *reference = (real *)e->reference + i0 * e->reference_row + j0;
-        T(gate)(e->gate, e->gate_slope, (mg_matrix){reference, rows, columns, e->reference_row}, tile);
+        T(gate)(e->gate, e->gate_slope, (mg_matrix){reference, rows, columns, e->reference_row}, tile, tile,
+                0);
+    }
+    if (e->skip) {
+        real *skip = (real *)e->skip + i0 * e->skip_row + j0;
+        T(gate)(MG_IDENTITY, 0, tile, (mg_matrix){skip, rows, columns, e->skip_row}, tile, 1);
     }
 }
 

@@ -163,38 +163,74 @@ static inline int T(tile_rows)(int64_t left)
 /* Rows that a copy of scattered rows looks ahead: the processor's own prefetching stops at pages. */
 #define AHEAD 8
 
+/* out (LANES, LANES) = the transpose of LANES columns of B that lie ready, b_col apart. */
+static inline void T(transpose_block)(const real *b, int64_t b_col, real *out, int64_t out_row)
+{
+    vec block[LANES];
+#pragma GCC unroll 16
+    for (int j = 0; j < LANES; j++) {
+        block[j] = T(v_load)(b + j * b_col);
+        __builtin_prefetch(b + j * b_col + 2 * LANES);
+    }
+    T(v_transpose)(block);
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++)
+        T(v_store)(out + i * out_row, block[i]);
+}
+
+/* The same for `deep` rows and `columns` columns of B with any strides; zeros beyond the columns. */
+static void T(transpose_part)(int deep, int columns, const real *b, int64_t b_row, int64_t b_col, real *out,
+                              int64_t out_row)
+{
+    vec block[LANES];
+    for (int j = 0; j < LANES; j++)
+        if (j >= columns)
+            block[j] = (vec){0};
+        else
+            block[j] = b_row == 1 ? T(v_load_first)(b + j * b_col, deep)
+                                  : T(v_load_strided)(b + j * b_col, b_row, deep);
+    T(v_transpose)(block);
+    for (int i = 0; i < deep; i++)
+        T(v_store)(out + i * out_row, block[i]);
+}
+
 /* out (depth, width) = the columns [0, columns) of B (depth, columns), zeros up to width (a multiple
  * of LANES, at most PANEL). */
 static void T(pack_panel)(int64_t depth, int columns, int width, const real *b, int64_t b_row, int64_t b_col,
                           real *out)
 {
-    if (b_col == 1) { /* rows lie ready */
-        for (int64_t p = 0; p < depth; p++, b += b_row, out += width)
-            for (int v = 0; v < width; v += LANES) {
-                __builtin_prefetch(b + AHEAD * b_row + v);
-                T(v_store)(out + v,
-                           columns - v >= LANES ? T(v_load)(b + v) : T(v_load_first)(b + v, columns - v));
-            }
-        return;
-    }
-    for (int64_t p = 0; p < depth; p += LANES) { /* columns lie ready: transpose LANES x LANES blocks */
+    for (int64_t p = 0; p < depth; p += LANES) {
         const int deep = depth - p < LANES ? (int)(depth - p) : LANES;
         for (int v = 0; v < width; v += LANES) {
-            vec block[LANES];
-            for (int j = 0; j < LANES; j++) {
-                const real *from = b + p * b_row + (v + j) * b_col;
-                __builtin_prefetch(from + 2 * LANES);
-                if (v + j >= columns)
-                    block[j] = (vec){0};
-                else if (b_row != 1)
-                    block[j] = T(v_load_strided)(from, b_row, deep);
-                else
-                    block[j] = deep == LANES ? T(v_load)(from) : T(v_load_first)(from, deep);
-            }
-            T(v_transpose)(block);
-            for (int i = 0; i < deep; i++)
-                T(v_store)(out + (p + i) * width + v, block[i]);
+            const real *from = b + p * b_row + v * b_col;
+            real *to = out + p * width + v;
+            if (b_row == 1 && deep == LANES && v + LANES <= columns)
+                T(transpose_block)(from, b_col, to, width);
+            else
+                T(transpose_part)(deep, columns - v < LANES ? columns - v : LANES, from, b_row, b_col, to,
+                                  width);
         }
+    }
+}
+
+/* Many panels of B (depth, columns) at once, where its rows lie ready: a row is read in one go, because
+ * rows lie pages apart. */
+static void T(pack_ready)(int64_t depth, int64_t columns, const real *b, int64_t b_row, real *out)
+{
+    const int64_t whole = columns / PANEL * PANEL;
+    const int rest = (int)(columns - whole), width = rest > LANES ? PANEL : LANES;
+    for (int64_t p = 0; p < depth; p++, b += b_row) {
+        const real *ahead = b + AHEAD * b_row;
+        real *to = out + p * PANEL;
+        for (int64_t j = 0; j < whole; j += PANEL, to += PANEL * depth) {
+            __builtin_prefetch(ahead + j);
+            __builtin_prefetch(ahead + j + LANES);
+            T(v_store)(to, T(v_load)(b + j));
+            T(v_store)(to + LANES, T(v_load)(b + j + LANES));
+        }
+        to = out + whole * depth + p * width;
+        for (int v = 0; v < rest; v += LANES)
+            T(v_store)(to + v, T(v_load_first)(b + whole + v, rest - v < LANES ? rest - v : LANES));
     }
 }
 
@@ -255,16 +291,24 @@ typedef struct {
 } T(block);
 
 /* out = A (rows, depth), where its columns lie ready: [group of MG_ROWS rows][depth][MG_ROWS], so that a
- * tile reads on and on.  Whole vectors are stored; what is too much is written over by the next one. */
+ * tile reads on and on.  A column is read in one go: those of a block lie pages apart.  Whole vectors are
+ * stored, what is too much is written over by the next one, but for the last. */
 static T(block) T(pack_columns)(int64_t rows, int64_t depth, const real *a, int64_t a_col, real *out)
 {
-    for (int64_t i = 0; i < rows; i += MG_ROWS) {
-        const int height = rows - i < MG_ROWS ? (int)(rows - i) : MG_ROWS;
-        real *to = out + i * depth;
-        for (int64_t p = 0; p < depth; p++, to += MG_ROWS)
-            for (int v = 0; v < height; v += LANES)
-                T(v_store)(to + v,
-                           T(v_load_first)(a + p * a_col + i + v, height - v < LANES ? height - v : LANES));
+    for (int64_t p = 0; p < depth; p++, a += a_col) {
+        real *to = out + p * MG_ROWS;
+        __builtin_prefetch(a + AHEAD * a_col);
+        for (int64_t i = 0; i < rows; i += MG_ROWS, to += MG_ROWS * depth)
+            for (int v = 0; v < MG_ROWS; v += LANES) {
+                const int wanted = MG_ROWS - v < LANES ? MG_ROWS - v : LANES;
+                const int64_t left = rows - i - v;
+                const vec x = left >= LANES ? T(v_load)(a + i + v)
+                                            : T(v_load_first)(a + i + v, left < 0 ? 0 : (int)left);
+                if (p < depth - 1)
+                    T(v_store)(to + v, x);
+                else
+                    T(v_store_first)(to + v, x, wanted);
+            }
     }
     return (T(block)){out, MG_ROWS * depth, 1, MG_ROWS};
 }
@@ -307,7 +351,8 @@ static void T(gemm_block)(const mg_gemm *g, int64_t i0, int64_t rows, int64_t p0
         const int columns = g->n - j < PANEL ? (int)(g->n - j) : PANEL;
         const int vectors = columns > LANES ? 2 : 1;
         const int tail = columns - (vectors - 1) * LANES;
-        const real *b = packed_b ? packed_b + j * depth : (const real *)g->b + p0 * g->b_row + j;
+        const real *b =
+            packed_b ? packed_b + (panel - first) * PANEL * depth : (const real *)g->b + p0 * g->b_row + j;
         const int64_t b_row = packed_b ? vectors * LANES : g->b_row;
         for (int64_t i = 0; i < rows;) {
             const int height = T(tile_rows)(rows - i);
@@ -322,41 +367,73 @@ static void T(gemm_block)(const mg_gemm *g, int64_t i0, int64_t rows, int64_t p0
     }
 }
 
-/* What the members of the team share out: rows of C in tiles, or panels, whichever there are more of. */
+/* Panels of B that are packed at a time where nobody shares them: 8 * 48 KiB stay in L2 beside a block of
+ * A. */
+#define BLOCK_PANELS 8
+
+/* out = panels [first, last) of B, rows [p, p + depth). */
+static void T(pack_panels)(const mg_gemm *g, int64_t p, int64_t depth, mg_range panels, real *out)
+{
+    const int64_t j_first = panels.first * PANEL;
+    const int64_t j_last = panels.last * PANEL < g->n ? panels.last * PANEL : g->n;
+    const real *b = (const real *)g->b + p * g->b_row + j_first * g->b_col;
+    if (g->b_col == 1) {
+        T(pack_ready)(depth, j_last - j_first, b, g->b_row, out);
+        return;
+    }
+    for (int64_t j = j_first; j < j_last; j += PANEL, b += PANEL * g->b_col, out += PANEL * depth) {
+        const int wide = j_last - j < PANEL ? (int)(j_last - j) : PANEL;
+        T(pack_panel)(depth, wide, (wide + LANES - 1) / LANES * LANES, b, g->b_row, g->b_col, out);
+    }
+}
+
+/* The longest of the shares that a team cuts `count` into. */
+static inline int64_t T(longest)(int64_t count, mg_team team)
+{
+    return (count + team.size - 1) / team.size;
+}
+
+/* Does the team share out panels of B, which each member then packs for itself without waiting for
+ * anybody, or tiles of rows?  Panels, unless that leaves some member with a twentieth more to do. */
+static int T(shares_panels)(int64_t tiles, int64_t panels, mg_team team)
+{
+    return T(longest)(panels, team) * tiles * 20 <= T(longest)(tiles, team) * panels * 21;
+}
+
 static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
 {
     real *packed_b = T(packs_b)(g) ? (real *)scratch : NULL;
     real *scratch_a =
         T(packs_a)(g) ? (real *)scratch + T(gemm_scratch_b)(g) + team.index * BLOCK_A_ELEMENTS : NULL;
     const int64_t tiles = (g->m + MG_ROWS - 1) / MG_ROWS, panels = T(panels)(g->n);
-    mg_range row_tiles = {0, tiles}, columns = {0, panels};
-    if (tiles >= panels)
-        row_tiles = mg_share(tiles, team);
-    else
-        columns = mg_share(panels, team);
+    const int alone = T(shares_panels)(tiles, panels, team); /* with the panels of B */
+    const mg_range row_tiles = alone ? (mg_range){0, tiles} : mg_share(tiles, team);
+    const mg_range columns = alone ? mg_share(panels, team) : (mg_range){0, panels};
     const int64_t my_tiles = row_tiles.last - row_tiles.first, most = BLOCK_ROWS / MG_ROWS;
     const int64_t blocks = my_tiles > most ? (my_tiles + most - 1) / most : 1; /* even ones */
     const int64_t rows = (my_tiles + blocks - 1) / blocks * MG_ROWS;
     const int64_t i_last = row_tiles.last * MG_ROWS < g->m ? row_tiles.last * MG_ROWS : g->m;
 
     const int64_t step = T(block_depth)(g->k);
+    const int64_t wide = packed_b && alone && !scratch_a ? BLOCK_PANELS : panels;
+    if (packed_b && alone)
+        packed_b += columns.first * PANEL * (g->k < step ? g->k : step);
     for (int64_t p = 0; p < g->k || p == 0; p += step) {
         const int64_t depth = g->k - p < step ? g->k - p : step;
-        if (packed_b) {
-            if (p > 0)
-                mg_barrier(team); /* nobody still reads the panels of the block before */
-            const mg_range mine = mg_share(panels, team);
-            for (int64_t panel = mine.first; panel < mine.last; panel++) {
-                const int64_t j = panel * PANEL;
-                const int wide = g->n - j < PANEL ? (int)(g->n - j) : PANEL;
-                T(pack_panel)(depth, wide, (wide + LANES - 1) / LANES * LANES,
-                              (const real *)g->b + p * g->b_row + j * g->b_col, g->b_row, g->b_col,
-                              packed_b + j * depth);
+        for (int64_t first = columns.first; first < columns.last; first += wide) {
+            const mg_range group = {first, columns.last - first < wide ? columns.last : first + wide};
+            if (packed_b && alone) {
+                T(pack_panels)(g, p, depth, group, packed_b);
+            } else if (packed_b) {
+                if (p > 0)
+                    mg_barrier(team); /* nobody still reads the panels of the block before */
+                const mg_range mine = mg_share(panels, team);
+                T(pack_panels)(g, p, depth, mine, packed_b + mine.first * PANEL * depth);
+                mg_barrier(team);
             }
-            mg_barrier(team);
+            for (int64_t i = row_tiles.first * MG_ROWS; i < i_last; i += rows)
+                T(gemm_block)(g, i, i_last - i < rows ? i_last - i : rows, p, depth, group.first, group.last,
+                              packed_b, scratch_a);
         }
-        for (int64_t i = row_tiles.first * MG_ROWS; i < i_last; i += rows)
-            T(gemm_block)(g, i, i_last - i < rows ? i_last - i : rows, p, depth, columns.first, columns.last,
-                          packed_b, scratch_a);
     }
 }

@@ -21,6 +21,8 @@ typedef struct {
     double gate_slope;
     const void *reference;
     int64_t reference_row;
+    const void *skip; /* (m,n), added at the end, or NULL */
+    int64_t skip_row;
 } mg_epilogue;
 
 typedef struct {
@@ -35,6 +37,15 @@ typedef struct {
     int accumulate;
     mg_epilogue epilogue;
 } mg_gemm;
+
+/* 64 random bits from 64 that differ (the finalizer of splitmix64: Steele et al. 2014). */
+static inline uint64_t mg_mixed(uint64_t x)
+{
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
 
 /* A (rows, columns) part of a matrix. */
 typedef struct {
@@ -87,8 +98,12 @@ typedef struct {
     size_t (*gemm_scratch)(const mg_gemm *g, int threads);               /* bytes */
     void (*gemm)(const mg_gemm *g, void *scratch, mg_team team);         /* no barrier at its end */
     void (*map)(int function, double slope, mg_matrix x, mg_matrix y);
-    void (*gate)(int function, double slope, mg_matrix reference, mg_matrix g); /* g *= f' */
-    void (*add)(mg_matrix x, mg_matrix y);                                      /* y += x */
+    /* out (+)= g * f'; out may be g */
+    void (*gate)(int function, double slope, mg_matrix reference, mg_matrix g, mg_matrix out, int accumulate);
+    void (*add)(mg_matrix x, mg_matrix y, mg_matrix z); /* z = x + y */
+    void (*mix)(mg_matrix h, mg_matrix t, mg_matrix x, mg_matrix out);
+    void (*mix_backward)(const mg_matrix *in, const mg_matrix *out, int accumulate);
+    void (*dropout)(double rate, uint64_t key, int64_t first_row, mg_matrix x, mg_matrix y, int accumulate);
     void (*softmax)(mg_matrix x, mg_matrix y);
     void (*softmax_backward)(mg_matrix y, mg_matrix g, mg_matrix g_in, int accumulate);
     void (*column_sum)(mg_matrix x, double alpha, int accumulate, void *sum); /* sum (columns) */

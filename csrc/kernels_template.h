@@ -7,6 +7,8 @@
 /* */
 #include "gemm.h"
 /* */
+#include "skip.h"
+/* */
 #include "softmax.h"
 /* */
 #include "losses.h"
@@ -21,7 +23,12 @@
 #undef vec
 #undef ivec
 #undef LANES
+#undef QUAD
 #undef ZIP_LOW
 #undef ZIP_HIGH
+#undef EVEN
+#undef ODD
+#undef FOUR
+#undef ALL_LANES
 #undef SHUFFLE
 #undef PANEL

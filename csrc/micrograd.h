@@ -40,38 +40,47 @@ enum {
 
 enum { MG_CROSS_ENTROPY, MG_MSE, MG_BCE, MG_MAE, MG_HUBER, MG_LOSSES };
 
+/* What an op of a plan does with its buffers: those of the forward pass, the loss, those of the backward
+ * pass.  A plan holds the ops of a whole training step in the order in which they run; which gradients
+ * there are and where they add up has been decided by who made the plan (micrograd/lowering.py).
+ * `(+)=` is += where `accumulate` is set. */
 enum {
-    MG_LINEAR,   /* out = f(in @ W.T + b), f = function */
-    MG_ACTIVATE, /* out = f(in) */
-    MG_SOFTMAX,  /* out = softmax(in) over the columns */
-    MG_LOSS,     /* compares `in` with the targets; always last, function is the loss */
+    MG_LINEAR,        /* out0 = f(in0 @ W.T + b) + in1, out1 = what f is applied to; in1, out1 may be -1 */
+    MG_ACTIVATE,      /* out0 = f(in0); the identity copies */
+    MG_SOFTMAX,       /* out0 = softmax(in0) over the columns */
+    MG_ADD,           /* out0 = in0 + in1 */
+    MG_MIX,           /* out0 = in1 * in0 + (1 - in1) * in2 */
+    MG_DROPOUT,       /* out0 (+)= in0 * mask / (1 - rate), for values as for gradients */
+    MG_LOSS,          /* in0 against the targets; out0 = its gradient, may be -1; gated */
+    MG_LINEAR_WEIGHT, /* dW (+)= scale * in0.T @ in1, db (+)= scale * sum of in0's rows; in0 is delta */
+    MG_LINEAR_INPUT,  /* out0 (+)= in0 @ W; gated */
+    MG_ACTIVATE_BACKWARD, /* out0 (+)= in0 * f'(in1); in1 is f's output, for gelu its input */
+    MG_SOFTMAX_BACKWARD,  /* out0 (+)= in1 * (in0 - sum_j in0_j in1_j); in1 is the softmax */
+    MG_MIX_BACKWARD,      /* of g, h, t, x: out0 = g t, out1 = g (h - x) t (1 - t), out2 (+)= g (1 - t) */
     MG_KINDS
 };
 
-enum { MG_NO_GRADIENT, MG_WRITE_GRADIENT, MG_ADD_GRADIENT };
+enum { MG_OP_INPUTS = 4, MG_OP_OUTPUTS = 3 };
 
-/* One op of a plan.  Going backward, an op finds dL/d(out) in the gradient of its out buffer, already
- * multiplied by the derivative of its own fused activation: that is the documents' delta.  It leaves
- * dL/d(in) in the gradient of its in buffer, and, if it is the last op to do so, multiplies it by the
- * derivative of the activation that made `in`: that is what `gate` names. */
+/* MG_LOSS and MG_LINEAR_INPUT may finish with out0 *= derivative of the activation `gate`, computed
+ * from in1: the gradient of an activation's output becomes the documents' delta. */
 typedef struct {
     int32_t kind;
     int32_t function;         /* activation, or loss */
-    int32_t in, out;          /* buffers; a loss has no out (-1) */
-    int32_t pre_activation;   /* buffer that keeps in @ W.T + b as well, or -1 */
-    int32_t input_gradient;   /* MG_NO_GRADIENT, MG_WRITE_GRADIENT, MG_ADD_GRADIENT */
-    int32_t gate;             /* activation whose derivative is applied to dL/d(in), MG_IDENTITY: none */
-    int32_t gate_buffer;      /* what the derivative is computed from: its output, for gelu its input */
-    int64_t weight, bias;     /* offsets into the parameters, -1 if there is none */
-    double slope, gate_slope; /* of leaky_relu */
+    int32_t in[4], out[3];    /* buffers, -1 for none */
+    int32_t accumulate;       /* += */
+    int32_t gate;             /* MG_IDENTITY: none */
+    int32_t stream;           /* of random numbers, a dropout's own */
+    int64_t weight, bias;     /* offsets into the parameters, -1 for no bias */
+    double slope, gate_slope; /* of leaky_relu; the rate of a dropout */
 } mg_op;
 
-/* A matrix (rows, columns): columns [offset, offset + columns) of a storage.  `gradient` is the
- * storage of its gradient, or -1.  Buffer 0 is the network's input and lies with the caller: its
- * storage is -1. */
+/* A matrix (rows, columns): columns [offset, offset + columns) of rows that are `width` wide, in a
+ * storage that buffers share one after the other, or side by side.  Buffer 0 is the network's input
+ * and lies with the caller: its storage is -1. */
 typedef struct {
-    int32_t storage, gradient;
-    int64_t offset, columns;
+    int32_t storage;
+    int64_t width, offset, columns;
 } mg_buffer;
 
 typedef struct mg_plan mg_plan;
@@ -80,6 +89,7 @@ typedef struct mg_plan mg_plan;
 typedef struct {
     double loss;
     int64_t row, column; /* where the offending element stands */
+    double right;        /* of mg_plan_evaluate: the share of rows whose largest output is their class */
     int32_t finite_step; /* of mg_plan_train: the update was made */
 } mg_result;
 
@@ -113,29 +123,33 @@ const char *mg_source_hash(void); /* of the C sources that this was compiled fro
 
 /* ---- plans ---- */
 mg_plan *mg_plan_new(int isa, int dtype, int n_ops, const mg_op *ops, int n_buffers, const mg_buffer *buffers,
-                     int n_storages, const int64_t *storage_columns, int64_t n_parameters);
+                     int n_storages, int64_t n_parameters);
 void mg_plan_free(mg_plan *plan);
 void mg_plan_bind(mg_plan *plan, void *parameters, void *gradients);
+/* What dropout masks depend on besides the op and the place: a seed, and a count of training passes,
+ * which each mg_plan_loss or mg_plan_train of a plan with a backward pass moves on by one. */
+void mg_plan_set_random(mg_plan *plan, uint64_t seed, uint64_t step);
+uint64_t mg_plan_step(const mg_plan *plan);
 
 /* Looks for the first element of a batch that does not belong there, and does nothing else. */
 int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result);
-/* Runs ops [first, last) over a batch; mg_plan_loss runs all of them and the loss. */
-int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, int threads,
-                    mg_result *result);
-int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int with_gradient, int threads, mg_result *result);
-/* Ops last - 1 down to first; dL/dW and dL/db go to the gradients, overwriting them or, with
+/* The ops before the loss; or those and the loss. */
+int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result);
+int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result);
+/* The ops behind the loss; dL/dW and dL/db go to the gradients, overwriting them or, with
  * `accumulate`, adding to them. */
-int mg_plan_backward(mg_plan *plan, int first, int last, int accumulate, int threads);
+int mg_plan_backward(mg_plan *plan, int accumulate, int threads);
 /* out (rows, outputs) = the network's output, computed in blocks of rows; keeps nothing. */
 int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads, mg_result *result);
+/* The mean loss of such a plan, in the same blocks, and for cross-entropy the share of right classes. */
+int mg_plan_evaluate(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result);
 /* One training step on the rows `index` of a data set that mg_plan_check has passed: gather, forward,
  * backward, clip to max_norm (0: do not), update. */
 int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count, double max_norm,
                   const mg_sgd *sgd, int threads, mg_result *result);
 
-/* The values or the gradient of a buffer after such a run, and its leading dimension. */
+/* What a buffer holds after such a run, and its leading dimension. */
 void *mg_plan_values(mg_plan *plan, int buffer, int64_t *ld);
-void *mg_plan_gradient(mg_plan *plan, int buffer, int64_t *ld);
 int64_t mg_plan_workspace_bytes(const mg_plan *plan);
 
 /* ---- programs ---- */

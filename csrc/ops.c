@@ -1,5 +1,5 @@
-/* The ops of a plan, forward and backward.  Every function here is called by all members of a team
- * at once; each does its share, and a barrier closes each op. */
+/* The ops of a plan.  Every function here is called by all members of a team at once; each does its
+ * share, and a barrier closes each op. */
 #include "plan.h"
 
 mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows)
@@ -9,24 +9,22 @@ mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows)
     return x;
 }
 
-static mg_matrix storage_part(const mg_plan *plan, const mg_run *run, int storage, const mg_buffer *buffer)
-{
-    const int64_t ld = plan->storage_ld[storage];
-    const int64_t skip = (run->first_row * ld + buffer->offset) * (int64_t)plan->real_size;
-    return (mg_matrix){plan->storages[storage] + skip, run->rows, buffer->columns, ld};
-}
-
 mg_matrix mg_run_values(const mg_plan *plan, const mg_run *run, int buffer)
 {
     const mg_buffer *b = &plan->buffers[buffer];
     if (b->storage < 0) /* the network's input, which nothing here writes to */
         return (mg_matrix){(void *)(uintptr_t)run->x, run->rows, b->columns, run->x_ld};
-    return storage_part(plan, run, b->storage, b);
+    const int64_t skip =
+        (run->first_row * plan->storage_ld[b->storage] + b->offset) * (int64_t)plan->real_size;
+    return (mg_matrix){plan->storages[b->storage] + skip, run->rows, b->columns, plan->buffer_ld[buffer]};
 }
 
-mg_matrix mg_run_gradient(const mg_plan *plan, const mg_run *run, int buffer)
+/* This member's rows of a buffer, or no data where there is no buffer. */
+static mg_matrix share_of(const mg_plan *plan, const mg_run *run, int buffer, mg_range rows)
 {
-    return storage_part(plan, run, plan->buffers[buffer].gradient, &plan->buffers[buffer]);
+    if (buffer < 0)
+        return (mg_matrix){0};
+    return mg_matrix_rows(mg_run_values(plan, run, buffer), plan->real_size, rows);
 }
 
 static char *at(const mg_plan *plan, char *base, int64_t element)
@@ -34,10 +32,10 @@ static char *at(const mg_plan *plan, char *base, int64_t element)
     return base + element * (int64_t)plan->real_size;
 }
 
-/* Z (rows,out) = A (rows,in) @ W.T (in,out) + b, then the activation. */
-static void linear_forward(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_team team)
+/* Z (rows,out) = A (rows,in) @ W.T (in,out) + b, then the activation, then what is added to it. */
+static void linear(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_team team)
 {
-    const mg_matrix a = mg_run_values(plan, run, op->in), z = mg_run_values(plan, run, op->out);
+    const mg_matrix a = mg_run_values(plan, run, op->in[0]), z = mg_run_values(plan, run, op->out[0]);
     mg_gemm g = {.m = run->rows,
                  .n = z.columns,
                  .k = a.columns,
@@ -53,78 +51,24 @@ static void linear_forward(const mg_plan *plan, const mg_run *run, const mg_op *
                  .epilogue = {.activation = op->function, .slope = op->slope}};
     if (op->bias >= 0)
         g.epilogue.bias = at(plan, plan->parameters, op->bias);
-    if (op->pre_activation >= 0) {
-        const mg_matrix kept = mg_run_values(plan, run, op->pre_activation);
+    if (op->out[1] >= 0) {
+        const mg_matrix kept = mg_run_values(plan, run, op->out[1]);
         g.epilogue.pre_activation = kept.data;
         g.epilogue.pre_activation_row = kept.ld;
+    }
+    if (op->in[1] >= 0) {
+        const mg_matrix skip = mg_run_values(plan, run, op->in[1]);
+        g.epilogue.skip = skip.data;
+        g.epilogue.skip_row = skip.ld;
     }
     plan->kernels->gemm(&g, run->scratch, team);
 }
 
-void mg_run_forward(const mg_plan *plan, const mg_run *run, int first, int last, mg_team team)
+/* dW (out,in) = scale * delta (rows,out).T @ A (rows,in);  db (out) = scale * sum of delta's rows. */
+static void linear_weight(const mg_plan *plan, const mg_run *run, const mg_op *op, int accumulate,
+                          mg_team team)
 {
-    const mg_range mine = mg_share(run->rows, team);
-    for (int i = first; i < last; i++) {
-        const mg_op *op = &plan->ops[i];
-        if (op->kind == MG_LINEAR) {
-            linear_forward(plan, run, op, team);
-        } else if (op->kind != MG_LOSS) {
-            const mg_matrix x = mg_matrix_rows(mg_run_values(plan, run, op->in), plan->real_size, mine);
-            const mg_matrix y = mg_matrix_rows(mg_run_values(plan, run, op->out), plan->real_size, mine);
-            if (op->kind == MG_SOFTMAX)
-                plan->kernels->softmax(x, y);
-            else
-                plan->kernels->map(op->function, op->slope, x, y);
-        }
-        mg_barrier(team);
-    }
-}
-
-/* dL/d(in) *= derivative of the activation that made `in`. */
-static void gate_rows(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_matrix gradient,
-                      mg_range rows)
-{
-    if (op->gate == MG_IDENTITY)
-        return;
-    const mg_matrix reference = mg_run_values(plan, run, op->gate_buffer);
-    plan->kernels->gate(op->gate, op->gate_slope, mg_matrix_rows(reference, plan->real_size, rows), gradient);
-}
-
-void mg_run_loss(const mg_plan *plan, const mg_run *run, const mg_batch *batch, int with_gradient,
-                 mg_team team)
-{
-    const mg_op *op = &plan->ops[plan->n_ops - 1];
-    const mg_range mine = mg_share(run->rows, team);
-    const int64_t size = (int64_t)plan->real_size;
-    mg_loss_rows rows = {.loss = op->function,
-                         .z = mg_matrix_rows(mg_run_values(plan, run, op->in), plan->real_size, mine),
-                         .row_loss = plan->row_loss + mine.first};
-    if (batch->labels)
-        rows.labels = (const int64_t *)batch->labels + mine.first;
-    if (batch->targets) {
-        rows.targets = (const char *)batch->targets + mine.first * batch->targets_ld * size;
-        rows.targets_ld = batch->targets_ld;
-    }
-    if (batch->weights)
-        rows.weights = (const char *)batch->weights + mine.first * size;
-    if (with_gradient && op->input_gradient != MG_NO_GRADIENT) {
-        const mg_matrix g = mg_matrix_rows(mg_run_gradient(plan, run, op->in), plan->real_size, mine);
-        rows.gradient = g.data;
-        rows.gradient_ld = g.ld;
-        plan->kernels->loss(&rows);
-        gate_rows(plan, run, op, g, mine);
-    } else {
-        plan->kernels->loss(&rows);
-    }
-    mg_barrier(team);
-}
-
-/* dW (out,in) = scale * delta (rows,out).T @ A (rows,in);  db (out) = scale * sum of delta's rows;
- * dA (rows,in) = delta (rows,out) @ W (out,in), gated. */
-static void linear_backward(const mg_plan *plan, const mg_run *run, const mg_op *op, int accumulate,
-                            mg_team team)
-{
-    const mg_matrix a = mg_run_values(plan, run, op->in), delta = mg_run_gradient(plan, run, op->out);
+    const mg_matrix delta = mg_run_values(plan, run, op->in[0]), a = mg_run_values(plan, run, op->in[1]);
     const mg_gemm weight = {.m = delta.columns,
                             .n = a.columns,
                             .k = run->rows,
@@ -139,73 +83,105 @@ static void linear_backward(const mg_plan *plan, const mg_run *run, const mg_op 
                             .c_row = a.columns,
                             .accumulate = accumulate};
     plan->kernels->gemm(&weight, run->scratch, team);
-    if (op->bias >= 0) {
-        const mg_range sixteens = mg_share((delta.columns + 15) / 16, team);
-        mg_matrix mine = delta;
-        mine.data = at(plan, delta.data, sixteens.first * 16);
-        mine.columns =
-            (sixteens.last * 16 < delta.columns ? sixteens.last * 16 : delta.columns) - sixteens.first * 16;
-        plan->kernels->column_sum(mine, run->scale, accumulate,
-                                  at(plan, plan->gradients, op->bias + sixteens.first * 16));
-    }
-    if (op->input_gradient == MG_NO_GRADIENT)
+    if (op->bias < 0)
         return;
-    mg_barrier(team); /* the scratch is free again */
-    const mg_matrix d = mg_run_gradient(plan, run, op->in);
+    const mg_range sixteens = mg_share((delta.columns + 15) / 16, team);
+    mg_matrix mine = delta;
+    mine.data = at(plan, delta.data, sixteens.first * 16);
+    mine.columns =
+        (sixteens.last * 16 < delta.columns ? sixteens.last * 16 : delta.columns) - sixteens.first * 16;
+    plan->kernels->column_sum(mine, run->scale, accumulate,
+                              at(plan, plan->gradients, op->bias + sixteens.first * 16));
+}
+
+/* dA (rows,in) = delta (rows,out) @ W (out,in), gated. */
+static void linear_input(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_team team)
+{
+    const mg_matrix delta = mg_run_values(plan, run, op->in[0]), d = mg_run_values(plan, run, op->out[0]);
     mg_gemm input = {.m = run->rows,
-                     .n = a.columns,
+                     .n = d.columns,
                      .k = delta.columns,
                      .alpha = 1,
                      .a = delta.data,
                      .a_row = delta.ld,
                      .a_col = 1,
                      .b = at(plan, plan->parameters, op->weight),
-                     .b_row = a.columns,
+                     .b_row = d.columns,
                      .b_col = 1,
                      .c = d.data,
                      .c_row = d.ld,
-                     .accumulate = op->input_gradient == MG_ADD_GRADIENT,
+                     .accumulate = op->accumulate,
                      .epilogue = {.gate = op->gate, .gate_slope = op->gate_slope}};
     if (op->gate != MG_IDENTITY) {
-        const mg_matrix reference = mg_run_values(plan, run, op->gate_buffer);
+        const mg_matrix reference = mg_run_values(plan, run, op->in[1]);
         input.epilogue.reference = reference.data;
         input.epilogue.reference_row = reference.ld;
     }
     plan->kernels->gemm(&input, run->scratch, team);
 }
 
-/* The ops without parameters: dL/d(in) from dL/d(out), on a share of the rows. */
-static void elementwise_backward(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_team team)
+/* The loss of this member's rows, and its gradient. */
+static void loss(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_range mine)
 {
-    if (op->input_gradient == MG_NO_GRADIENT)
-        return;
-    const mg_range mine = mg_share(run->rows, team);
-    const int add = op->input_gradient == MG_ADD_GRADIENT;
-    const mg_matrix y = mg_matrix_rows(mg_run_values(plan, run, op->out), plan->real_size, mine);
-    const mg_matrix g = mg_matrix_rows(mg_run_gradient(plan, run, op->out), plan->real_size, mine);
-    const mg_matrix d = mg_matrix_rows(mg_run_gradient(plan, run, op->in), plan->real_size, mine);
-    if (op->kind == MG_SOFTMAX) {
-        plan->kernels->softmax_backward(y, g, d, add);
-    } else {
-        const mg_matrix x = mg_matrix_rows(mg_run_values(plan, run, op->in), plan->real_size, mine);
-        if (!add)
-            plan->kernels->map(MG_IDENTITY, 0, g, d);
-        plan->kernels->gate(op->function, op->slope, op->function == MG_GELU ? x : y, add ? g : d);
-        if (add)
-            plan->kernels->add(g, d);
+    const mg_batch *batch = run->batch;
+    const int64_t size = (int64_t)plan->real_size;
+    mg_loss_rows rows = {.loss = op->function,
+                         .z = share_of(plan, run, op->in[0], mine),
+                         .row_loss = plan->row_loss + run->first_row + mine.first};
+    if (batch->labels)
+        rows.labels = (const int64_t *)batch->labels + mine.first;
+    if (batch->targets) {
+        rows.targets = (const char *)batch->targets + mine.first * batch->targets_ld * size;
+        rows.targets_ld = batch->targets_ld;
     }
-    gate_rows(plan, run, op, d, mine);
+    if (batch->weights)
+        rows.weights = (const char *)batch->weights + mine.first * size;
+    const mg_matrix g = share_of(plan, run, op->out[0], mine);
+    rows.gradient = g.data;
+    rows.gradient_ld = g.ld;
+    plan->kernels->loss(&rows);
+    if (op->gate != MG_IDENTITY)
+        plan->kernels->gate(op->gate, op->gate_slope, share_of(plan, run, op->in[1], mine), g, g, 0);
 }
 
-void mg_run_backward(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate,
-                     mg_team team)
+/* Everything that goes row by row: this member's rows. */
+static void run_rows(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_range mine)
 {
-    for (int i = last - 1; i >= first; i--) {
+    const mg_kernels *kernels = plan->kernels;
+    mg_matrix in[MG_OP_INPUTS], out[MG_OP_OUTPUTS];
+    for (int i = 0; i < MG_OP_INPUTS; i++)
+        in[i] = share_of(plan, run, op->in[i], mine);
+    for (int i = 0; i < MG_OP_OUTPUTS; i++)
+        out[i] = share_of(plan, run, op->out[i], mine);
+    switch (op->kind) {
+    case MG_ACTIVATE: kernels->map(op->function, op->slope, in[0], out[0]); break;
+    case MG_SOFTMAX: kernels->softmax(in[0], out[0]); break;
+    case MG_ADD: kernels->add(in[0], in[1], out[0]); break;
+    case MG_MIX: kernels->mix(in[0], in[1], in[2], out[0]); break;
+    case MG_DROPOUT:
+        kernels->dropout(op->slope, mg_mixed(run->random + (uint64_t)op->stream), mine.first, in[0], out[0],
+                         op->accumulate);
+        break;
+    case MG_ACTIVATE_BACKWARD:
+        kernels->gate(op->function, op->slope, in[1], in[0], out[0], op->accumulate);
+        break;
+    case MG_SOFTMAX_BACKWARD: kernels->softmax_backward(in[1], in[0], out[0], op->accumulate); break;
+    case MG_MIX_BACKWARD: kernels->mix_backward(in, out, op->accumulate); break;
+    }
+}
+
+void mg_run_ops(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate, mg_team team)
+{
+    const mg_range mine = mg_share(run->rows, team);
+    for (int i = first; i < last; i++) {
         const mg_op *op = &plan->ops[i];
-        if (op->kind == MG_LINEAR)
-            linear_backward(plan, run, op, accumulate, team);
-        else if (op->kind != MG_LOSS) /* a loss has left its gradient in the forward pass */
-            elementwise_backward(plan, run, op, team);
+        switch (op->kind) {
+        case MG_LINEAR: linear(plan, run, op, team); break;
+        case MG_LINEAR_WEIGHT: linear_weight(plan, run, op, accumulate, team); break;
+        case MG_LINEAR_INPUT: linear_input(plan, run, op, team); break;
+        case MG_LOSS: loss(plan, run, op, mine); break;
+        default: run_rows(plan, run, op, mine); break;
+        }
         mg_barrier(team);
     }
 }

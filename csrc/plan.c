@@ -1,11 +1,61 @@
-/* Making, checking and freeing plans, and the memory they work in. */
+/* Making, checking and freeing plans. */
 #include <stdlib.h>
 
 #include "plan.h"
 
+/* What an op of each kind has to have: so many inputs and outputs at least, so many at most, and all of
+ * them with the same number of columns; or the shapes of a Linear, which are checked one by one. */
+typedef struct {
+    int least_in, most_in, least_out, most_out, linear;
+} shape;
+
+static const shape shapes[MG_KINDS] = {
+    [MG_LINEAR] = {1, 2, 1, 2, 1},
+    [MG_ACTIVATE] = {1, 1, 1, 1, 0},
+    [MG_SOFTMAX] = {1, 1, 1, 1, 0},
+    [MG_ADD] = {2, 2, 1, 1, 0},
+    [MG_MIX] = {3, 3, 1, 1, 0},
+    [MG_DROPOUT] = {1, 1, 1, 1, 0},
+    [MG_LOSS] = {1, 2, 0, 1, 0},
+    [MG_LINEAR_WEIGHT] = {2, 2, 0, 0, 1},
+    [MG_LINEAR_INPUT] = {1, 2, 1, 1, 1},
+    [MG_ACTIVATE_BACKWARD] = {2, 2, 1, 1, 0},
+    [MG_SOFTMAX_BACKWARD] = {2, 2, 1, 1, 0},
+    [MG_MIX_BACKWARD] = {4, 4, 3, 3, 0},
+};
+
 static int buffer_fits(const mg_plan *plan, int buffer)
 {
     return buffer >= 0 && buffer < plan->n_buffers;
+}
+
+static int64_t columns_of(const mg_plan *plan, int buffer)
+{
+    return plan->buffers[buffer].columns;
+}
+
+/* The first `least` are there, those from `most` on are not, and what is there can be written to if it
+ * has to be. */
+static int buffers_fit(const mg_plan *plan, const int32_t *buffers, int count, int least, int most,
+                       int written)
+{
+    for (int i = 0; i < count; i++) {
+        if (i >= most ? buffers[i] != -1 : i < least || buffers[i] != -1) {
+            if (i >= most || !buffer_fits(plan, buffers[i]))
+                return 0;
+            if (written && plan->buffers[buffers[i]].storage < 0)
+                return 0;
+        }
+    }
+    return 1;
+}
+
+static int same_columns(const mg_plan *plan, const int32_t *buffers, int count, int64_t columns)
+{
+    for (int i = 0; i < count; i++)
+        if (buffers[i] >= 0 && columns_of(plan, buffers[i]) != columns)
+            return 0;
+    return 1;
 }
 
 static int range_fits(const mg_plan *plan, int64_t offset, int64_t count)
@@ -13,56 +63,87 @@ static int range_fits(const mg_plan *plan, int64_t offset, int64_t count)
     return offset >= 0 && count >= 0 && offset <= plan->n_parameters && count <= plan->n_parameters - offset;
 }
 
-static int gradient_fits(const mg_plan *plan, const mg_op *op)
+/* Two buffers that lie, in part or whole, in the same place. */
+static int overlap(const mg_plan *plan, int one, int other)
 {
-    if (op->input_gradient < MG_NO_GRADIENT || op->input_gradient > MG_ADD_GRADIENT || op->gate < 0 ||
-        op->gate > MG_GELU)
+    const mg_buffer *a = &plan->buffers[one], *b = &plan->buffers[other];
+    if (a->storage < 0 || a->storage != b->storage)
         return 0;
-    if (op->gate != MG_IDENTITY && (!buffer_fits(plan, op->gate_buffer) ||
-                                    plan->buffers[op->gate_buffer].columns != plan->buffers[op->in].columns))
-        return 0;
-    return op->input_gradient == MG_NO_GRADIENT || plan->buffers[op->in].gradient >= 0;
+    return a->width != b->width || (a->offset < b->offset + b->columns && b->offset < a->offset + a->columns);
 }
 
-static int op_fits(const mg_plan *plan, const mg_op *op, int is_last)
+/* W is (out, in): from in0 to out0 forward, from out0 to in0 for LINEAR_INPUT, from in1 to in0 for
+ * LINEAR_WEIGHT. */
+static int linear_fits(const mg_plan *plan, const mg_op *op)
 {
-    if (op->kind < 0 || op->kind >= MG_KINDS || !buffer_fits(plan, op->in) || !gradient_fits(plan, op))
+    const int to = op->kind == MG_LINEAR ? op->out[0] : op->in[0];
+    const int from = op->kind == MG_LINEAR          ? op->in[0]
+                     : op->kind == MG_LINEAR_WEIGHT ? op->in[1]
+                                                    : op->out[0];
+    const int64_t in = columns_of(plan, from), out = columns_of(plan, to);
+    if (op->kind == MG_LINEAR &&
+        (!same_columns(plan, op->in + 1, 1, out) || !same_columns(plan, op->out, MG_OP_OUTPUTS, out)))
         return 0;
-    if (op->kind == MG_LOSS)
-        return is_last && op->function >= 0 && op->function < MG_LOSSES;
-    if (!buffer_fits(plan, op->out) || plan->buffers[op->out].storage < 0 || op->function < 0 ||
-        op->function > MG_GELU)
+    if (op->kind == MG_LINEAR_INPUT && !same_columns(plan, op->in + 1, 1, in))
         return 0;
-    const int64_t in = plan->buffers[op->in].columns, out = plan->buffers[op->out].columns;
-    if (op->kind != MG_LINEAR)
-        return in == out;
-    if (op->pre_activation >= 0 &&
-        (!buffer_fits(plan, op->pre_activation) || plan->buffers[op->pre_activation].storage < 0 ||
-         plan->buffers[op->pre_activation].columns != out))
+    if (op->kind != MG_LINEAR_WEIGHT && overlap(plan, from, to))
         return 0;
     if (in > 0 && out > INT64_MAX / in)
         return 0;
     return range_fits(plan, op->weight, in * out) && (op->bias < 0 || range_fits(plan, op->bias, out));
 }
 
-static int plan_fits(const mg_plan *plan, const int64_t *storage_columns)
+static int function_fits(const mg_op *op)
 {
-    for (int i = 0; i < plan->n_storages; i++)
-        if (storage_columns[i] < 0 || storage_columns[i] > INT32_MAX)
-            return 0;
+    switch (op->kind) {
+    case MG_LINEAR:
+    case MG_ACTIVATE:
+    case MG_ACTIVATE_BACKWARD: return op->function >= 0 && op->function <= MG_GELU;
+    case MG_LOSS: return op->function >= 0 && op->function < MG_LOSSES;
+    case MG_DROPOUT: return op->slope >= 0 && op->slope < 1;
+    default: return 1;
+    }
+}
+
+static int gate_fits(const mg_op *op)
+{
+    if (op->gate == MG_IDENTITY)
+        return 1;
+    const int gated = op->kind == MG_LINEAR_INPUT || (op->kind == MG_LOSS && op->out[0] >= 0);
+    return gated && op->gate > 0 && op->gate <= MG_GELU && op->in[1] >= 0;
+}
+
+static int op_fits(const mg_plan *plan, const mg_op *op)
+{
+    if (op->kind < 0 || op->kind >= MG_KINDS)
+        return 0;
+    const shape *s = &shapes[op->kind];
+    if (!buffers_fit(plan, op->in, MG_OP_INPUTS, s->least_in, s->most_in, 0) ||
+        !buffers_fit(plan, op->out, MG_OP_OUTPUTS, s->least_out, s->most_out, 1) || !function_fits(op) ||
+        !gate_fits(op))
+        return 0;
+    if (s->linear)
+        return linear_fits(plan, op);
+    const int64_t columns = columns_of(plan, op->in[0]);
+    return same_columns(plan, op->in, MG_OP_INPUTS, columns) &&
+           same_columns(plan, op->out, MG_OP_OUTPUTS, columns);
+}
+
+static int plan_fits(const mg_plan *plan)
+{
     for (int i = 0; i < plan->n_buffers; i++) {
         const mg_buffer *b = &plan->buffers[i];
-        if (b->columns < 0 || b->columns > INT32_MAX || b->offset < 0 || b->offset > INT32_MAX ||
-            b->storage >= plan->n_storages || b->gradient >= plan->n_storages || (b->storage < 0 && i > 0))
-            return 0;
-        if ((b->storage >= 0 && b->offset + b->columns > storage_columns[b->storage]) ||
-            (b->gradient >= 0 && b->offset + b->columns > storage_columns[b->gradient]))
+        if (b->columns < 0 || b->offset < 0 || b->width < 0 || b->width > INT32_MAX || b->offset > b->width ||
+            b->columns > b->width - b->offset || b->storage >= plan->n_storages || (b->storage < 0 && i > 0))
             return 0;
     }
-    for (int i = 0; i < plan->n_ops; i++)
-        if (!op_fits(plan, &plan->ops[i], i == plan->n_ops - 1))
+    int losses = 0;
+    for (int i = 0; i < plan->n_ops; i++) {
+        losses += plan->ops[i].kind == MG_LOSS;
+        if (!op_fits(plan, &plan->ops[i]) || (losses == 0 && plan->ops[i].kind > MG_LOSS))
             return 0;
-    return 1;
+    }
+    return losses <= 1;
 }
 
 /* Rows start on a cache line, and not all of them on the same few sets of the L1 cache. */
@@ -73,13 +154,23 @@ static int64_t padded_columns(int64_t columns, size_t real_size)
     return ld > 0 && ld * (int64_t)real_size % 2048 == 0 ? ld + line : ld;
 }
 
+static void set_strides(mg_plan *plan)
+{
+    for (int i = 0; i < plan->n_buffers; i++) {
+        const mg_buffer *b = &plan->buffers[i];
+        const int64_t ld = plan->buffer_ld[i] = padded_columns(b->width, plan->real_size);
+        if (b->storage >= 0 && plan->storage_ld[b->storage] < ld)
+            plan->storage_ld[b->storage] = ld;
+    }
+}
+
 static int64_t multiplications(const mg_plan *plan)
 {
     int64_t sum = 0;
-    for (int i = 0; i < plan->n_ops; i++) {
+    for (int i = 0; i < plan->loss_op; i++) {
         const mg_op *op = &plan->ops[i];
-        const int64_t in = plan->buffers[op->in].columns;
-        sum += op->kind == MG_LINEAR ? in * plan->buffers[op->out].columns : 8 * in;
+        const int64_t in = columns_of(plan, op->in[0]);
+        sum += op->kind == MG_LINEAR ? in * columns_of(plan, op->out[0]) : 8 * in;
     }
     return sum;
 }
@@ -93,7 +184,7 @@ static void *copied(const void *from, size_t count, size_t size)
 }
 
 mg_plan *mg_plan_new(int isa, int dtype, int n_ops, const mg_op *ops, int n_buffers, const mg_buffer *buffers,
-                     int n_storages, const int64_t *storage_columns, int64_t n_parameters)
+                     int n_storages, int64_t n_parameters)
 {
     const mg_kernels *kernels = mg_kernels_find(isa, dtype);
     if (!kernels || n_ops < 0 || n_buffers < 1 || n_storages < 0 || n_parameters < 0)
@@ -109,15 +200,17 @@ mg_plan *mg_plan_new(int isa, int dtype, int n_ops, const mg_op *ops, int n_buff
     plan->n_parameters = n_parameters;
     plan->ops = copied(ops, (size_t)n_ops, sizeof *ops);
     plan->buffers = copied(buffers, (size_t)n_buffers, sizeof *buffers);
-    plan->storage_ld = copied(storage_columns, (size_t)n_storages, sizeof *storage_columns);
+    plan->buffer_ld = calloc((size_t)n_buffers, sizeof *plan->buffer_ld);
+    plan->storage_ld = calloc((size_t)n_storages + 1, sizeof *plan->storage_ld);
     plan->storages = calloc((size_t)n_storages + 1, sizeof *plan->storages);
-    if (!plan->ops || !plan->buffers || !plan->storage_ld || !plan->storages ||
-        !plan_fits(plan, storage_columns)) {
+    if (!plan->ops || !plan->buffers || !plan->buffer_ld || !plan->storage_ld || !plan->storages ||
+        !plan_fits(plan)) {
         mg_plan_free(plan);
         return NULL;
     }
-    for (int i = 0; i < n_storages; i++)
-        plan->storage_ld[i] = padded_columns(storage_columns[i], plan->real_size);
+    while (plan->loss_op < n_ops && ops[plan->loss_op].kind != MG_LOSS)
+        plan->loss_op++;
+    set_strides(plan);
     plan->multiplications_per_row = multiplications(plan);
     return plan;
 }
@@ -128,6 +221,7 @@ void mg_plan_free(mg_plan *plan)
         return;
     free(plan->ops);
     free(plan->buffers);
+    free(plan->buffer_ld);
     free(plan->storage_ld);
     free(plan->storages);
     free(plan->workspace);
@@ -140,130 +234,30 @@ void mg_plan_bind(mg_plan *plan, void *parameters, void *gradients)
     plan->gradients = gradients;
 }
 
-int mg_plan_ends_in_loss(const mg_plan *plan)
+void mg_plan_set_random(mg_plan *plan, uint64_t seed, uint64_t step)
 {
-    return plan->n_ops > 0 && plan->ops[plan->n_ops - 1].kind == MG_LOSS;
+    plan->seed = seed;
+    plan->step = step;
 }
 
-int64_t mg_plan_outputs(const mg_plan *plan)
+uint64_t mg_plan_step(const mg_plan *plan)
 {
-    return mg_plan_ends_in_loss(plan) ? plan->buffers[plan->ops[plan->n_ops - 1].in].columns : 0;
+    return plan->step;
 }
 
-/* The most scratch that any multiplication of this plan can ask for, whatever the input's stride: a
- * stride of 2048 bytes makes every choice that needs more. */
-static size_t scratch_bytes(const mg_plan *plan, int64_t rows, int threads)
+int mg_plan_has_loss(const mg_plan *plan)
 {
-    size_t most = 0;
-    const int64_t stride = 2048 / (int64_t)plan->real_size;
-    for (int i = 0; i < plan->n_ops; i++) {
-        const mg_op *op = &plan->ops[i];
-        if (op->kind != MG_LINEAR)
-            continue;
-        const int64_t in = plan->buffers[op->in].columns, out = plan->buffers[op->out].columns;
-        const mg_gemm products[] = {
-            {.m = rows, .n = out, .k = in, .a_row = stride, .a_col = 1, .b_row = 1, .b_col = stride},
-            {.m = out, .n = in, .k = rows, .a_row = 1, .a_col = stride, .b_row = stride, .b_col = 1},
-            {.m = rows, .n = in, .k = out, .a_row = stride, .a_col = 1, .b_row = stride, .b_col = 1},
-        };
-        for (int j = 0; j < 3; j++) {
-            const size_t bytes = plan->kernels->gemm_scratch(&products[j], threads);
-            most = bytes > most ? bytes : most;
-        }
-    }
-    return most;
+    return plan->loss_op < plan->n_ops;
 }
 
-/* A cursor over one allocation: with base NULL it only adds up. */
-typedef struct {
-    char *base;
-    size_t used;
-    int overflow;
-} arena;
-
-static char *take(arena *a, int64_t count, size_t size)
+int mg_plan_goes_back(const mg_plan *plan)
 {
-    if (count < 0 || (uint64_t)count > (SIZE_MAX / 4 - a->used) / size) {
-        a->overflow = 1;
-        return NULL;
-    }
-    char *here = a->base ? a->base + a->used : NULL;
-    a->used += ((size_t)count * size + 127) / 64 * 64; /* 64 bytes between neighbours at least */
-    return here;
+    return plan->loss_op + 1 < plan->n_ops;
 }
 
-/* Lays out everything for `rows` and `threads`. */
-static void lay_out(mg_plan *plan, arena *a, int64_t rows, int threads)
+int mg_plan_output(const mg_plan *plan)
 {
-    const int64_t outputs = mg_plan_outputs(plan), inputs = plan->buffers[0].columns;
-    for (int i = 0; i < plan->n_storages; i++) {
-        if (plan->storage_ld[i] && rows > INT64_MAX / 16 / plan->storage_ld[i])
-            a->overflow = 1;
-        else
-            plan->storages[i] = take(a, rows * plan->storage_ld[i], plan->real_size);
-    }
-    if (!mg_plan_ends_in_loss(plan)) { /* for prediction: each thread on its own */
-        plan->scratch_bytes = (scratch_bytes(plan, rows, 1) + 63) / 64 * 64;
-        plan->scratch = take(a, (int64_t)plan->scratch_bytes * threads, 1);
-        return;
-    }
-    plan->scratch = take(a, (int64_t)scratch_bytes(plan, rows, threads), 1);
-    plan->row_loss = (double *)take(a, rows, sizeof(double));
-    plan->staged_x = take(a, rows * inputs, plan->real_size);
-    plan->staged_targets = take(a, rows * outputs, plan->real_size);
-    plan->staged_weights = take(a, rows, plan->real_size);
-    plan->staged_labels = (int64_t *)take(a, rows, sizeof(int64_t));
-}
-
-int mg_plan_reserve(mg_plan *plan, int64_t rows, int threads)
-{
-    if (rows <= plan->capacity && threads <= plan->threads)
-        return MG_OK;
-    if (rows > INT32_MAX)
-        return MG_OUT_OF_MEMORY;
-    rows = rows > plan->capacity ? rows : plan->capacity;
-    threads = threads > plan->threads ? threads : plan->threads;
-    mg_plan trial = *plan;
-    trial.storages = calloc((size_t)plan->n_storages + 1, sizeof *trial.storages);
-    arena a = {0};
-    if (trial.storages)
-        lay_out(&trial, &a, rows, threads);
-    char *memory = NULL;
-    if (!trial.storages || a.overflow || posix_memalign((void **)&memory, 64, a.used + 64)) {
-        free(trial.storages);
-        return MG_OUT_OF_MEMORY;
-    }
-    a = (arena){.base = memory};
-    lay_out(&trial, &a, rows, threads);
-    free(plan->workspace);
-    free(plan->storages);
-    trial.workspace = memory;
-    trial.workspace_bytes = a.used;
-    trial.capacity = rows;
-    trial.threads = threads;
-    *plan = trial;
-    return MG_OK;
-}
-
-int64_t mg_plan_workspace_bytes(const mg_plan *plan)
-{
-    return (int64_t)plan->workspace_bytes;
-}
-
-static void *whole(const mg_plan *plan, int buffer, int storage, int64_t *ld)
-{
-    if (!buffer_fits(plan, buffer) || storage < 0 || !plan->workspace)
-        return NULL;
-    *ld = plan->storage_ld[storage];
-    return plan->storages[storage] + plan->buffers[buffer].offset * (int64_t)plan->real_size;
-}
-
-void *mg_plan_values(mg_plan *plan, int buffer, int64_t *ld)
-{
-    return whole(plan, buffer, buffer_fits(plan, buffer) ? plan->buffers[buffer].storage : -1, ld);
-}
-
-void *mg_plan_gradient(mg_plan *plan, int buffer, int64_t *ld)
-{
-    return whole(plan, buffer, buffer_fits(plan, buffer) ? plan->buffers[buffer].gradient : -1, ld);
+    if (mg_plan_has_loss(plan))
+        return plan->ops[plan->loss_op].in[0];
+    return plan->n_ops ? plan->ops[plan->n_ops - 1].out[0] : 0;
 }

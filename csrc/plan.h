@@ -1,4 +1,5 @@
-/* The inside of a plan, for plan.c (memory), ops.c (ops), steps.c (passes) and train.c (training steps). */
+/* The inside of a plan, for plan.c (making it), workspace.c (memory), ops.c (ops), steps.c (passes),
+ * predict.c (what has no backward pass) and train.c (training steps). */
 #ifndef MG_PLAN_H
 #define MG_PLAN_H
 
@@ -11,20 +12,24 @@ enum { MG_MAX_TEAM = 256, MG_NORM_CHUNKS = 64 };
 typedef struct {
     const void *x;
     int64_t x_ld, rows, first_row;
-    double scale;  /* 1 / total weight */
-    char *scratch; /* of the matrix multiplications */
+    double scale;    /* 1 / total weight */
+    char *scratch;   /* of the matrix multiplications */
+    uint64_t random; /* what dropout masks depend on: seed and step, mixed */
+    const mg_batch *batch;
 } mg_run;
 
 struct mg_plan {
     const mg_kernels *kernels;
     size_t real_size;
     int n_ops, n_buffers, n_storages;
+    int loss_op; /* the ops before it are the forward pass, those behind it the backward pass; n_ops: none */
     mg_op *ops;
     mg_buffer *buffers;
-    int64_t *storage_ld;
+    int64_t *buffer_ld, *storage_ld; /* a storage is as wide as the widest buffer in it */
     int64_t n_parameters;
     int64_t multiplications_per_row; /* of one forward pass: what decides on threads */
     char *parameters, *gradients;
+    uint64_t seed, step;
 
     int64_t capacity; /* rows that the workspace has room for */
     int threads;      /* members of a team that the scratch has room for */
@@ -32,7 +37,7 @@ struct mg_plan {
     size_t workspace_bytes;
     char **storages;
     char *scratch;
-    size_t scratch_bytes; /* of one prediction's team of one */
+    size_t scratch_bytes; /* of a team of one */
     double *row_loss;
     char *staged_x, *staged_targets, *staged_weights; /* the batch that mg_plan_train gathers */
     int64_t *staged_labels;
@@ -44,28 +49,24 @@ struct mg_plan {
 };
 
 int mg_plan_reserve(mg_plan *plan, int64_t rows, int threads);
-int mg_plan_ends_in_loss(const mg_plan *plan);
-int64_t mg_plan_outputs(const mg_plan *plan); /* columns that the loss compares */
+int mg_plan_has_loss(const mg_plan *plan);
+int mg_plan_goes_back(const mg_plan *plan); /* there is a backward pass */
+int mg_plan_output(const mg_plan *plan); /* the buffer that the forward pass ends in, which a loss compares */
 
 mg_matrix mg_run_values(const mg_plan *plan, const mg_run *run, int buffer);
-mg_matrix mg_run_gradient(const mg_plan *plan, const mg_run *run, int buffer);
 mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows);
+/* Ops [first, last), by all members of a team together. */
+void mg_run_ops(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate, mg_team team);
 
-void mg_run_forward(const mg_plan *plan, const mg_run *run, int first, int last, mg_team team);
-void mg_run_loss(const mg_plan *plan, const mg_run *run, const mg_batch *batch, int with_gradient,
-                 mg_team team);
-void mg_run_backward(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate,
-                     mg_team team);
-
-/* What steps.c and train.c have in common. */
+/* What steps.c, predict.c and train.c have in common. */
 typedef void mg_team_body(mg_plan *plan, void *arguments, mg_team team);
 int mg_team_size(const mg_plan *plan, int64_t rows, int threads); /* as many as the work pays for */
 void mg_run_team(mg_plan *plan, mg_team_body *body, void *arguments, int threads);
-mg_run mg_run_of(const mg_batch *batch);
+mg_run mg_run_of(const mg_plan *plan, const mg_batch *batch);
 double mg_mean_loss(const mg_plan *plan, const mg_run *run);
+/* The first element of x that is no finite number; x is known to have one. */
+void mg_locate(const mg_plan *plan, mg_matrix x, int64_t *row, int64_t *column);
 double mg_value_at(const mg_plan *plan, const void *x, int64_t i);
 int mg_targets_fit(const mg_plan *plan, const mg_batch *batch); /* a loss needs what it compares with */
-/* Whether each gradient that an op of [first, last) starts from has a place. */
-int mg_goes_back(const mg_plan *plan, int first, int last);
 
 #endif

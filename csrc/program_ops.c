@@ -43,8 +43,9 @@ static void scatter(const mg_program *p, mg_matrix x, mg_range samples, char *fr
 {
     while (samples.first < samples.last) {
         const segment s = segment_of(p, x, samples);
+        const mg_matrix to = {s.data, 1, s.count, s.count};
         if (accumulate)
-            p->kernels->add((mg_matrix){from, 1, s.count, s.count}, (mg_matrix){s.data, 1, s.count, s.count});
+            p->kernels->add((mg_matrix){from, 1, s.count, s.count}, to, to);
         else
             memcpy(s.data, from, (size_t)s.count * p->real_size);
         from = element(p, from, s.count);

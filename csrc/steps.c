@@ -34,10 +34,14 @@ void mg_run_team(mg_plan *plan, mg_team_body *body, void *arguments, int threads
 
 /* ---- checking a batch ---- */
 
-mg_run mg_run_of(const mg_batch *batch)
+mg_run mg_run_of(const mg_plan *plan, const mg_batch *batch)
 {
-    return (mg_run){
-        .x = batch->x, .x_ld = batch->x_ld, .rows = batch->rows, .scale = 1 / batch->total_weight};
+    return (mg_run){.x = batch->x,
+                    .x_ld = batch->x_ld,
+                    .rows = batch->rows,
+                    .scale = 1 / batch->total_weight,
+                    .random = mg_mixed(mg_mixed(plan->seed) + plan->step),
+                    .batch = batch};
 }
 
 double mg_value_at(const mg_plan *plan, const void *x, int64_t i)
@@ -45,8 +49,7 @@ double mg_value_at(const mg_plan *plan, const void *x, int64_t i)
     return plan->real_size == sizeof(float) ? (double)((const float *)x)[i] : ((const double *)x)[i];
 }
 
-/* The first element of x (rows, columns) that is no finite number; x is known to have one. */
-static void locate(const mg_plan *plan, mg_matrix x, int64_t *row, int64_t *column)
+void mg_locate(const mg_plan *plan, mg_matrix x, int64_t *row, int64_t *column)
 {
     for (int64_t i = 0; i < x.rows; i++)
         for (int64_t j = 0; j < x.columns; j++)
@@ -60,7 +63,7 @@ static void locate(const mg_plan *plan, mg_matrix x, int64_t *row, int64_t *colu
 static int check_targets(const mg_plan *plan, const mg_op *op, mg_matrix t, int64_t *row, int64_t *column)
 {
     if (!plan->kernels->all_finite(t, 1)) {
-        locate(plan, t, row, column);
+        mg_locate(plan, t, row, column);
         return MG_TARGET_NOT_FINITE;
     }
     if (op->function != MG_CROSS_ENTROPY)
@@ -89,13 +92,13 @@ static int check_rows(const mg_plan *plan, const mg_run *run, const mg_batch *ba
     int status = MG_OK;
     *row = *column = 0;
     if (!plan->kernels->all_finite(x.ld == x.columns ? line : x, 1)) {
-        locate(plan, x, row, column);
+        mg_locate(plan, x, row, column);
         status = MG_INPUT_NOT_FINITE;
     }
-    const mg_op *op = &plan->ops[plan->n_ops - 1];
+    const mg_op *op = &plan->ops[plan->loss_op]; /* looked at only where there are targets */
     if (!status && batch->labels) {
         const int64_t *labels = batch->labels;
-        const uint64_t classes = (uint64_t)plan->buffers[op->in].columns;
+        const uint64_t classes = (uint64_t)plan->buffers[op->in[0]].columns;
         for (int64_t i = rows.first; i < rows.last; i++)
             if ((uint64_t)labels[i] >= classes) {
                 *row = i - rows.first;
@@ -104,7 +107,7 @@ static int check_rows(const mg_plan *plan, const mg_run *run, const mg_batch *ba
             }
     }
     if (!status && batch->targets) {
-        const mg_matrix all = {(void *)(uintptr_t)batch->targets, run->rows, plan->buffers[op->in].columns,
+        const mg_matrix all = {(void *)(uintptr_t)batch->targets, run->rows, plan->buffers[op->in[0]].columns,
                                batch->targets_ld};
         status = check_targets(plan, op, mg_matrix_rows(all, plan->real_size, rows), row, column);
     }
@@ -147,7 +150,7 @@ static void check_body(mg_plan *plan, void *arguments, mg_team team)
 
 static int checked(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result)
 {
-    inspection c = {.batch = batch, .run = mg_run_of(batch), .result = result};
+    inspection c = {.batch = batch, .run = mg_run_of(plan, batch), .result = result};
     mg_run_team(plan, check_body, &c, threads);
     return c.status;
 }
@@ -161,8 +164,7 @@ int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result)
 
 typedef struct {
     mg_run run;
-    const mg_batch *batch;
-    int first, last, with_loss, with_gradient, accumulate;
+    int first, last, accumulate;
     mg_result *result;
 } pass;
 
@@ -170,155 +172,62 @@ double mg_mean_loss(const mg_plan *plan, const mg_run *run)
 {
     double sum = 0;
     for (int64_t i = 0; i < run->rows; i++)
-        sum += plan->row_loss[i];
+        sum += plan->row_loss[run->first_row + i];
     return sum * run->scale;
 }
 
-static void forward_body(mg_plan *plan, void *arguments, mg_team team)
+static void pass_body(mg_plan *plan, void *arguments, mg_team team)
 {
-    pass *p = arguments;
-    mg_run_forward(plan, &p->run, p->first, p->last, team);
-    if (!p->with_loss)
-        return;
-    mg_run_loss(plan, &p->run, p->batch, p->with_gradient, team);
-    if (team.index == 0)
-        p->result->loss = mg_mean_loss(plan, &p->run);
+    const pass *p = arguments;
+    mg_run_ops(plan, &p->run, p->first, p->last, p->accumulate, team);
 }
 
-/* Checks first: where it refuses, the pass that is cached is still there. */
-static int forward_pass(mg_plan *plan, pass *p, int threads)
+/* Ops [0, last).  Checks first: where it refuses, the pass that is cached is still there. */
+static int forward_pass(mg_plan *plan, const mg_batch *batch, int last, int threads, mg_result *result)
 {
-    threads = mg_team_size(plan, p->run.rows, threads);
-    int status = checked(plan, p->batch, threads, p->result);
+    pass p = {.run = mg_run_of(plan, batch), .last = last, .result = result};
+    threads = mg_team_size(plan, batch->rows, threads);
+    int status = checked(plan, batch, threads, result);
     if (status == MG_OK)
-        status = mg_plan_reserve(plan, p->run.rows, threads);
+        status = mg_plan_reserve(plan, batch->rows, threads);
     if (status != MG_OK)
         return status;
-    p->run.scratch = plan->scratch;
-    mg_run_team(plan, forward_body, p, threads);
-    plan->last = p->run;
+    p.run.scratch = plan->scratch;
+    mg_run_team(plan, pass_body, &p, threads);
+    plan->last = p.run;
+    plan->last.batch = NULL; /* the caller's, and not wanted any more */
     return MG_OK;
 }
 
-int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int first, int last, int threads, mg_result *result)
+int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result)
 {
-    if (first < 0 || first > last || last > plan->n_ops)
-        return MG_BAD_ARGUMENT;
-    pass p = {.run = mg_run_of(batch), .batch = batch, .first = first, .last = last, .result = result};
-    return forward_pass(plan, &p, threads);
+    return forward_pass(plan, batch, plan->loss_op, threads, result);
 }
 
 int mg_targets_fit(const mg_plan *plan, const mg_batch *batch)
 {
-    return mg_plan_ends_in_loss(plan) &&
-           (batch->targets || (batch->labels && plan->ops[plan->n_ops - 1].function == MG_CROSS_ENTROPY));
+    return mg_plan_has_loss(plan) &&
+           (batch->targets || (batch->labels && plan->ops[plan->loss_op].function == MG_CROSS_ENTROPY));
 }
 
-int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int with_gradient, int threads, mg_result *result)
+int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result)
 {
     if (!mg_targets_fit(plan, batch))
         return MG_BAD_ARGUMENT;
-    pass p = {.run = mg_run_of(batch),
-              .batch = batch,
-              .last = plan->n_ops,
-              .with_loss = 1,
-              .with_gradient = with_gradient,
-              .result = result};
-    return forward_pass(plan, &p, threads);
-}
-
-static void backward_body(mg_plan *plan, void *arguments, mg_team team)
-{
-    const pass *p = arguments;
-    mg_run_backward(plan, &p->run, p->first, p->last, p->accumulate, team);
-}
-
-int mg_goes_back(const mg_plan *plan, int first, int last)
-{
-    for (int i = first; i < last; i++) {
-        const mg_op *op = &plan->ops[i];
-        const int starts =
-            op->kind == MG_LINEAR || (op->kind != MG_LOSS && op->input_gradient != MG_NO_GRADIENT);
-        if (starts && plan->buffers[op->out].gradient < 0)
-            return 0;
-    }
-    return 1;
-}
-
-int mg_plan_backward(mg_plan *plan, int first, int last, int accumulate, int threads)
-{
-    if (first < 0 || first > last || last > plan->n_ops || !plan->workspace || !plan->gradients ||
-        !mg_goes_back(plan, first, last))
-        return MG_BAD_ARGUMENT;
-    pass p = {.run = plan->last, .first = first, .last = last, .accumulate = accumulate};
-    threads = threads < plan->threads ? threads : plan->threads; /* more would need a new workspace */
-    mg_run_team(plan, backward_body, &p, mg_team_size(plan, p.run.rows, threads));
+    const int status = forward_pass(plan, batch, plan->loss_op + 1, threads, result);
+    if (status != MG_OK)
+        return status;
+    result->loss = mg_mean_loss(plan, &plan->last);
+    plan->step += (uint64_t)mg_plan_goes_back(plan);
     return MG_OK;
 }
 
-/* ---- prediction ---- */
-
-/* Rows of a block: enough for whole tiles, few enough for the activations to stay in L2. */
-#define PREDICT_ROWS 168
-
-typedef struct {
-    const mg_batch *batch;
-    char *out;
-    mg_result *result;
-} prediction;
-
-/* Each member takes its own blocks, in its own part of the workspace. */
-static void predict_body(mg_plan *plan, void *arguments, mg_team team)
+int mg_plan_backward(mg_plan *plan, int accumulate, int threads)
 {
-    const prediction *p = arguments;
-    const mg_batch *batch = p->batch;
-    const int64_t size = (int64_t)plan->real_size;
-    const mg_team alone = {0, 1};
-    const int out = plan->n_ops ? plan->ops[plan->n_ops - 1].out : 0;
-    const mg_range blocks = mg_share((batch->rows + PREDICT_ROWS - 1) / PREDICT_ROWS, team);
-    plan->found[team.index] = MG_OK;
-    for (int64_t block = blocks.first; block < blocks.last; block++) {
-        const int64_t row = block * PREDICT_ROWS;
-        const mg_run run = {.x = (const char *)batch->x + row * batch->x_ld * size,
-                            .x_ld = batch->x_ld,
-                            .rows = batch->rows - row < PREDICT_ROWS ? batch->rows - row : PREDICT_ROWS,
-                            .first_row = team.index * PREDICT_ROWS,
-                            .scratch = plan->scratch + (size_t)team.index * plan->scratch_bytes};
-        const mg_matrix x = mg_run_values(plan, &run, 0);
-        if (!plan->kernels->all_finite(x, 1)) {
-            plan->found[team.index] = MG_INPUT_NOT_FINITE;
-            locate(plan, x, &plan->found_row[team.index], &plan->found_column[team.index]);
-            plan->found_row[team.index] += row;
-            return;
-        }
-        mg_run_forward(plan, &run, 0, plan->n_ops, alone);
-        const mg_matrix y = mg_run_values(plan, &run, out);
-        for (int64_t i = 0; i < y.rows; i++)
-            memcpy(p->out + (row + i) * y.columns * size, (char *)y.data + i * y.ld * size,
-                   (size_t)(y.columns * size));
-    }
-}
-
-int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads, mg_result *result)
-{
-    if (mg_plan_ends_in_loss(plan))
+    if (!mg_plan_goes_back(plan) || !plan->workspace || !plan->gradients || !plan->last.rows)
         return MG_BAD_ARGUMENT;
-    threads = mg_team_size(plan, batch->rows, threads);
-    const int64_t blocks = (batch->rows + PREDICT_ROWS - 1) / PREDICT_ROWS;
-    threads = threads > blocks ? (blocks > 1 ? (int)blocks : 1) : threads;
-    const int64_t rows = threads > 1 || batch->rows > PREDICT_ROWS ? PREDICT_ROWS : batch->rows;
-    const int status = mg_plan_reserve(plan, rows * threads, threads);
-    if (status != MG_OK)
-        return status;
-    for (int i = 0; i < threads; i++)
-        plan->found[i] = MG_OK;
-    prediction p = {batch, out, result};
-    mg_run_team(plan, predict_body, &p, threads);
-    for (int i = 0; i < threads; i++)
-        if (plan->found[i] != MG_OK) {
-            result->row = plan->found_row[i];
-            result->column = plan->found_column[i];
-            return plan->found[i];
-        }
+    pass p = {.run = plan->last, .first = plan->loss_op + 1, .last = plan->n_ops, .accumulate = accumulate};
+    threads = threads < plan->threads ? threads : plan->threads; /* more would need a new workspace */
+    mg_run_team(plan, pass_body, &p, mg_team_size(plan, p.run.rows, threads));
     return MG_OK;
 }

@@ -34,6 +34,9 @@ MG_POP_TARGET
      .map = map##T,                           \
      .gate = gate##T,                         \
      .add = add##T,                           \
+     .mix = mix##T,                           \
+     .mix_backward = mix_backward##T,         \
+     .dropout = dropout##T,                   \
      .softmax = softmax##T,                   \
      .softmax_backward = softmax_backward##T, \
      .column_sum = column_sum##T,             \

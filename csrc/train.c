@@ -18,7 +18,7 @@ static void gather(mg_plan *plan, const training *t, mg_range rows)
 {
     const mg_batch *data = t->data;
     const size_t size = plan->real_size;
-    const int64_t inputs = plan->buffers[0].columns, outputs = mg_plan_outputs(plan);
+    const int64_t inputs = plan->buffers[0].columns, outputs = plan->buffers[mg_plan_output(plan)].columns;
     for (int64_t i = rows.first; i < rows.last; i++) {
         const int64_t from = t->index[i];
         memcpy(plan->staged_x + (size_t)(i * inputs) * size,
@@ -86,14 +86,13 @@ static void train_body(mg_plan *plan, void *arguments, mg_team team)
     training *t = arguments;
     gather(plan, t, mg_share(t->run.rows, team));
     mg_barrier(team);
-    mg_run_forward(plan, &t->run, 0, plan->n_ops, team);
-    mg_run_loss(plan, &t->run, &t->batch, 1, team);
+    mg_run_ops(plan, &t->run, 0, plan->loss_op + 1, 0, team);
     if (team.index == 0)
         t->result->loss = mg_mean_loss(plan, &t->run);
     mg_barrier(team); /* the loss is known to all */
     if (!isfinite(t->result->loss))
         return;
-    mg_run_backward(plan, &t->run, 0, plan->n_ops, 0, team);
+    mg_run_ops(plan, &t->run, plan->loss_op + 1, plan->n_ops, 0, team);
     update(plan, t, team);
 }
 
@@ -101,7 +100,7 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
                   const mg_sgd *sgd, int threads, mg_result *result)
 {
     if (!mg_targets_fit(plan, data) || count < 1 || !plan->parameters || !plan->gradients ||
-        !mg_goes_back(plan, 0, plan->n_ops))
+        !mg_plan_goes_back(plan))
         return MG_BAD_ARGUMENT;
     threads = mg_team_size(plan, count, threads);
     const int status = mg_plan_reserve(plan, count, threads);
@@ -113,7 +112,7 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
                          .rows = count,
                          .labels = data->labels ? plan->staged_labels : NULL,
                          .targets = data->targets ? plan->staged_targets : NULL,
-                         .targets_ld = mg_plan_outputs(plan),
+                         .targets_ld = plan->buffers[mg_plan_output(plan)].columns,
                          .weights = data->weights ? plan->staged_weights : NULL,
                          .total_weight = (double)count};
     if (data->weights) {
@@ -121,10 +120,11 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
         for (int64_t i = 0; i < count; i++)
             t.batch.total_weight += mg_value_at(plan, data->weights, index[i]);
     }
-    t.run = mg_run_of(&t.batch);
+    t.run = mg_run_of(plan, &t.batch);
     t.run.scratch = plan->scratch;
     result->finite_step = 1;
     mg_run_team(plan, train_body, &t, threads);
+    plan->step++;
     if (!isfinite(result->loss))
         return MG_LOSS_NOT_FINITE;
     return result->finite_step ? MG_OK : MG_STEP_NOT_FINITE;

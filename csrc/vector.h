@@ -185,37 +185,55 @@ static inline vec T(v_load_strided)(const real *p, int64_t stride, int count)
     return x;
 }
 
-/* Transposes LANES x LANES: each round interleaves vector i with vector i + LANES / 2, and
- * log2(LANES) rounds of this perfect shuffle are the transpose. */
+/* Transposes LANES x LANES in log2(LANES) rounds of shuffles that each are one instruction everywhere:
+ * first the QUAD x QUAD blocks that lie in the same 16 bytes of the vectors, by interleaving the halves
+ * of each 16 bytes (a perfect shuffle, two rounds of which transpose 4 x 4); then the blocks among
+ * themselves, by taking the even and the odd ones apart (the inverse of a perfect shuffle). */
+#define QUAD (128 / MG_BITS)
+#define ZIP_LOW(lane) ((lane) / QUAD * QUAD + (lane) % QUAD / 2 + (lane) % 2 * LANES)
+#define ZIP_HIGH(lane) (ZIP_LOW(lane) + QUAD / 2)
+#define EVEN(lane) ((lane) / QUAD * 2 * QUAD + (lane) % QUAD)
+#define ODD(lane) (EVEN(lane) + QUAD)
+
+#define FOUR(index, i) index(i), index(i + 1), index(i + 2), index(i + 3)
 #if MG_VECTOR_BYTES * 8 / MG_BITS == 16
-#define ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define ALL_LANES(index) FOUR(index, 0), FOUR(index, 4), FOUR(index, 8), FOUR(index, 12)
 #elif MG_VECTOR_BYTES * 8 / MG_BITS == 8
-#define ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
-#define ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#define ALL_LANES(index) FOUR(index, 0), FOUR(index, 4)
 #elif MG_VECTOR_BYTES * 8 / MG_BITS == 4
-#define ZIP_LOW 0, 4, 1, 5
-#define ZIP_HIGH 2, 6, 3, 7
+#define ALL_LANES(index) FOUR(index, 0)
 #else
-#define ZIP_LOW 0, 2
-#define ZIP_HIGH 1, 3
+#define ALL_LANES(index) index(0), index(1)
 #endif
 
 #ifdef __clang__
-#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define SHUFFLE(a, b, index) __builtin_shufflevector(a, b, ALL_LANES(index))
 #else
-#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (ivec){__VA_ARGS__})
+#define SHUFFLE(a, b, index) __builtin_shuffle(a, b, (ivec){ALL_LANES(index)})
 #endif
 
-static inline void T(v_transpose)(vec block[LANES])
+static inline __attribute__((always_inline)) void T(v_transpose)(vec block[LANES])
 {
-#pragma GCC unroll 4
-    for (int round = 1; round < LANES; round *= 2) {
-        vec next[LANES];
+    vec next[LANES];
+#pragma GCC unroll 2
+    for (int round = 1; round < QUAD; round *= 2) {
 #pragma GCC unroll 8
         for (int i = 0; i < LANES / 2; i++) {
-            next[2 * i] = SHUFFLE(block[i], block[i + LANES / 2], ZIP_LOW);
-            next[2 * i + 1] = SHUFFLE(block[i], block[i + LANES / 2], ZIP_HIGH);
+            const int from = i / (QUAD / 2) * QUAD + i % (QUAD / 2);
+            next[2 * i] = SHUFFLE(block[from], block[from + QUAD / 2], ZIP_LOW);
+            next[2 * i + 1] = SHUFFLE(block[from], block[from + QUAD / 2], ZIP_HIGH);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++)
+            block[i] = next[i];
+    }
+#pragma GCC unroll 2
+    for (int round = QUAD; round < LANES; round *= 2) {
+#pragma GCC unroll 8
+        for (int i = 0; i < LANES / 2; i++) {
+            const int from = i / QUAD * 2 * QUAD + i % QUAD;
+            next[i] = SHUFFLE(block[from], block[from + QUAD], EVEN);
+            next[i + LANES / 2] = SHUFFLE(block[from], block[from + QUAD], ODD);
         }
 #pragma GCC unroll 16
         for (int i = 0; i < LANES; i++)

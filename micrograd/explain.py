@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd import core
+from micrograd import core, passes
 from micrograd.core import Array, ffi, lib
-from micrograd.lowering import Step, buffer_copy, lower
+from micrograd.lowering import Step
+from micrograd.storage import buffer_copy
 
 if TYPE_CHECKING:
     from micrograd.network import Network
@@ -38,34 +39,38 @@ def explain(net: Network, X: Any, y: Any) -> dict[str, Any]:
         TypeError, ValueError: input that does not fit.
     """
     dtype = net.parameters().dtype
-    lowered = lower(net.layers, net.in_features, net.loss_kind, "explaining")
+    graph = net.lowered("explaining")
+    order = passes.plain_order(len(graph.stages))
+    lowered = passes.training(graph, net.loss_kind, order, keep_all=True)
     gradients = np.zeros(net.parameters().size, dtype)
-    plan = net.bound_plan(lowered, ffi.from_buffer(gradients, require_writable=True))
+    pointer = ffi.from_buffer(gradients, require_writable=True)
+    plan = net.bound_plan(lowered, pointer, share=False)
+    lib.mg_plan_set_random(plan, net.seed % 2**64, net.step)
     batch, result = ffi.new("mg_batch *"), ffi.new("mg_result *")
     held = net.fill_batch(batch, "Network.explain", X, y)
-    status = lib.mg_plan_loss(plan, batch, 1, core.threads, result)
-    status = status or lib.mg_plan_backward(plan, 0, len(lowered.ops), 0, core.threads)
+    status = lib.mg_plan_loss(plan, batch, core.threads, result)
+    status = status or lib.mg_plan_backward(plan, 0, core.threads)
     if status:
         net.raise_status("Network.explain", status, result, batch)
     del held
     rows = int(batch.rows)
 
-    def read(get: Any, buffer: int) -> Array:
-        return buffer_copy(get, plan, lowered, buffer, rows, dtype)
+    def read(buffer: int) -> Array:
+        return buffer_copy(plan, lowered, buffer, rows, dtype)
 
     a0 = core.as_reals("Network.explain", "X", X, dtype).copy()
     out: dict[str, Any] = {"loss": float(result.loss), "a0": a0}
-    for number, step in enumerate(lowered.steps, start=1):
+    for number, step in enumerate(graph.steps, start=1):
         out |= _parameters_of(net, gradients, step, number)
-        out[f"z{number}"] = read(lib.mg_plan_values, step.z) if step.z else a0
-        out[f"a{number}"] = read(lib.mg_plan_values, step.a)
-        if step.a != step.z:
-            out[f"da{number}"] = read(lib.mg_plan_gradient, step.a)
-        if step.z:
-            out[f"delta{number}"] = read(lib.mg_plan_gradient, step.z)
-    last = len(lowered.steps)
-    if net.loss_kind.output and lowered.steps[-1].a == lowered.steps[-1].z:
-        out[f"a{last}"] = _output(net, out[f"z{last}"])
+        out[f"z{number}"] = read(lowered.values[step.z]) if step.z else a0
+        out[f"a{number}"] = read(lowered.values[step.a])
+        if step.a != step.z and step.a in lowered.gradients:
+            out[f"da{number}"] = read(lowered.gradients[step.a])
+        if step.z in lowered.gradients:
+            out[f"delta{number}"] = read(lowered.gradients[step.z])
+    last = graph.steps[-1]
+    if net.loss_kind.output and last.a == last.z == graph.output:
+        out[f"a{len(graph.steps)}"] = _output(net, out[f"z{len(graph.steps)}"])
     return out
 
 
@@ -74,8 +79,8 @@ def _parameters_of(net: Network, gradients: Array, step: Step, number: int) -> d
     out = {}
     start = 0
     for p in net.parameters():
-        index, _, kind = p.name.partition(".")
-        if step.linear is not None and int(index) == step.linear:
+        path, _, kind = p.name.rpartition(".")
+        if path == step.path:
             letter = "W" if kind == "weight" else "b"
             out[f"{letter}{number}"] = p.data.copy()
             out[f"d{letter}{number}"] = gradients[start : start + p.data.size].reshape(p.shape)

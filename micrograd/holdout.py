@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from micrograd import core
-from micrograd.core import Array
 from micrograd.data.batching import STORED_ROWS, train_test_split
 from micrograd.data.permutation import Permutation
 from micrograd.data.source import random_access
@@ -56,10 +55,10 @@ class Holdout:
             X, y, weights = self._block(start)
             share = len(X) if weights is None else float(weights.sum(dtype=np.float64))
             if share > 0:
-                loss = self._model.loss(*((X, y) if weights is None else (X, y, weights)))
+                loss, _ = self._model.evaluate(*((X, y) if weights is None else (X, y, weights)))
                 total, weight = total + loss * share, weight + share
             if metrics:
-                outputs.append(self._outputs(X, share > 0))
+                outputs.append(cast("Network", self._model).predict(X))
                 targets.append(y)
         found = {"loss": total / weight if weight else float("nan")}
         if metrics:
@@ -67,10 +66,6 @@ class Holdout:
             for name, metric in metrics.items():
                 found[name] = _as_number(name, metric(target, output))
         return found
-
-    def _outputs(self, X: Any, cached: bool) -> Array:
-        net = cast("Network", self._model)
-        return net.cached_output(len(X)) if cached else net.predict(X)
 
 
 def _as_number(name: str, value: Any) -> float:

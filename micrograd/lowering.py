@@ -1,230 +1,277 @@
-"""Layers lowered to a plan: the flat list of ops and buffers that the C core runs.
+"""Layers lowered to a graph: a flat list of nodes, each of which makes one matrix of a batch.
 
-A plan comes in three kinds:
+    layers  --lowering-->  graph  --passes-->  ops, forward and backward  --storage-->  plan
 
-    training    an activation is fused into the Linear before it; every activation is kept for the
-                backward pass, gradients take turns in two storages
-    explaining  nothing is fused and nothing shares storage, so that z, a and both their gradients
-                can be read afterwards; the same kernels run in the same order: the same bits
-    predicting  as training, but values take turns in two storages and there are no gradients
+A value is a matrix (rows, columns) that a node makes; value 0 is the network's input.  What a
+concatenation makes is not copied together: its parts are placed in it, and who makes them writes
+them there.  Graphs are made for one of three purposes:
+
+    training    an activation is fused into the Linear before it, and so is the sum of a Residual
+    explaining  nothing is fused, so that z and a can both be read; the same kernels run in the same
+                order, and give the same bits
+    predicting  as training, without dropout, and nothing is kept for a backward pass
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-
-from micrograd import core
-from micrograd.core import Array, ffi, lib
-from micrograd.layers import Activation, Identity, Layer, Linear, Softmax
-from micrograd.losses import Loss
+from micrograd.blocks import DenseBlock, Highway, Residual
+from micrograd.core import lib
+from micrograd.initial import Start
+from micrograd.layers import Activation, Dropout, Identity, Layer, Linear, Sigmoid, Softmax
 
 Purpose = Literal["training", "explaining", "predicting"]
 
+CONCAT = -1  # a node that runs nothing: its inputs lie in its output
+
 
 @dataclass
-class Op:
-    """One op; the fields are those of mg_op in csrc/micrograd.h."""
+class Node:
+    """`output` made of `inputs`; kinds and functions are those of mg_op in csrc/micrograd.h.
+
+    A Linear may have a second input, which is added to f(z), and keeps z as well where `kept` says
+    so. `reference` is what f's derivative is computed from, -1 where there is no f.
+    """
 
     kind: int
-    function: int
-    in_: int
-    out: int = -1
-    pre_activation: int = -1
-    input_gradient: int = lib.MG_NO_GRADIENT
-    gate: int = lib.MG_IDENTITY
-    gate_buffer: int = -1
+    inputs: list[int]
+    output: int
+    stage: int
+    function: int = lib.MG_IDENTITY
+    slope: float = 0.0
+    kept: int = -1
+    reference: int = -1
     weight: int = -1
     bias: int = -1
-    slope: float = 0.0
-    gate_slope: float = 0.0
+    stream: int = 0
 
 
 @dataclass
 class Step:
-    """One pair z^[l], a^[l] of the documents: the buffers that hold them."""
+    """One pair z^[l], a^[l] of the documents, and the path of the Linear that made z."""
 
     z: int
     a: int
-    linear: int | None  # index of the layer that made z
+    path: str | None
 
 
 @dataclass
-class Lowered:
-    """Ops and buffers, ready for make_plan."""
+class Graph:
+    """Nodes in the order in which they run, and the values between them."""
 
-    ops: list[Op] = field(default_factory=list)
-    columns: list[int] = field(default_factory=list)  # of each buffer
-    storage: list[int] = field(default_factory=list)  # of each buffer's values
-    gradient: list[int] = field(default_factory=list)  # of each buffer's gradient
-    storages: list[int] = field(default_factory=list)  # columns of each
+    nodes: list[Node] = field(default_factory=list)
+    columns: list[int] = field(default_factory=list)  # of each value
+    placed: dict[int, tuple[int, int]] = field(default_factory=dict)  # value: in which, from where
+    output: int = 0
+    stages: list[str] = field(default_factory=list)  # the top-level layers, activations fused
     steps: list[Step] = field(default_factory=list)
-    n_parameters: int = 0
 
-
-@dataclass
-class _Made:
-    """The activation that made the current buffer: what its gradient has to be gated by."""
-
-    function: int = lib.MG_IDENTITY
-    slope: float = 0.0
-    reference: int = -1
+    def place(self, value: int) -> tuple[int, int]:
+        """The value that this one lies in, which itself lies in no other, and the first column."""
+        offset = 0
+        while value in self.placed:
+            value, first = self.placed[value]
+            offset += first
+        return value, offset
 
 
 class _Lowering:
-    """Walks the layers once, appending ops."""
+    """Walks the layers once, appending nodes."""
 
-    def __init__(self, purpose: Purpose) -> None:
+    def __init__(
+        self, purpose: Purpose, offsets: dict[str, tuple[int, int]], isolate: bool
+    ) -> None:
         self.purpose = purpose
-        self.result = Lowered()
-        self.current = -1
-        self.made = _Made()
-        self.has_gradient = False  # something before here has parameters
+        self.fuses = purpose != "explaining"
+        self.offsets = offsets
+        self.isolate = isolate
+        self.graph = Graph()
+        self.made_in: list[int] = []  # the stage of each value
+        self.streams = 0
 
-    def buffer(self, columns: int, values: bool = True, gradient: bool = True) -> int:
-        """A new buffer, in storages of its own; share_storages merges them afterwards."""
-        out = self.result
-        for wanted, place in ((values, out.storage), (gradient, out.gradient)):
-            place.append(len(out.storages) if wanted else -1)
-            if wanted:
-                out.storages.append(columns)
-        out.columns.append(columns)
-        return len(out.columns) - 1
+    def value(self, columns: int) -> int:
+        self.graph.columns.append(columns)
+        self.made_in.append(len(self.graph.stages) - 1)
+        return len(self.graph.columns) - 1
 
-    def append(self, op: Op) -> None:
-        if self.has_gradient:
-            op.input_gradient = lib.MG_WRITE_GRADIENT
-            op.gate, op.gate_slope, op.gate_buffer = (
-                self.made.function,
-                self.made.slope,
-                self.made.reference,
-            )
-        self.result.ops.append(op)
-        if op.out >= 0:
-            self.current = op.out
-        self.made = _Made()
+    def append(self, kind: int, inputs: list[int], columns: int) -> Node:
+        node = Node(kind, inputs, self.value(columns), len(self.graph.stages) - 1)
+        self.graph.nodes.append(node)
+        return node
 
-    def linear(self, layer: Linear, index: int, activation: Activation | None) -> None:
-        out = self.result
-        weight = out.n_parameters
-        bias = weight + layer.in_features * layer.out_features
-        out.n_parameters = bias + (layer.out_features if layer.bias else 0)
-        target = self.buffer(layer.out_features)
-        op = Op(lib.MG_LINEAR, lib.MG_IDENTITY, self.current, target, weight=weight)
-        op.bias = bias if layer.bias else -1
-        made = _Made()
-        if activation is not None:
-            op.function, op.slope = activation.function, activation.slope
-            made = _Made(activation.function, activation.slope, target)
-            if activation.derivative_from_input and self.purpose == "training":
-                op.pre_activation = made.reference = self.buffer(layer.out_features, gradient=False)
-        self.append(op)
-        self.has_gradient = True
-        self.made = made
-        out.steps.append(Step(target, target, index))
+    # ---- sequences ----
 
-    def elementwise(self, kind: int, function: int, slope: float = 0.0) -> None:
-        out, source = self.result, self.current
-        target = self.buffer(out.columns[source])
-        self.append(Op(kind, function, source, target, slope=slope))
-        if out.steps and out.steps[-1].a == source == out.steps[-1].z:
-            out.steps[-1].a = target
-        else:
-            out.steps.append(Step(source, target, None))
+    def network(self, layers: Sequence[Layer], in_features: int) -> Graph:
+        x = self.value(in_features)
+        self.graph.output = self.sequence(layers, x, "", top=True)
+        return self.graph
 
-    def run(self, layers: Sequence[Layer], in_features: int, loss: Loss | None) -> Lowered:
-        self.current = self.buffer(in_features, values=False, gradient=False)
-        fuses = self.purpose != "explaining"
-        real = [(i, layer) for i, layer in enumerate(layers) if not isinstance(layer, Identity)]
+    def sequence(
+        self, layers: Sequence[Layer], x: int, prefix: str, first: int = 0, top: bool = False
+    ) -> int:
+        """The value that these layers make of x; `first` is the number of the first one."""
+        real = [(i, layer) for i, layer in enumerate(layers, first) if self.does_something(layer)]
         position = 0
         while position < len(real):
             index, layer = real[position]
             position += 1
-            if isinstance(layer, Linear):
-                following = real[position][1] if position < len(real) else None
-                activation = following if fuses and isinstance(following, Activation) else None
-                position += activation is not None
-                self.linear(layer, index, activation)
-            elif isinstance(layer, Activation):
-                self.elementwise(lib.MG_ACTIVATE, layer.function, layer.slope)
-            elif isinstance(layer, Softmax):
-                self.elementwise(lib.MG_SOFTMAX, lib.MG_IDENTITY)
-        if loss is not None:
-            self.append(Op(lib.MG_LOSS, loss.code, self.current))
-        return self.result
+            if top:
+                self.graph.stages.append(str(layer))
+            if isinstance(layer, Linear) and position < len(real):
+                after = real[position][1]
+                if self.fuses and isinstance(after, Activation):
+                    position += 1
+                    x = self.linear(layer, f"{prefix}{index}", x, after)
+                    continue
+            x = self.layer(layer, f"{prefix}{index}", x)
+        return x
 
+    def does_something(self, layer: Layer) -> bool:
+        if isinstance(layer, Dropout):
+            return layer.p > 0 and self.purpose != "predicting"
+        return not isinstance(layer, Identity)
 
-def _share_storages(lowered: Lowered, values: bool) -> None:
-    """Lets buffers take turns: gradients always (an op reads one and writes the next), values only
-    where nothing is kept for a backward pass."""
-    for places in (lowered.gradient, lowered.storage) if values else (lowered.gradient,):
-        used = [i for i, place in enumerate(places) if place >= 0]
-        for turn in range(2):
-            mine = used[turn::2]
-            if not mine:
-                continue
-            common = places[mine[0]]
-            lowered.storages[common] = max(lowered.columns[i] for i in mine)
-            for i in mine[1:]:
-                lowered.storages[places[i]] = 0
-                places[i] = common
+    def layer(self, layer: Layer, path: str, x: int) -> int:
+        if isinstance(layer, Linear):
+            return self.linear(layer, path, x, None)
+        if isinstance(layer, Activation):
+            return self.activation(layer, x)
+        if isinstance(layer, Softmax):
+            node = self.append(lib.MG_SOFTMAX, [x], self.graph.columns[x])
+            self.add_step(x, node.output)
+            return node.output
+        if isinstance(layer, Dropout):
+            node = self.append(lib.MG_DROPOUT, [x], self.graph.columns[x])
+            node.slope, node.stream = layer.p, self.streams
+            self.streams += 1
+            return node.output
+        if isinstance(layer, Residual):
+            return self.residual(layer, path, x)
+        if isinstance(layer, Highway):
+            return self.highway(layer, path, x)
+        assert isinstance(layer, DenseBlock)
+        return self.dense(layer, path, x)
+
+    def add_step(self, z: int, a: int) -> None:
+        """An activation: the a of the step that made z, or a step without a Linear."""
+        steps = self.graph.steps
+        if steps and steps[-1].a == z == steps[-1].z:
+            steps[-1].a = a
+        else:
+            steps.append(Step(z, a, None))
+
+    # ---- layers ----
+
+    def linear(self, layer: Linear, path: str, x: int, activation: Activation | None) -> int:
+        node = self.append(lib.MG_LINEAR, [x], layer.out_features)
+        node.weight, node.bias = self.offsets[path]
+        if activation is not None:
+            node.function, node.slope = activation.function, activation.slope
+            node.reference = node.output
+            if activation.derivative_from_input and self.purpose == "training":
+                node.reference = node.kept = self.value(layer.out_features)
+        self.graph.steps.append(Step(node.output, node.output, path))
+        return node.output
+
+    def activation(self, layer: Activation, x: int) -> int:
+        node = self.append(lib.MG_ACTIVATE, [x], self.graph.columns[x])
+        node.function, node.slope = layer.function, layer.slope
+        node.reference = x if layer.derivative_from_input else node.output
+        self.add_step(x, node.output)
+        return node.output
+
+    # ---- blocks ----
+
+    def residual(self, layer: Residual, path: str, x: int) -> int:
+        y = self.sequence(layer.layers, x, f"{path}.")
+        if layer.projection:
+            out = self.linear(layer.extra()["projection"], f"{path}.projection", x, None)
+            self.graph.nodes[-1].inputs.append(y)
+            return out
+        node = self.graph.nodes[-1] if self.graph.nodes else None
+        if (
+            node
+            and node.output == y
+            and y != x
+            and y not in self.graph.placed
+            and self.takes_a_sum(node)
+        ):
+            node.inputs.append(x)
+            return y
+        return self.append(lib.MG_ADD, [y, x], self.graph.columns[x]).output
+
+    def takes_a_sum(self, node: Node) -> bool:
+        """Whether x can be added in the epilogue of the multiplication that makes this node.
+
+        The derivative of the activation must not want f(z), which only the sum is left of then:
+        the ReLUs can do with z instead.
+        """
+        if node.kind != lib.MG_LINEAR or len(node.inputs) > 1 or not self.fuses:
+            return False
+        if self.purpose == "predicting" or node.function == lib.MG_IDENTITY or node.kept >= 0:
+            return True
+        if node.function in (lib.MG_RELU, lib.MG_LEAKY_RELU):
+            node.reference = node.kept = self.value(self.graph.columns[node.output])
+            return True
+        return False
+
+    def highway(self, layer: Highway, path: str, x: int) -> int:
+        h = self.sequence(layer.layers, x, f"{path}.")
+        t = self.linear(layer.extra()["gate"], f"{path}.gate", x, Sigmoid())
+        if not self.fuses:
+            gate = self.graph.nodes[-1]
+            gate.kept = self.value(self.graph.columns[t])
+            self.graph.steps[-1].z = gate.kept
+        return self.append(lib.MG_MIX, [h, t, x], self.graph.columns[x]).output
+
+    def dense(self, layer: DenseBlock, path: str, x: int) -> int:
+        first = 0
+        for group in layer.groups():
+            y = self.sequence(group, x, f"{path}.", first)
+            x = self.concatenate(x, y)
+            first += len(group)
+        return x
+
+    def concatenate(self, x: int, y: int) -> int:
+        parts = [self.movable(x)]
+        parts.append(self.copy(y) if y == parts[0] else self.movable(y))
+        columns = [self.graph.columns[part] for part in parts]
+        out = self.append(CONCAT, parts, sum(columns)).output
+        self.graph.placed[parts[0]] = out, 0
+        self.graph.placed[parts[1]] = out, columns[0]
+        return out
+
+    def movable(self, value: int) -> int:
+        """The value if it can still be placed, else a copy of it, soon to be placed."""
+        elsewhere = self.isolate and self.made_in[value] != len(self.graph.stages) - 1
+        if value != 0 and value not in self.graph.placed and not elsewhere:
+            return value
+        return self.copy(value)
+
+    def copy(self, value: int) -> int:
+        return self.append(lib.MG_ACTIVATE, [value], self.graph.columns[value]).output
 
 
 def lower(
-    layers: Sequence[Layer], in_features: int, loss: Loss | None, purpose: Purpose
-) -> Lowered:
-    """The ops and buffers of these layers; see the module's docstring for `purpose`."""
-    lowered = _Lowering(purpose).run(layers, in_features, None if purpose == "predicting" else loss)
-    if purpose == "predicting":
-        lowered.gradient = [-1] * len(lowered.gradient)
-        for op in lowered.ops:
-            op.input_gradient, op.gate = lib.MG_NO_GRADIENT, lib.MG_IDENTITY
-    if purpose != "explaining":
-        _share_storages(lowered, values=purpose == "predicting")
-    return lowered
+    layers: Sequence[Layer],
+    in_features: int,
+    starts: Sequence[Start],
+    purpose: Purpose,
+    isolate: bool = False,
+) -> Graph:
+    """The graph of these layers; see the module's docstring for `purpose`.
 
-
-def make_plan(lowered: Lowered, dtype: str) -> Any:
-    """The C core's plan, freed with the last reference to it.
-
-    Raises:
-        MemoryError: there is no memory for it.
+    starts: the network's parameters in their order; isolate: no value of one stage is placed in one
+    of another, so that stages can be computed again one by one.
     """
-    ops = ffi.new("mg_op[]", len(lowered.ops))
-    for c, op in zip(ops, lowered.ops, strict=True):
-        for name, value in vars(op).items():
-            setattr(c, name.rstrip("_"), value)
-    buffers = ffi.new("mg_buffer[]", len(lowered.columns))
-    for c, columns, storage, gradient in zip(
-        buffers, lowered.columns, lowered.storage, lowered.gradient, strict=True
-    ):
-        c.columns, c.storage, c.gradient, c.offset = columns, storage, gradient, 0
-    plan = lib.mg_plan_new(
-        core.ISA_CODE,
-        core.DTYPES[dtype],
-        len(ops),
-        ops,
-        len(buffers),
-        buffers,
-        len(lowered.storages),
-        lowered.storages,
-        lowered.n_parameters,
-    )
-    if plan == ffi.NULL:
-        raise MemoryError("Network: no memory for the plan")
-    return ffi.gc(plan, lib.mg_plan_free)
-
-
-def buffer_copy(
-    get: Any, plan: Any, lowered: Lowered, buffer: int, rows: int, dtype: np.dtype[Any]
-) -> Array:
-    """What a buffer holds after a run, (rows, columns): values or gradient, as `get` says."""
-    ld = ffi.new("int64_t *")
-    pointer = get(plan, buffer, ld)
-    size = rows * int(ld[0]) * dtype.itemsize
-    whole: Array = np.frombuffer(ffi.buffer(pointer, size), dtype).reshape(rows, int(ld[0]))
-    out: Array = whole[:, : lowered.columns[buffer]].copy()
-    return out
+    offsets = {}
+    at = 0
+    for start in starts:
+        weight = start.layer.in_features * start.layer.out_features
+        bias = start.layer.out_features if start.layer.bias else 0
+        offsets[start.path] = at, at + weight if bias else -1
+        at += weight + bias
+    return _Lowering(purpose, offsets, isolate).network(layers, in_features)

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd import core, losses
+from micrograd import core, losses, passes
 from micrograd.core import Array, ffi, lib
-from micrograd.layers import Activation, Identity, Layer, Linear, Softmax
-from micrograd.lowering import Lowered, buffer_copy, lower, make_plan
+from micrograd.initial import draw, starts
+from micrograd.layers import Layer, check_chain, check_kinds
+from micrograd.lowering import Purpose, lower
 from micrograd.parameters import Parameters
+from micrograd.storage import buffer_copy, make_plan
 from micrograd.targets import as_labels, as_targets, as_weights
 
 if TYPE_CHECKING:
     from micrograd.history import History
+    from micrograd.lowering import Graph
     from micrograd.nn import MLP
     from micrograd.optim import SGD
+    from micrograd.passes import Passes
     from micrograd.position import Position
 
 _INT64 = np.dtype(np.int64)
@@ -26,41 +30,32 @@ _INT64 = np.dtype(np.int64)
 
 def _checked_layers(layers: Sequence[Layer]) -> int:
     """Checks that the layers fit together; returns the number of input features."""
-    features: int | None = None
-    first = None
-    for i, layer in enumerate(layers):
-        if isinstance(layer, type) and issubclass(layer, Layer):
-            raise TypeError(
-                f"Network: layer {i} is the class {layer.__name__}; write {layer.__name__}()"
-            )
-        if not isinstance(layer, (Linear, Activation, Softmax, Identity)):
-            raise TypeError(f"Network: layer {i} is {core.describe(layer)}, a layer is wanted")
-        if not isinstance(layer, Linear):
-            continue
-        if first is None:
-            first = layer.in_features
-        elif features != layer.in_features:
-            raise ValueError(
-                f"Network: layer {i} {layer} takes {layer.in_features} features, "
-                f"but the layers before it give {features}"
-            )
-        features = layer.out_features
-    if first is None:
+    check_kinds("Network", layers)
+    features = check_chain("Network", layers)
+    if features is None:
         raise ValueError("Network: no Linear layer, so it is not known how many features come in")
-    return first
+    return features
+
+
+def _checked_seed(seed: Any) -> int:
+    if seed is not None and (isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0):
+        raise ValueError(f"Network: seed is {seed!r}, an integer, 0 or more, or None is wanted")
+    entropy: Any = np.random.SeedSequence().entropy
+    return int(entropy) if seed is None else int(seed)
 
 
 class Network:
     """A multilayer perceptron whose forward and backward passes run in the C core.
 
     Args:
-        *layers: Linear, ReLU, LeakyReLU, Sigmoid, Tanh, GELU, Softmax, Identity.
+        *layers: Linear, ReLU, LeakyReLU, Sigmoid, Tanh, GELU, Softmax, Identity, Dropout, and the
+            blocks Residual, Highway and DenseBlock, which nest in any way.
         loss: "cross_entropy" (on logits; integer labels or probability rows), "mse" (mean over all
             elements, so its gradient is 2 (a - y) / n; the documents' delta = a - y belongs to half
             the squared error), "bce" (on logits), "mae" or "huber".
         dtype: "float32" or "float64".
-        seed: for the initial weights, an int; None draws one. The same seed gives the same weights
-            in both dtypes.
+        seed: for the initial weights and dropout, an int; None draws one. The same seed gives the
+            same weights in both dtypes.
 
     Raises:
         TypeError, ValueError: layers that do not fit together, an unknown loss or dtype.
@@ -86,12 +81,16 @@ class Network:
         self.in_features = _checked_layers(self.layers)
         self.loss_kind = losses.find(loss)
         self._dtype = np.dtype(name)
-        self._lowered = lower(self.layers, self.in_features, self.loss_kind, "training")
-        self.out_features = self._lowered.columns[self._lowered.ops[-1].in_]
-        self._parameters = self._initial_parameters(seed)
-        self._plan = self.bound_plan(self._lowered, self._parameters.grad_pointer)
-        self._n_ops = len(self._lowered.ops)
+        self.seed = _checked_seed(seed)
+        self._starts = tuple(starts(self.layers))
+        graph = self.lowered("training")
+        self.out_features = graph.columns[graph.output]
+        self._parameters = self._initial_parameters()
+        self._passes = passes.training(graph, self.loss_kind, passes.plain_order(len(graph.stages)))
+        self._plan = self.bound_plan(self._passes, self._parameters.grad_pointer)
+        self._output = self._passes.values[graph.output]  # the buffer of the network's output
         self._prediction_plan: Any = None
+        self._prediction_batch: Any = None
         self._batch = ffi.new("mg_batch *")
         self._result = ffi.new("mg_result *")
         self._held: Any = None  # the arrays that the cached forward pass points into
@@ -153,42 +152,38 @@ class Network:
         layers = ", ".join(str(layer) for layer in self.layers)
         return f"Network({layers}, loss={self.loss_kind.name!r}, dtype={self.dtype!r})"
 
-    def _initial_parameters(self, seed: int | None) -> Parameters:
-        """He or Xavier weights, drawn in float64; biases are zero."""
-        if seed is not None and (
-            isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0
-        ):
-            raise ValueError(f"Network: seed is {seed!r}, an integer, 0 or more, or None is wanted")
-        self.seed = np.random.SeedSequence().entropy if seed is None else int(seed)
-        rng = np.random.default_rng(self.seed)
-        shapes: list[tuple[str, tuple[int, ...]]] = []
-        weights: list[Array] = []
-        for i, layer in enumerate(self.layers):
-            if not isinstance(layer, Linear):
-                continue
-            after = next((x for x in self.layers[i + 1 :] if not isinstance(x, Identity)), None)
-            std = layer.initial_std(isinstance(after, Activation) and after.is_relu_kind)
-            shapes.append((f"{i}.weight", (layer.out_features, layer.in_features)))
-            weights.append(rng.normal(0.0, std, shapes[-1][1]))
-            if layer.bias:
-                shapes.append((f"{i}.bias", (layer.out_features,)))
+    @property
+    def step(self) -> int:
+        """The number of training passes so far: dropout masks depend on it and on the seed."""
+        return int(lib.mg_plan_step(self._plan))
+
+    @step.setter
+    def step(self, step: int) -> None:
+        lib.mg_plan_set_random(self._plan, self.seed % 2**64, step)
+
+    def _initial_parameters(self) -> Parameters:
+        """The first values of all parameters, drawn in float64."""
+        shapes = [shape for start in self._starts for shape in start.shapes()]
         parameters = Parameters(shapes, self._dtype)
-        for parameter, weight in zip(
-            (p for p in parameters if p.name.endswith("weight")), weights, strict=True
-        ):
-            parameter.data[...] = weight
+        for parameter, first in zip(parameters, draw(self._starts, self.seed), strict=True):
+            parameter.data[...] = first
         return parameters
 
-    def bound_plan(self, lowered: Lowered, gradients: Any) -> Any:
+    def lowered(self, purpose: Purpose, isolate: bool = False) -> Graph:
+        """The graph of the layers; see micrograd.lowering."""
+        return lower(self.layers, self.in_features, self._starts, purpose, isolate)
+
+    def bound_plan(self, lowered: Passes, gradients: Any, share: bool = True) -> Any:
         """A plan of the C core that uses this network's parameters."""
-        plan = make_plan(lowered, self.dtype)
+        plan = make_plan(lowered, self._parameters.size, self.dtype, share)
         lib.mg_plan_bind(plan, self._parameters.data_pointer, gradients)
+        lib.mg_plan_set_random(plan, self.seed % 2**64, 0)
         return plan
 
     # ---- what comes in ----
 
     def _takes(self) -> str:
-        i = next(i for i, layer in enumerate(self.layers) if isinstance(layer, Linear))
+        i = next(i for i, layer in enumerate(self.layers) if layer.takes is not None)
         return f"layer {i} {self.layers[i]} takes {self.in_features}"
 
     def _fill_x(self, batch: Any, where: str, X: Any) -> tuple[Any, int]:
@@ -272,7 +267,7 @@ class Network:
         if held is None:
             self._set_up = 0
             held = self.fill_batch(batch, "Network.loss", X, y, sample_weight)
-        status = lib.mg_plan_loss(self._plan, batch, 1, core.threads, self._result)
+        status = lib.mg_plan_loss(self._plan, batch, core.threads, self._result)
         if status:
             self.raise_status("Network.loss", status, self._result, batch)
         self._held = held
@@ -326,9 +321,7 @@ class Network:
             raise RuntimeError("Network.backward: no cached forward pass; call loss(X, y) first")
         self._ready = False
         parameters = self._parameters
-        status = lib.mg_plan_backward(
-            self._plan, 0, self._n_ops, not parameters.stale, core.threads
-        )
+        status = lib.mg_plan_backward(self._plan, not parameters.stale, core.threads)
         if status:
             self.raise_status("Network.backward", status, self._result, self._batch)
         parameters.stale = False
@@ -344,18 +337,11 @@ class Network:
         held, rows = self._fill_x(batch, "Network.forward", X)
         batch.labels = batch.targets = batch.weights = ffi.NULL
         batch.total_weight = rows
-        status = lib.mg_plan_forward(
-            self._plan, batch, 0, self._n_ops - 1, core.threads, self._result
-        )
+        status = lib.mg_plan_forward(self._plan, batch, core.threads, self._result)
         if status:
             self.raise_status("Network.forward", status, self._result, batch)
         self._held, self._ready = held, False
-        return self.cached_output(rows)
-
-    def cached_output(self, rows: int) -> Array:
-        """The output (rows, out_features) of the last loss() or forward() of so many rows."""
-        last = self._lowered.ops[-1].in_
-        return buffer_copy(lib.mg_plan_values, self._plan, self._lowered, last, rows, self._dtype)
+        return buffer_copy(self._plan, self._passes, self._output, rows, self._dtype)
 
     def predict(self, X: Any) -> Array:
         """The network's output (rows, out_features): logits for cross_entropy and bce.
@@ -366,19 +352,45 @@ class Network:
         Raises:
             TypeError, ValueError: input that does not fit.
         """
-        if self._prediction_plan is None:
-            lowered = lower(self.layers, self.in_features, self.loss_kind, "predicting")
-            self._prediction_plan = self.bound_plan(lowered, ffi.NULL)
-            self._prediction_batch = ffi.new("mg_batch *")
-        batch = self._prediction_batch
+        plan, batch = self._predicting()
         _held, rows = self._fill_x(batch, "Network.predict", X)
         out = np.empty((rows, self.out_features), self._dtype)
-        status = lib.mg_plan_predict(
-            self._prediction_plan, batch, ffi.from_buffer(out), core.threads, self._result
-        )
+        status = lib.mg_plan_predict(plan, batch, ffi.from_buffer(out), core.threads, self._result)
         if status:
             self.raise_status("Network.predict", status, self._result, batch)
         return out
+
+    def _predicting(self) -> tuple[Any, Any]:
+        """The plan without a backward pass, and a batch to call it with."""
+        if self._prediction_plan is None:
+            forward = passes.forward_only(self.lowered("predicting"), self.loss_kind)
+            self._prediction_plan = self.bound_plan(forward, ffi.NULL)
+            self._prediction_batch = ffi.new("mg_batch *")
+        return self._prediction_plan, self._prediction_batch
+
+    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[float, float | None]:
+        """The mean loss without dropout, and the accuracy where the targets are classes.
+
+        Caches nothing: gradients and a loss() before it stay as they are. Runs in blocks of rows.
+
+        Args:
+            X, y, sample_weight: as for loss().
+
+        Returns:
+            The loss, and for cross_entropy the (weighted) share of rows whose largest output is the
+            class in y, a label or the largest of a row of probabilities; else None.
+
+        Raises:
+            TypeError, ValueError: input that does not fit.
+        """
+        plan, batch = self._predicting()
+        held = self.fill_batch(batch, "Network.evaluate", X, y, sample_weight)
+        status = lib.mg_plan_evaluate(plan, batch, core.threads, self._result)
+        if status:
+            self.raise_status("Network.evaluate", status, self._result, batch)
+        del held
+        has_classes = self.loss_kind.takes_labels
+        return self._result.loss, self._result.right if has_classes else None
 
     def explain(self, X: Any, y: Any) -> dict[str, Any]:
         """Every quantity of one pass by the documents' names; see micrograd.explain.explain."""

@@ -281,6 +281,11 @@ class Program:
         self._pending = recorded
         return self._loss[0]  # type: ignore[no-any-return]
 
+    def evaluate(self, *arguments: Any) -> tuple[float, None]:
+        """The mean of the function over the rows, without a gradient, and no accuracy; see
+        Network.evaluate."""
+        return float(np.mean(self(*arguments), dtype=np.float64)), None
+
     def backward(self) -> None:
         """Adds the gradient of the last loss() to the gradients of the parameters.
 

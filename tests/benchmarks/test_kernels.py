@@ -5,7 +5,8 @@ import pytest
 
 from micrograd import core
 from micrograd.core import ffi, lib
-from micrograd.lowering import Lowered, Op, make_plan
+from micrograd.passes import Buffer, Op, Passes
+from micrograd.storage import make_plan
 
 EPS = np.finfo(np.float32).eps
 F32 = core.DTYPES["float32"]
@@ -83,14 +84,9 @@ def softmax():
 
 def cross_entropy_plan():
     """A plan of nothing but softmax-cross-entropy: buffer 0 is the logits."""
-    loss = Op(lib.MG_LOSS, lib.MG_CROSS_ENTROPY, 0, input_gradient=lib.MG_WRITE_GRADIENT)
-    lowered = Lowered()
-    lowered.ops.append(loss)
-    lowered.columns.append(CLASSES)
-    lowered.storage.append(-1)
-    lowered.gradient.append(0)
-    lowered.storages.append(CLASSES)
-    return make_plan(lowered, "float32")
+    logits, gradient = Buffer(-1, 0, CLASSES), Buffer(0, 0, CLASSES)
+    loss = Op(lib.MG_LOSS, [0], [1], lib.MG_CROSS_ENTROPY)
+    return make_plan(Passes([loss], [logits, gradient], [CLASSES]), 0, "float32")
 
 
 def softmax_cross_entropy():
@@ -104,7 +100,7 @@ def softmax_cross_entropy():
     batch.x_ld, batch.rows, batch.total_weight = CLASSES, ROWS, ROWS
 
     def ours(_held=held):
-        assert lib.mg_plan_loss(plan, batch, 1, 1, result) == lib.MG_OK
+        assert lib.mg_plan_loss(plan, batch, 1, result) == lib.MG_OK
         return result.loss
 
     def numpys():
@@ -116,7 +112,7 @@ def softmax_cross_entropy():
     exact = softmax_of(z.astype(float))
     ours()
     ld = ffi.new("int64_t *")
-    pointer = lib.mg_plan_gradient(plan, 0, ld)
+    pointer = lib.mg_plan_values(plan, 1, ld)
     found = np.frombuffer(ffi.buffer(pointer, ROWS * ld[0] * 4), np.float32).reshape(ROWS, ld[0])
     np.testing.assert_allclose(found[:, :CLASSES], exact - one_hot, rtol=0, atol=16 * EPS)
     wanted = -np.log(exact[np.arange(ROWS), labels]).mean()

@@ -67,7 +67,84 @@ static void test_matmul(void)
         check_matmul(171, 35, 601, kinds / 3, kinds % 3, 0, 0, 3); /* past a block of rows and of depth */
         check_matmul(9, 70, 300, kinds / 3, kinds % 3, 512 - 70, 1, 2);
         check_matmul(60, 40, 20, kinds / 3, kinds % 3, 2048 - 40, 0, 2); /* strides of the conflict kind */
+        check_matmul(57, 299, 601, kinds / 3, kinds % 3, 1, 1, 1); /* more panels than are packed at a time */
+        check_matmul(57, 299, 20, kinds / 3, kinds % 3, 1, 0, 2);  /* shared out by panels */
+        check_matmul(130, 35, 20, kinds / 3, kinds % 3, 0, 0, 3);  /* and by rows */
     }
+}
+
+static double value_of(int function, double slope, double x);
+static double derivative_of(int function, double slope, double r);
+static int close_to(double got, double want, double scale);
+
+/* C = f(A B + b), keeping A B + b, or C = (A B) f'(reference): the epilogues, with the scratch at a page too. */
+static void check_epilogue(int64_t m, int64_t n, int64_t k, int b_kind, int function, int gated)
+{
+    const mg_kernels *kernels = mg_kernels_find(isa, dtype);
+    const int64_t ld = n + 2, size = (m - 1) * ld + n;
+    mg_gemm g = {.m = m,
+                 .n = n,
+                 .k = k,
+                 .alpha = 1,
+                 .a = reals(m * k),
+                 .a_row = k,
+                 .a_col = 1,
+                 .b = reals(k * n),
+                 .b_row = b_kind ? 1 : n,
+                 .b_col = b_kind ? k : 1,
+                 .c = reals(size),
+                 .c_row = ld};
+    void *kept = reals(size), *bias = reals(n), *reference = reals(size);
+    fill_real((void *)(uintptr_t)g.a, m * k, 1);
+    fill_real((void *)(uintptr_t)g.b, k * n, 1);
+    fill_real(bias, n, 1);
+    fill_real(reference, size, 2);
+    if (gated)
+        g.epilogue =
+            (mg_epilogue){.gate = function, .gate_slope = 0.1, .reference = reference, .reference_row = ld};
+    else
+        g.epilogue = (mg_epilogue){.bias = bias,
+                                   .activation = function,
+                                   .slope = 0.1,
+                                   .pre_activation = kept,
+                                   .pre_activation_row = ld};
+    kernels->gemm(&g, guarded(kernels->gemm_scratch(&g, 1)), (mg_team){0, 1});
+    int wrong = 0;
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) {
+            double sum = gated ? 0 : get(bias, j);
+            for (int64_t p = 0; p < k; p++)
+                sum += get(g.a, i * k + p) * get(g.b, p * g.b_row + j * g.b_col);
+            const double size_of_terms = 2 + (double)k;
+            if (gated) {
+                sum *= derivative_of(function, 0.1, get(reference, i * ld + j));
+            } else {
+                wrong += !close_to(get(kept, i * ld + j), sum, size_of_terms);
+                sum = value_of(function, 0.1, sum);
+            }
+            wrong += !close_to(get(g.c, i * ld + j), sum, size_of_terms);
+        }
+    if (!gated) { /* the common case, which keeps nothing, has a sweep of its own */
+        void *first = malloc((size_t)size * real_size());
+        memcpy(first, g.c, (size_t)size * real_size());
+        g.epilogue.pre_activation = NULL;
+        kernels->gemm(&g, guarded(kernels->gemm_scratch(&g, 1)), (mg_team){0, 1});
+        wrong += memcmp(first, g.c, (size_t)size * real_size()) != 0;
+        free(first);
+    }
+    CHECK(!wrong, "isa %d dtype %d m %ld n %ld k %ld b %d function %d gated %d", isa, dtype, (long)m, (long)n,
+          (long)k, b_kind, function, gated);
+    release_all();
+}
+
+static void test_epilogues(void)
+{
+    static const int64_t ms[] = {1, 7, 31, 60}, ns[] = {1, 9, 16, 35};
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            for (int function = 0; function <= MG_GELU; function++)
+                for (int kind = 0; kind < 4; kind++)
+                    check_epilogue(ms[i], ns[j], 1 + (i * 5 + j * 9) % 20, kind / 2, function, kind % 2);
 }
 
 /* ---- element by element ---- */
@@ -275,8 +352,8 @@ static void test_table(void)
             fill_whole(sum, n);
             kernels->column_sum((mg_matrix){x, rows, n, n}, 2, 1, sum);
             kernels->column_sum((mg_matrix){x, rows, n, n}, 2, 0, sum);
-            kernels->add((mg_matrix){x, rows, n, n}, (mg_matrix){y, rows, n, n});
-            kernels->add((mg_matrix){x, rows, n, n}, (mg_matrix){y, rows, n, n});
+            kernels->add((mg_matrix){x, rows, n, n}, (mg_matrix){y, rows, n, n}, (mg_matrix){y, rows, n, n});
+            kernels->add((mg_matrix){x, rows, n, n}, (mg_matrix){y, rows, n, n}, (mg_matrix){y, rows, n, n});
             int wrong = 0;
             for (int64_t j = 0; j < n; j++) {
                 double want = 0;
@@ -314,6 +391,7 @@ int main(void)
         for (dtype = 0; dtype < MG_DTYPES; dtype++)
             for (place = 0; place < PLACES; place++) {
                 test_matmul();
+                test_epilogues();
                 test_elements();
                 test_softmax();
                 test_table();
