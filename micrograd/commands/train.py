@@ -129,7 +129,8 @@ def check_outputs(options: argparse.Namespace) -> None:
         plot.check(options.plot)
     files = [path for path in (options.save, options.resume) if path]
     if files:
-        from micrograd.save import checked_target, require_safetensors
+        from micrograd.atomic import checked_target
+        from micrograd.save import require_safetensors
 
         require_safetensors("micrograd train")
         for path in files:
