@@ -20,11 +20,23 @@ def filled(*layers, loss="cross_entropy", dtype="float32", seed=0):
 
 
 def every_kind(dtype="float32", loss="cross_entropy"):
-    """A network with every layer kind that has no layers inside, Linear without bias among them."""
+    """A network with every layer kind, Linear without bias and blocks in blocks among them."""
     layers = [mg.Tanh(), mg.Linear(5, 11)]
     for activation in ACTIVATIONS:
         layers += [activation, mg.Linear(11, 11, bias=isinstance(activation, mg.Tanh))]
-    return filled(*layers, mg.GELU(), mg.Linear(11, 3), loss=loss, dtype=dtype)
+    layers += [
+        mg.Dropout(0.4),
+        mg.Residual(mg.Linear(11, 4), mg.GELU(), mg.Linear(4, 11)),
+        mg.Residual(mg.Linear(11, 6), mg.Dropout(0.1), mg.Sigmoid(), projection=True),
+        mg.Highway(mg.Linear(6, 9), mg.ReLU(), mg.Linear(9, 6)),
+        mg.DenseBlock(
+            mg.Linear(6, 3), mg.Tanh(), mg.Identity(),
+            mg.Residual(mg.Linear(9, 9), mg.Highway(mg.Linear(9, 9), mg.Tanh())), mg.GELU(),
+        ),
+        mg.Residual(mg.Softmax()),
+        mg.GELU(),
+    ]  # fmt: skip
+    return filled(*layers, mg.Linear(18, 3), loss=loss, dtype=dtype)
 
 
 def batch(net, rows, seed=1):
@@ -33,19 +45,56 @@ def batch(net, rows, seed=1):
 
 
 @st.composite
-def networks(draw, dtypes=("float32", "float64")):
-    """Random networks, up to a dozen layers deep."""
-    columns = draw(st.integers(1, 9))
-    layers, sized = [], False
-    for _ in range(draw(st.integers(0, 8))):
-        if draw(st.booleans()):
-            out = draw(st.integers(1, 9))
-            layers.append(mg.Linear(columns, out, bias=draw(st.booleans())))
-            columns, sized = out, True
+def sequences(draw, columns, depth, sized=False, gives=None):
+    """(layers, the columns they give): random layers for so many columns.
+
+    depth: of blocks in blocks. sized: at least one has a size. gives: the columns wanted.
+    """
+    layers = []
+    has_size = False
+    for _ in range(draw(st.integers(0, 3 if depth < 2 else 5))):
+        kind = draw(st.sampled_from(["Linear", "other"] + ["block"] * bool(depth)))
+        if kind == "other":
+            layers.append(draw(st.sampled_from([*ACTIVATIONS, mg.Dropout(0.3)])))
+            continue
+        if kind == "Linear":
+            layer = mg.Linear(columns, draw(st.integers(1, 9)), bias=draw(st.booleans()))
         else:
-            layers.append(draw(st.sampled_from(ACTIVATIONS)))
-    if not sized:
-        layers.append(mg.Linear(columns, draw(st.integers(1, 9))))
+            layer = draw(blocks(columns, depth - 1))
+        layers.append(layer)
+        columns, has_size = layer.gives(columns), has_size or layer.takes is not None
+    if (gives or columns) != columns or (sized and not has_size):
+        layers.append(mg.Linear(columns, gives or columns))
+    return layers, gives or columns
+
+
+@st.composite
+def blocks(draw, columns, depth):
+    """A random block that takes so many columns."""
+    kind = draw(st.sampled_from(["Residual", "projection", "Highway", "DenseBlock"]))
+    if kind == "projection":
+        layers, _ = draw(sequences(columns, depth, sized=True))
+        return mg.Residual(*layers, projection=True)
+    if kind == "DenseBlock":
+        layers = []
+        for _ in range(draw(st.integers(1, 3))):
+            group = mg.Linear(columns, draw(st.integers(1, 4)))
+            if depth and draw(st.booleans()):
+                group = draw(blocks(columns, depth - 1))
+            if group.takes is None:  # a Residual of activations belongs to the group before it
+                group = mg.Linear(columns, 2)
+            layers.append(group)
+            columns += group.gives(columns)
+            layers += draw(st.lists(st.sampled_from(ACTIVATIONS), max_size=2))
+        return mg.DenseBlock(*layers)
+    layers, _ = draw(sequences(columns, depth, sized=kind == "Highway", gives=columns))
+    return getattr(mg, kind)(*(layers or [mg.Tanh()]))
+
+
+@st.composite
+def networks(draw, dtypes=("float32", "float64")):
+    """Random networks with blocks in blocks."""
+    layers, _ = draw(sequences(draw(st.integers(1, 9)), depth=3, sized=True))
     loss = draw(st.sampled_from(["cross_entropy", "bce", "mse"]))
     dtype = draw(st.sampled_from(dtypes))
     return filled(*layers, loss=loss, dtype=dtype, seed=draw(st.integers(0, 99)))

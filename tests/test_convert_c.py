@@ -69,6 +69,9 @@ def test_values_take_turns_in_the_static_memory(tmp_path):
     layers = [mg.Linear(5, 11), mg.GELU(), *[mg.Linear(11, 11), mg.Softmax()] * 9]
     report = mg.convert.to_c(filled(*layers), tmp_path / "net.h")
     assert report.scratch_bytes == 4 * (11 + 11)
+    block = mg.Residual(mg.Linear(11, 11), mg.ReLU(), mg.Linear(11, 11))
+    report = mg.convert.to_c(filled(mg.Linear(5, 11), *[block] * 9), tmp_path / "net.h")
+    assert report.scratch_bytes == 4 * (11 + 11 + 11)  # x is kept for the sum
 
 
 def test_the_self_test_finds_a_wrong_weight(tmp_path):

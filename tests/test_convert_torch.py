@@ -1,5 +1,8 @@
 """PyTorch modules of the same layers, names and numbers, both ways."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from convert_networks import assert_close, batch, every_kind, filled, networks
@@ -53,6 +56,17 @@ def test_gradients_of_the_module_are_those_of_the_network():
     for name, p in module.named_parameters():
         mine = next(q for q in net.parameters() if q.name == name)
         assert mine.grad == pytest.approx(p.grad.numpy(), rel=1e-11, abs=1e-14)
+
+
+def test_a_module_with_blocks_is_copied_pickled_and_trained():
+    net = every_kind("float64", loss="mse")
+    module, X = mg.convert.to_torch(net), batch(net, 8)
+    for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert np.array_equal(output(other, X), output(module, X))
+    module.train()
+    assert not np.array_equal(output(module, X), output(module, X))  # Dropout
+    module(torch.from_numpy(X)).sum().backward()
+    assert all(p.grad is not None for p in module.parameters())
 
 
 def test_from_torch_takes_nested_sequentials_and_is_a_copy():
@@ -113,6 +127,8 @@ def test_state_dicts_both_ways():
     module.load_state_dict({k: v.double() for k, v in mg.convert.state_dict(net).items()})
     mg.convert.load_state_dict(other, module.state_dict())
     assert np.array_equal(other.parameters().flat, net.parameters().flat)
+    mg.convert.state_dict(net)["1.weight"].fill_(7)  # a copy
+    assert not (net.parameters().flat == 7).any()
     net.parameters().flat[...] = 0
     mg.convert.load_state_dict(net, {p.name: p.data.tolist() for p in other.parameters()})
     assert np.array_equal(other.parameters().flat, net.parameters().flat)
