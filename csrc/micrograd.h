@@ -151,6 +151,7 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
 /* What a buffer holds after such a run, and its leading dimension. */
 void *mg_plan_values(mg_plan *plan, int buffer, int64_t *ld);
 int64_t mg_plan_workspace_bytes(const mg_plan *plan);
+int64_t mg_plan_rows(const mg_plan *plan); /* that the workspace has room for: the largest batch so far */
 
 /* ---- programs ---- */
 /* A scalar function, recorded: a flat list of ops that runs over the rows of a batch, a row a lane.

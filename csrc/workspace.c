@@ -106,6 +106,11 @@ int64_t mg_plan_workspace_bytes(const mg_plan *plan)
     return (int64_t)plan->workspace_bytes;
 }
 
+int64_t mg_plan_rows(const mg_plan *plan)
+{
+    return plan->capacity;
+}
+
 void *mg_plan_values(mg_plan *plan, int buffer, int64_t *ld)
 {
     if (buffer < 0 || buffer >= plan->n_buffers || plan->buffers[buffer].storage < 0 || !plan->workspace)

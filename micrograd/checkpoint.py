@@ -66,6 +66,7 @@ class Checkpoint:
     """Base of the policies; compare with isinstance, or as values."""
 
     name: ClassVar[str]
+    depends_on_rows: ClassVar[bool] = False  # the order is another for another size of the batch
 
     def order(self, stages: Sequence[Stage]) -> list[Event]:
         """The events of one step over these stages, one or more.
@@ -138,6 +139,7 @@ class _Binomial(Checkpoint):
 class _Budget(Checkpoint):
     bytes: int
     name = "budget"
+    depends_on_rows = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bytes", _integer("checkpoint.budget", "bytes", self.bytes))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from micrograd import core, losses, passes
+from micrograd.checkpoint import Checkpoint, every, find
 from micrograd.core import Array, ffi, lib
 from micrograd.initial import draw, starts
 from micrograd.layers import Layer, check_chain, check_kinds
 from micrograd.lowering import Purpose, lower
 from micrograd.parameters import Parameters
+from micrograd.stages import replay
 from micrograd.storage import buffer_copy, make_plan
 from micrograd.targets import as_labels, as_targets, as_weights
 
@@ -56,9 +58,12 @@ class Network:
         dtype: "float32" or "float64".
         seed: for the initial weights and dropout, an int; None draws one. The same seed gives the
             same weights in both dtypes.
+        checkpoint: which activations are kept for the backward pass, and which are computed again:
+            None keeps all; "sqrt", or a schedule of `micrograd.checkpoint`. Gradients have the same
+            bits whatever it is.
 
     Raises:
-        TypeError, ValueError: layers that do not fit together, an unknown loss or dtype.
+        TypeError, ValueError: layers that do not fit together, an unknown loss, dtype or schedule.
 
     >>> net = Network(Linear(4, 8), ReLU(), Linear(8, 3), seed=0)
     >>> loss = net.loss(X, y); net.backward()  # doctest: +SKIP
@@ -70,6 +75,7 @@ class Network:
         loss: str = "cross_entropy",
         dtype: str = "float32",
         seed: int | None = None,
+        checkpoint: str | Checkpoint | None = None,
     ) -> None:
         name = np.dtype(dtype).name if not isinstance(dtype, str) else dtype
         if name not in core.DTYPES:
@@ -83,12 +89,16 @@ class Network:
         self._dtype = np.dtype(name)
         self.seed = _checked_seed(seed)
         self._starts = tuple(starts(self.layers))
-        graph = self.lowered("training")
-        self.out_features = graph.columns[graph.output]
+        self.checkpoint = find(checkpoint)
+        self.out_features = self.in_features
+        for layer in self.layers:
+            self.out_features = layer.gives(self.out_features)
         self._parameters = self._initial_parameters()
-        self._passes = passes.training(graph, self.loss_kind, passes.plain_order(len(graph.stages)))
-        self._plan = self.bound_plan(self._passes, self._parameters.grad_pointer)
-        self._output = self._passes.values[graph.output]  # the buffer of the network's output
+        self._replans = self.checkpoint is not None and self.checkpoint.depends_on_rows
+        self._step = 0
+        self._plan: Any = None
+        if not self._replans:
+            self._make_plan(1)
         self._prediction_plan: Any = None
         self._prediction_batch: Any = None
         self._batch = ffi.new("mg_batch *")
@@ -155,11 +165,72 @@ class Network:
     @property
     def step(self) -> int:
         """The number of training passes so far: dropout masks depend on it and on the seed."""
-        return int(lib.mg_plan_step(self._plan))
+        return self._step if self._plan is None else int(lib.mg_plan_step(self._plan))
 
     @step.setter
     def step(self, step: int) -> None:
-        lib.mg_plan_set_random(self._plan, self.seed % 2**64, step)
+        self._step = step
+        if self._plan is not None:
+            lib.mg_plan_set_random(self._plan, self.seed % 2**64, step)
+
+    def _make_plan(self, rows: int) -> None:
+        """The plan of a training step, for batches of so many rows where that matters."""
+        graph = self.lowered("training", isolate=self.checkpoint is not None)
+        order = None
+        if self.checkpoint is not None:
+            stages = passes.stages_of(graph, self._dtype.itemsize * rows)
+            order = self.checkpoint.order(stages)
+        step = self.step
+        self._passes = passes.training(graph, self.loss_kind, order)
+        self._plan = self.bound_plan(self._passes, self._parameters.grad_pointer)
+        self._output = self._passes.values[graph.output]  # the buffer of the network's output
+        self._planned_rows = rows
+        self.step = step
+
+    def _plan_for(self, where: str, batch: Any, rows: int) -> None:
+        """A new plan where the one there is was made for fewer rows; checks the batch first."""
+        if self._plan is None or rows > self._planned_rows:
+            self.check_batch(where, batch)
+            self._make_plan(rows)
+            self._ready = False
+
+    def check_batch(self, where: str, batch: Any, index: Any = None) -> None:
+        """Looks for an element that does not belong there; `index` as for checked_batch.
+
+        Raises:
+            ValueError: there is one.
+        """
+        status = lib.mg_plan_check(self._predicting()[0], batch, self._result)
+        if status:
+            self.raise_status(where, status, self._result, batch, index)
+
+    def memory(self) -> dict[str, int]:
+        """What the network takes, in bytes, for a batch as large as the largest so far.
+
+        parameter_bytes, gradient_bytes: the flat arrays.
+        activation_bytes: what is kept for the backward pass at once, at most: activations between
+            layers, and what blocks keep inside. The network's input lies with the caller, and the
+            activation that a layer is just working on is part of the workspace.
+        workspace_bytes: the rest of what the C core has allocated: activations and gradients at
+            work, minibatches, packed matrices.
+        recomputed_layers: how many times the last backward pass evaluated a layer again.
+        """
+        isolated = self.lowered("training", isolate=True)
+        rows = 0 if self._plan is None else int(lib.mg_plan_rows(self._plan))
+        stages = passes.stages_of(isolated, self._dtype.itemsize * max(rows, 1))
+        checkpoint = every(len(stages)) if self.checkpoint is None else self.checkpoint
+        cost = replay(stages, checkpoint.order(stages))
+        kept = cost.kept_bytes if rows else 0
+        used = 0
+        for plan in (self._plan, self._prediction_plan):
+            used += 0 if plan is None else int(lib.mg_plan_workspace_bytes(plan))
+        return {
+            "parameter_bytes": self._parameters.flat.nbytes,
+            "gradient_bytes": self._parameters.flat.nbytes,
+            "activation_bytes": kept,
+            "workspace_bytes": max(0, used - kept),
+            "recomputed_layers": cost.recomputed,
+        }
 
     def _initial_parameters(self) -> Parameters:
         """The first values of all parameters, drawn in float64."""
@@ -267,6 +338,8 @@ class Network:
         if held is None:
             self._set_up = 0
             held = self.fill_batch(batch, "Network.loss", X, y, sample_weight)
+        if self._replans:
+            self._plan_for("Network.loss", batch, batch.rows)
         status = lib.mg_plan_loss(self._plan, batch, core.threads, self._result)
         if status:
             self.raise_status("Network.loss", status, self._result, batch)
@@ -337,6 +410,8 @@ class Network:
         held, rows = self._fill_x(batch, "Network.forward", X)
         batch.labels = batch.targets = batch.weights = ffi.NULL
         batch.total_weight = rows
+        if self._replans:
+            self._plan_for("Network.forward", batch, rows)
         status = lib.mg_plan_forward(self._plan, batch, core.threads, self._result)
         if status:
             self.raise_status("Network.forward", status, self._result, batch)
@@ -418,9 +493,7 @@ class Network:
         """
         batch = ffi.new("mg_batch *")
         held = self.fill_batch(batch, where, X, y, sample_weight)
-        status = lib.mg_plan_check(self._plan, batch, self._result)
-        if status:
-            self.raise_status(where, status, self._result, batch, index)
+        self.check_batch(where, batch, index)
         return batch, held
 
     def train_step(self, data: Any, index: Array, optimizer: SGD, max_norm: float) -> float:
@@ -431,6 +504,8 @@ class Network:
             FloatingPointError: the loss or the update is not finite; the weights are those before.
         """
         self._ready = False
+        if self._replans:
+            self._plan_for("Network.fit", data, len(index))
         status = lib.mg_plan_train(
             self._plan,
             data,

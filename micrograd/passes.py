@@ -14,13 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from micrograd.core import lib
 from micrograd.losses import Loss
 from micrograd.lowering import CONCAT, Graph, Node
-
-Action = Literal["forward", "loss", "backward"]
+from micrograd.stages import Backward, Event, Forward, Stage
 
 
 @dataclass
@@ -73,9 +71,10 @@ class Passes:
 class _Emitter:
     """Appends the ops of one stage after the other."""
 
-    def __init__(self, graph: Graph, keep_all: bool) -> None:
+    def __init__(self, graph: Graph, keep_all: bool = False, eager: bool = False) -> None:
         self.graph = graph
         self.keep_all = keep_all  # every gradient can be read afterwards
+        self.eager = eager  # a stage's output is not wanted once the next stage has been gone over
         self.out = Passes(buffers=[Buffer(-1, 0, graph.columns[0])], values={0: 0})
         self.block_of: dict[int, int] = {}  # of a value that lies in no other
         self.has_gradient = {0: False}
@@ -232,6 +231,15 @@ class _Emitter:
             self.node_backward(node)
             value = node.kept if is_delta and node.kept >= 0 else node.output
             self.out.gradients[value] = self.gradient.pop(node.output)
+        if self.eager:
+            self.gate_early(stage - 1)
+
+    def gate_early(self, stage: int) -> None:
+        """Applies the derivative of a stage's last activation, as long as its output is there."""
+        node = self.by_stage[stage][-1] if stage in self.by_stage else None
+        if node is not None and node.reference == node.output in self.gradient:
+            self.gradient[node.output] = self.delta(node)
+            self.gated.add(node.output)
 
     def node_backward(self, node: Node) -> None:
         g = self.gradient[node.output]
@@ -239,7 +247,8 @@ class _Emitter:
         if node.kind == lib.MG_LINEAR:
             self.linear(node)
         elif node.kind == lib.MG_ACTIVATE:
-            if x in self.gradient and node.function != lib.MG_IDENTITY:
+            done = node.function == lib.MG_IDENTITY or node.output in self.gated
+            if x in self.gradient and not done:
                 reference = self.out.values[node.reference]
                 self.into(x, Op(lib.MG_ACTIVATE_BACKWARD, [g, reference], [], node.function))
                 self.out.ops[-1].slope = node.slope
@@ -302,7 +311,7 @@ class _Emitter:
 
 def forward_only(graph: Graph, loss: Loss | None) -> Passes:
     """The ops of a forward pass, and of a loss without a gradient."""
-    emitter = _Emitter(graph, keep_all=False)
+    emitter = _Emitter(graph)
     for stage in range(len(graph.stages)):
         emitter.forward(stage)
     if loss is not None:
@@ -311,22 +320,46 @@ def forward_only(graph: Graph, loss: Loss | None) -> Passes:
 
 
 def training(
-    graph: Graph, loss: Loss, order: Sequence[tuple[Action, int]], keep_all: bool = False
+    graph: Graph, loss: Loss, order: Sequence[Event] | None = None, keep_all: bool = False
 ) -> Passes:
-    """The ops of a step in this order of stages, such as `plain_order`; with keep_all every
-    gradient has a buffer of its own."""
-    emitter = _Emitter(graph, keep_all)
-    for action, stage in order:
-        if action == "forward":
-            emitter.forward(stage)
-        elif action == "loss":
-            emitter.loss(loss, with_gradient=True)
+    """The ops of a step: forward through all stages, the loss, and back.
+
+    order: of a graph with isolated stages; None: each stage is evaluated once. With keep_all every
+    gradient has a buffer of its own.
+    """
+    emitter = _Emitter(graph, keep_all, eager=order is not None)
+    stages = range(len(graph.stages))
+    plain: list[Event] = [Forward(i) for i in stages]
+    plain += [Backward(i) for i in reversed(stages)]
+    for number, event in enumerate(plain if order is None else order):
+        if isinstance(event, Backward):
+            emitter.backward(event.stage)
         else:
-            emitter.backward(stage)
+            emitter.forward(event.stage)
+        if number == len(stages) - 1:
+            emitter.loss(loss, with_gradient=True)
     return emitter.out
 
 
-def plain_order(stages: int) -> list[tuple[Action, int]]:
-    """Forward through all stages, the loss, and back."""
-    forward: list[tuple[Action, int]] = [("forward", i) for i in range(stages)]
-    return [*forward, ("loss", -1), *(("backward", i) for i in reversed(range(stages)))]
+def stages_of(graph: Graph, bytes_per_column: int) -> list[Stage]:
+    """The stages of a graph with isolated stages, as a schedule of recomputation sees them."""
+    nodes: dict[int, list[Node]] = {}
+    for node in graph.nodes:
+        nodes.setdefault(node.stage, []).append(node)
+    return [_stage(graph, nodes[i], bytes_per_column) for i in range(len(graph.stages))]
+
+
+def _stage(graph: Graph, nodes: Sequence[Node], bytes_per_column: int) -> Stage:
+    """Internal is what the way back reads, besides the input and, right away, the output."""
+    output = nodes[-1].output
+    inside = [node.output for node in nodes[:-1] if graph.place(node.output)[0] != output]
+    inside += [node.kept for node in nodes if node.kept >= 0]
+    inside += [output] if nodes[-1].kind == lib.MG_SOFTMAX else []
+    columns = sum(graph.columns[value] for value in inside)
+    if columns == 0 and len(nodes) > 1:  # all of it lies in the output, side by side
+        columns = graph.columns[output]
+    cost = 0
+    for node in nodes:
+        out = graph.columns[node.output]
+        cost += graph.columns[node.inputs[0]] * out if node.kind == lib.MG_LINEAR else out
+    return Stage(graph.columns[output] * bytes_per_column, columns * bytes_per_column, cost)

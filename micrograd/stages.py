@@ -55,6 +55,8 @@ class Replay:
     """What an order costs.
 
     kept: most layer activations kept at once.
+    kept_bytes: most bytes kept at once, in activations and in internals that do not serve the very
+        next event.
     live: most layer activations at once, those that the sweep is working on included.
     peak_bytes: most bytes of activations and internals at once. The network's input, parameters,
         gradients and the kernels' workspaces are not among them.
@@ -63,6 +65,7 @@ class Replay:
     """
 
     kept: int
+    kept_bytes: int
     live: int
     peak_bytes: int
     recomputed: int
@@ -129,7 +132,7 @@ def replay(stages: Sequence[Stage], order: Sequence[Event]) -> Replay:
             followed by a way back, with evaluations between.
     """
     _check(stages, order)
-    live, kept, size = (_Lifetimes(len(order)) for _ in range(3))
+    live, kept, kept_size, size = (_Lifetimes(len(order)) for _ in range(4))
     made: dict[int, tuple[int, list[int]]] = {0: (-1, [])}  # activation -> (event, its readers)
     taped: dict[int, int] = {}  # stage -> event of its latest Tape, until Backward
     evaluations = cost = 0
@@ -144,6 +147,7 @@ def replay(stages: Sequence[Stage], order: Sequence[Event]) -> Replay:
         for reader in readers:
             if reader > unbroken + 1:
                 kept.add(unbroken + 1, last, 1)
+                kept_size.add(unbroken + 1, last, stages[activation - 1].activation_bytes)
                 break
             unbroken = reader
 
@@ -156,7 +160,10 @@ def replay(stages: Sequence[Stage], order: Sequence[Event]) -> Replay:
             if stages[j].internal_bytes:
                 if j not in taped:
                     raise ValueError(f"replay: event {at} {event} has no Tape({j}) before it")
-                size.add(taped.pop(j), at, stages[j].internal_bytes)
+                start = taped.pop(j)
+                size.add(start, at, stages[j].internal_bytes)
+                if at > start + 1:
+                    kept_size.add(start + 1, at, stages[j].internal_bytes)
             continue
         if j + 1 in made:
             ends(j + 1)
@@ -171,4 +178,11 @@ def replay(stages: Sequence[Stage], order: Sequence[Event]) -> Replay:
         if activation:
             ends(activation)
     first = sum(stage.cost for stage in stages)
-    return Replay(kept.most(), live.most(), size.most(), evaluations - len(stages), cost - first)
+    return Replay(
+        kept.most(),
+        kept_size.most(),
+        live.most(),
+        size.most(),
+        evaluations - len(stages),
+        cost - first,
+    )

@@ -98,7 +98,7 @@ def test_keeping_all():
     stages = [Stage(10, 0, 1), Stage(20, 0, 1), Stage(30, 0, 1), Stage(40, 0, 1)]
     order = [Forward(j) for j in range(4)] + [Backward(j) for j in (3, 2, 1, 0)]
     assert checkpoint.every(4).order(stages) == order
-    assert replay(stages, order) == checkpoint.Replay(2, 4, 100, 0, 0)
+    assert replay(stages, order) == checkpoint.Replay(2, 30, 4, 100, 0, 0)
 
 
 def test_recomputing_all():
@@ -109,7 +109,7 @@ def test_recomputing_all():
         *[Forward(0), Forward(1), Backward(2), Forward(0), Backward(1), Backward(0)],
     ]
     assert revolve.with_slots(stages, 0) == order
-    assert replay(stages, order) == checkpoint.Replay(0, 2, 50, 3, 1 + 5 + 1)
+    assert replay(stages, order) == checkpoint.Replay(0, 0, 2, 50, 3, 1 + 5 + 1)
 
 
 def test_internals_live_from_their_tape_to_backward():
@@ -117,14 +117,14 @@ def test_internals_live_from_their_tape_to_backward():
     stages = [Stage(10, 7, 1), Stage(20, 3, 1)]
     order = [Forward(0), Tape(1), Backward(1), Tape(0), Backward(0)]
     assert revolve.with_slots(stages, 1) == order
-    assert replay(stages, order) == checkpoint.Replay(0, 2, 33, 1, 1)
+    assert replay(stages, order) == checkpoint.Replay(0, 0, 2, 33, 1, 1)
     twice = [Tape(0), Tape(1), Backward(1), Tape(0), Backward(0)]
     assert (
         replay([Stage(10, 7), Stage(1, 1)], twice).peak_bytes == 17
     )  # not 24: the first is of no use
     kept = [Tape(0), Tape(1), Backward(1), Backward(0)]
     assert checkpoint.every(2).order(stages) == kept
-    assert replay(stages, kept) == checkpoint.Replay(0, 2, 40, 0, 0)
+    assert replay(stages, kept) == checkpoint.Replay(0, 7, 2, 40, 0, 0)
 
 
 def test_a_new_instance_replaces_the_old_one():

@@ -183,3 +183,152 @@ def test_explain_gives_the_bits_of_the_gradients(network, seed):
             db = explained[f"delta{number}"].sum(axis=0) / 7
             if f"db{number}" in explained:
                 np.testing.assert_allclose(db, explained[f"db{number}"], rtol=1e-9, atol=1e-12)
+
+
+# ---- recomputation ----
+
+
+def schedules(draw_slots=3):
+    return st.one_of(
+        st.just("sqrt"),
+        st.integers(1, 4).map(mg.checkpoint.every),
+        st.integers(1, draw_slots).map(mg.checkpoint.binomial),
+        st.just(mg.checkpoint.budget(10**6)),
+    )
+
+
+def gradients(net, X, y):
+    net.zero_grad()
+    loss = net.loss(X, y)
+    net.backward()
+    return loss, net.parameters().flat_grad.copy()
+
+
+def with_dropout(layers, every=2):
+    """The same layers with a Dropout behind some of them, inside blocks too."""
+    out = []
+    for i, layer in enumerate(layers):
+        if isinstance(layer, mg.Residual):
+            layer = mg.Residual(*with_dropout(layer.layers), projection=layer.projection)
+        elif isinstance(layer, mg.Highway):
+            layer = mg.Highway(*with_dropout(layer.layers), gate_bias=layer.gate_bias)
+        out.append(layer)
+        if i % every == 0:
+            out.append(mg.Dropout(0.3))
+    return out
+
+
+@settings(max_examples=100, deadline=None)
+@given(networks(), schedules(), st.integers(0, 1000))
+def test_recomputed_gradients_have_the_same_bits(network, schedule, seed):
+    layers, features, outputs = network
+    layers = with_dropout(layers)
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(9, features)), rng.normal(size=(9, outputs))
+    plain = mg.Network(*layers, loss="mse", dtype="float64", seed=seed)
+    saving = mg.Network(*layers, loss="mse", dtype="float64", seed=seed, checkpoint=schedule)
+    for _ in range(2):  # another dropout mask each time
+        (loss, wanted), (again, got) = gradients(plain, X, y), gradients(saving, X, y)
+        assert loss == again and wanted.tobytes() == got.tobytes()
+    assert plain.step == saving.step == 2
+
+
+def chain(depth, width=8, **options):
+    layers = [x for _ in range(depth) for x in (mg.Linear(width, width), mg.Tanh())]
+    return mg.Network(*layers, mg.Linear(width, 3), seed=0, **options)
+
+
+def test_what_memory_says():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(16, 8)).astype(np.float32), rng.integers(0, 3, 16)
+    activation = 16 * 8 * 4
+    plain, slots = chain(20), chain(20, checkpoint=mg.checkpoint.binomial(3))
+    assert plain.memory()["activation_bytes"] == 0  # nothing has been run
+    for net in (plain, slots):
+        gradients(net, X, y)
+    before, after = plain.memory(), slots.memory()
+    assert before["parameter_bytes"] == before["gradient_bytes"] == plain.parameters().flat.nbytes
+    assert before["activation_bytes"] == 19 * activation and before["recomputed_layers"] == 0
+    assert after["activation_bytes"] == 3 * activation
+    assert after["recomputed_layers"] == 22  # T(21, 3) - 20, see micrograd.revolve
+    total = [m["activation_bytes"] + m["workspace_bytes"] for m in (before, after)]
+    assert total[0] - total[1] > 10 * activation  # what was really allocated
+
+
+def test_a_budget_depends_on_the_batch():
+    rng = np.random.default_rng(0)
+    net = chain(20, checkpoint=mg.checkpoint.budget(6 * 16 * 8 * 4))
+    plain = chain(20)
+    for rows, recomputes in ((4, False), (16, True), (8, True)):
+        X, y = rng.normal(size=(rows, 8)).astype(np.float32), rng.integers(0, 3, rows)
+        assert gradients(net, X, y)[1].tobytes() == gradients(plain, X, y)[1].tobytes()
+        assert (net.memory()["recomputed_layers"] > 0) == recomputes
+    X = rng.normal(size=(1000, 8)).astype(np.float32)
+    with pytest.raises(ValueError, match="need at least"):
+        net.loss(X, rng.integers(0, 3, 1000))
+
+
+def test_fit_recomputes_too():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 8)).astype(np.float32), rng.integers(0, 3, 40)
+    nets = [chain(6), chain(6, checkpoint="sqrt"), chain(6, checkpoint=mg.checkpoint.budget(5000))]
+    for net in nets:
+        net.fit(X, y, epochs=2, batch_size=16, seed=0)
+    flat = [net.parameters().flat.tobytes() for net in nets]
+    assert flat[0] == flat[1] == flat[2]
+
+
+# ---- dropout ----
+
+
+def test_dropout_drops_the_share_it_says_and_keeps_the_mean():
+    width, rows, p = 500, 200, 0.3
+    net = mg.Network(mg.Linear(width, width), mg.Dropout(p), loss="mse", dtype="float64", seed=3)
+    net.parameters()[0].data[...] = np.eye(width)
+    X = np.ones((rows, width))
+    out = net.forward(X)
+    dropped = (out == 0).mean()
+    assert abs(dropped - p) < 5 * np.sqrt(p * (1 - p) / out.size)
+    np.testing.assert_array_equal(np.unique(out), [0, 1 / (1 - p)])
+    for axis in (0, 1):  # rows and columns are dropped alike: no pattern
+        share = (out == 0).mean(axis=axis)
+        assert abs(share.std() - np.sqrt(p * (1 - p) / out.shape[axis])) < 0.005
+    np.testing.assert_array_equal(net.predict(X), X)
+    assert net.evaluate(X, X) == (0.0, None)
+
+
+def test_masks_depend_on_seed_and_step_and_nothing_else(threads):
+    X, y = np.ones((64, 300)), np.zeros((64, 300))
+
+    def masks(seed, dtype="float64", n=1):
+        threads(n)
+        net = mg.Network(mg.Linear(300, 300), mg.Dropout(0.5), loss="mse", dtype=dtype, seed=seed)
+        net.parameters()[0].data[...] = np.eye(300)
+        out = []
+        for _ in range(2):
+            out.append(net.forward(X) == 0)
+            net.loss(X, y)
+        return out
+
+    first, second = masks(1)
+    assert (first != second).mean() > 0.4 and (first != masks(2)[0]).mean() > 0.4
+    for again in (masks(1), masks(1, n=2), masks(1, "float32")):
+        assert np.array_equal(again[0], first) and np.array_equal(again[1], second)
+
+
+def test_the_gradient_of_dropout_is_that_of_its_mask():
+    layers = mg.Linear(6, 5), mg.ReLU(), mg.Dropout(0.4), mg.Linear(5, 2)
+    net = mg.Network(*layers, loss="mse", dtype="float64", seed=0)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 6)), rng.normal(size=(30, 2))
+    net.loss(X, y)
+    net.backward()
+    grad, flat = net.parameters().flat_grad.copy(), net.parameters().flat
+    for i in rng.choice(flat.size, 20, replace=False):
+        losses = []
+        for h in (1e-6, -1e-6):
+            flat[i] += h
+            net.step = 0
+            losses.append(net.loss(X, y))
+            flat[i] -= h
+        assert (losses[0] - losses[1]) / 2e-6 == pytest.approx(grad[i], abs=1e-7)
