@@ -24,8 +24,9 @@ _HOME = {
         "micrograd.network": "Network",
         "micrograd.parameters": "Parameter",
         "micrograd.restore": "load",
+        "micrograd.stopping": "EarlyStopping",
         "micrograd.tape": "Program compile",
-        "micrograd.callbacks": "EarlyStopping TrainingState",
+        "micrograd.callbacks": "TrainingState",
         "micrograd.history": "History",
     }.items()
     for name in names.split()
@@ -91,7 +92,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from micrograd.blocks import DenseBlock, Highway, Residual
-    from micrograd.callbacks import EarlyStopping, TrainingState
+    from micrograd.callbacks import TrainingState
     from micrograd.core import get_num_threads, isa, set_num_threads
     from micrograd.engine import Value, dot, grad, maximum, minimum, no_grad, softmax, sum, where
     from micrograd.function import Function
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
     from micrograd.network import Network
     from micrograd.parameters import Parameter
     from micrograd.restore import load
+    from micrograd.stopping import EarlyStopping
     from micrograd.tape import Program, compile
     from micrograd.watch import AnomalyError, detect_anomaly
 

@@ -1,10 +1,9 @@
-"""What fit calls back, and what stops it: the state of a run, early stopping."""
+"""What fit calls back after steps and epochs, and the state of the run that it shows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from micrograd import core
@@ -13,7 +12,6 @@ from micrograd.history import History
 Callback = Callable[["TrainingState"], Any]
 
 
-@dataclass
 class TrainingState:
     """Where a run of fit stands: what callbacks get.
 
@@ -23,15 +21,18 @@ class TrainingState:
     gradient_norm: Euclidean norm of that step's gradient, before clipping.
     """
 
-    model: Any
-    optimizer: Any
-    history: History
-    epochs: int
-    epoch: int = 0
-    step: int = 0
-    loss: float = math.nan
-    gradient_norm: float = math.nan
-    stopped: bool = field(default=False, init=False)
+    def __init__(
+        self, model: Any, optimizer: Any, history: History, epochs: int, epoch: int = 0
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.history = history
+        self.epochs = epochs
+        self.epoch = epoch
+        self.step: int = optimizer.steps
+        self.loss = math.nan
+        self.gradient_norm = math.nan
+        self.stopped = False
 
     def stop(self) -> None:
         """Ends training: after this epoch, or in the midst of it when a step called."""
@@ -63,124 +64,3 @@ def split_callbacks(where: str, callbacks: Any) -> tuple[list[Callback], list[Ca
                 "state nor an object with on_step(state) or on_epoch(state)"
             )
     return on_step, on_epoch
-
-
-@dataclass(frozen=True)
-class EarlyStopping:
-    """Stops training once a quantity has not become better for a number of epochs.
-
-    Args:
-        patience: epochs without improvement after which training stops, 1 or more.
-        min_delta: what counts as better has to be so by more than this.
-        monitor: a name in History.to_dict(): "val_loss", "val_accuracy", "loss", a metric's. None
-            takes val_loss, or loss where there is no validation.
-        mode: "min" or "max", whichever is better; None knows it of losses, errors, accuracy, r2.
-        restore_best: at the end of fit, put back the parameters of the best epoch.
-
-    Raises:
-        TypeError, ValueError: a setting is out of its range; fit: nothing of that name is measured.
-    """
-
-    patience: int = 10
-    min_delta: float = 0.0
-    monitor: str | None = None
-    mode: str | None = None
-    restore_best: bool = True
-
-    def __post_init__(self) -> None:
-        if isinstance(self.patience, bool) or not hasattr(self.patience, "__index__"):
-            raise TypeError(
-                f"EarlyStopping: patience is {core.describe(self.patience)}, an integer is wanted"
-            )
-        if self.patience < 1:
-            raise ValueError(f"EarlyStopping: patience is {self.patience}, 1 or more is wanted")
-        if isinstance(self.min_delta, bool) or not isinstance(self.min_delta, (int, float)):
-            raise TypeError(
-                f"EarlyStopping: min_delta is {core.describe(self.min_delta)}, a number is wanted"
-            )
-        if not 0 <= self.min_delta < math.inf:
-            raise ValueError(f"EarlyStopping: min_delta is {self.min_delta}, 0 or more is wanted")
-        if self.mode not in (None, "min", "max"):
-            raise ValueError(f"EarlyStopping: mode is {self.mode!r}, 'min' or 'max' is wanted")
-
-
-_HIGHER_IS_BETTER = ("accuracy", "balanced_accuracy", "r2")
-_LOWER_IS_BETTER = ("loss", "mae", "mse", "rmse")
-
-
-class Patience:
-    """How long early stopping has been waiting: its settings made definite, and what it remembers.
-
-    measured: the names that the history will have.
-    """
-
-    def __init__(self, where: str, settings: EarlyStopping, measured: list[str]) -> None:
-        self.settings = settings
-        default = "val_loss" if "val_loss" in measured else "loss"
-        self.monitor = default if settings.monitor is None else settings.monitor
-        if self.monitor not in measured:
-            raise ValueError(
-                f"{where}: early stopping monitors {self.monitor!r}, which is not measured; "
-                f"measured are {', '.join(measured)}"
-            )
-        name = self.monitor.removeprefix("val_")
-        if settings.mode is None and name not in _HIGHER_IS_BETTER + _LOWER_IS_BETTER:
-            raise ValueError(
-                f"{where}: early stopping monitors {name!r}; say mode='min' or mode='max'"
-            )
-        mode = settings.mode or ("max" if name in _HIGHER_IS_BETTER else "min")
-        self._sign = 1.0 if mode == "min" else -1.0
-        self.best: float | None = None
-        self.best_epoch = 0
-
-    def improved(self, epoch: int, value: float) -> bool:
-        """Whether this epoch is the best so far; remembers it."""
-        score = self._sign * value
-        if not math.isfinite(score):
-            return False
-        if self.best is not None and not score < self._sign * self.best - self.settings.min_delta:
-            return False
-        self.best, self.best_epoch = value, epoch
-        return True
-
-    def exhausted(self, epoch: int) -> bool:
-        """Whether it has waited long enough."""
-        return epoch - self.best_epoch >= self.settings.patience
-
-    def state(self) -> dict[str, Any]:
-        """What it remembers, for a model file."""
-        return {"monitor": self.monitor, "best": self.best, "best_epoch": self.best_epoch}
-
-    def restore(self, where: str, state: dict[str, Any]) -> None:
-        """Takes over what state() gave.
-
-        Raises:
-            ValueError: it is of another quantity, or damaged.
-        """
-        best, best_epoch = state.get("best"), state.get("best_epoch")
-        if state.get("monitor") != self.monitor:
-            raise ValueError(
-                f"{where}: early stopping monitors {self.monitor!r}, in the file "
-                f"{state.get('monitor')!r}"
-            )
-        if type(best) not in (int, float, type(None)) or type(best_epoch) is not int:
-            raise ValueError(f"{where}: what early stopping remembers is damaged")
-        self.best, self.best_epoch = best, best_epoch
-
-
-def as_early_stopping(where: str, value: Any) -> EarlyStopping | None:
-    """fit's argument: None, a patience, or an EarlyStopping.
-
-    Raises:
-        TypeError, ValueError: it is none of these.
-    """
-    if value is None or isinstance(value, EarlyStopping):
-        return value
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(
-            f"{where}: early_stopping is {core.describe(value)}, a patience in epochs or a "
-            "micrograd.EarlyStopping is wanted"
-        )
-    if value < 1:
-        raise ValueError(f"{where}: early_stopping is {value}, 1 or more is wanted")
-    return EarlyStopping(int(value))

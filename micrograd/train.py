@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from micrograd import core
-from micrograd.callbacks import (
-    Callback,
-    Patience,
-    TrainingState,
-    as_early_stopping,
-    split_callbacks,
-)
+from micrograd.callbacks import Callback, TrainingState, split_callbacks
 from micrograd.core import Array, lib
 from micrograd.datasets import make_data
 from micrograd.divergence import Recent, diverged
@@ -30,6 +24,7 @@ from micrograd.progress import Progress
 
 if TYPE_CHECKING:
     from micrograd.restore import Saved
+    from micrograd.stopping import Patience
 
 __all__ = ["History", "TrainingState", "fit"]
 
@@ -105,7 +100,6 @@ def fit(
     accumulate = _positive(where, "accumulate", accumulate)
     max_norm = _checked_norm(where, clip_norm)
     on_step, on_epoch = split_callbacks(where, callbacks)
-    stopping = as_early_stopping(where, early_stopping)
     seed = _checked_seed(where, seed)
     _check_optimizer(where, model, optimizer)
     saved = _saved(model, resume, optimizer)
@@ -115,7 +109,11 @@ def fit(
         model, where, (X, y, sample_weight), epochs, batch_size, validation, seed, metrics,
         class_weight, label_smoothing,
     )  # fmt: skip
-    patience = None if stopping is None else Patience(where, stopping, data.measured())
+    patience = None
+    if early_stopping is not None:
+        from micrograd.stopping import Patience, as_early_stopping
+
+        patience = Patience(where, as_early_stopping(where, early_stopping), data.measured())
     run = _Run(model, where, data.feed, max_norm, accumulate, on_step, patience, resume)
     state = run.start(optimizer, epochs, seed, shuffle, saved)
     bar = Progress(progress, epochs)
@@ -188,9 +186,7 @@ class _Run:
         model.optimizer, model.position = optimizer, None
         history = History.from_dict(position.history)
         self.seconds = history.seconds[-1] if history.seconds else 0.0
-        self.state = TrainingState(
-            model, optimizer, history, epochs, position.epoch, optimizer.steps
-        )
+        self.state = TrainingState(model, optimizer, history, epochs, position.epoch)
         return self.state
 
     def over(self) -> bool:
