@@ -87,7 +87,7 @@ typedef struct {
     int64_t out_ld;
     double seed; /* the gradient of an output, unless `seeds` has one for each row of this block */
     void *seeds; /* NULL, or as long as a slot */
-    const mg_gradient *gradients; /* for each argument, from this block's first row on */
+    const mg_gradient *gradients; /* for each argument, from this block's first row on; or NULL */
 } mg_block;
 
 typedef struct {

@@ -422,10 +422,10 @@ static void T(pull_seeds)(const mg_block *b, int32_t sink)
 /* Where it leaves again: a column of an argument. */
 static void T(store_gradient)(const mg_block *b, int32_t slot, const int32_t *operands)
 {
+    if (!b->gradients || !b->gradients[operands[0]].data)
+        return;
     const mg_gradient *argument = &b->gradients[operands[0]];
     real *to = (real *)argument->data + operands[1];
-    if (!argument->data)
-        return;
     for (int64_t j = 0; j < b->rows; j++)
         to[j * argument->ld] = slot >= 0 ? T(slot)(b, slot)[j] : 0;
 }
