@@ -1,18 +1,16 @@
 """C99 headers: compiled with all warnings as errors, run, and compared with predict."""
 
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
+from convert_c_tools import COMPILER, compile_c
 from convert_networks import assert_close, batch, every_kind, filled, networks, probabilities
 from hypothesis import given, settings
 
 import micrograd as mg
 
-COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
-STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2"]
 
 READS_AND_WRITES = """
 #include <stdio.h>
@@ -27,14 +25,6 @@ int main(void)
     return 0;
 }
 """
-
-
-def compile_c(source, *options):
-    program = source.with_suffix(".out")
-    command = [COMPILER, *STRICT, *options, "-x", "c", source, "-o", program, "-lm"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return program
 
 
 def run(header, X, prefix="", *options):
