@@ -11,51 +11,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
 from types import ModuleType
 from typing import Any
 
 from micrograd import func
 from micrograd.backward import number_of
+from micrograd.differences import GradcheckError, Tolerances
 from micrograd.engine import Operand, Value, _constant, no_grad
+from micrograd.modelcheck import check_model, check_model_twice
 
-
-class GradcheckError(RuntimeError):
-    """A derivative and its finite difference do not agree."""
-
-
-@dataclass
-class _Tolerances:
-    where: str
-    eps: float
-    atol: float
-    rtol: float
-
-    def compare(self, entries: Sequence[tuple[str, str, float, float]]) -> None:
-        """Raises GradcheckError about the worst of (name, how, derivative, difference quotient)."""
-        wrong = []
-        for name, how, derivative, difference in entries:
-            allowed = self.atol + self.rtol * abs(difference)
-            off = abs(derivative - difference)
-            if not isfinite(derivative) or not isfinite(difference) or off > allowed:
-                ratio = off / allowed if isfinite(off) and allowed > 0 else float("inf")
-                wrong.append((ratio, name, how, derivative, difference))
-        if wrong:
-            _, name, how, derivative, difference = max(wrong, key=lambda entry: entry[0])
-            others = f"; {len(wrong)} of {len(entries)} entries disagree" if len(wrong) > 1 else ""
-            raise GradcheckError(
-                f"{self.where}: {name}: {how} gives {derivative!r}, finite differences "
-                f"{difference!r} (atol {self.atol:g}, rtol {self.rtol:g}){others}"
-            )
-
-    def differences(
-        self, f: Callable[[float], Sequence[float]], x: float, name: str
-    ) -> list[float]:
-        """The difference quotient of each result of f at x."""
-        high, low = x + self.eps, x - self.eps
-        if not high > low:
-            raise ValueError(f"{self.where}: {name} is {x}, where a step of eps={self.eps} is lost")
-        return [(up - down) / (high - low) for up, down in zip(f(high), f(low), strict=True)]
+__all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
 
 def gradcheck(
@@ -86,10 +51,10 @@ def gradcheck(
     >>> gradcheck(lambda x, y: x.sin() * y, (0.5, 2.0))
     True
     """
-    tolerances = _Tolerances("gradcheck", eps, atol, rtol)
+    tolerances = Tolerances("gradcheck", eps, atol, rtol)
     try:
         if _is_model(f):
-            _check_model(f, inputs, tolerances)
+            check_model(f, inputs, tolerances)
         else:
             _check_function(_flat(f, inputs, tolerances.where), tolerances, check_forward_ad)
     except GradcheckError:
@@ -100,7 +65,7 @@ def gradcheck(
 
 
 def gradgradcheck(
-    f: Callable[..., Any],
+    f: Any,
     inputs: Any,
     eps: float = 1e-6,
     atol: float = 1e-5,
@@ -110,16 +75,16 @@ def gradgradcheck(
     """As gradcheck, for the second derivatives of f: the derivatives, recorded in a graph of their
     own, of f's first derivatives, against finite differences of these.
 
-    f is a function; a model computes first derivatives only, and is a TypeError.
+    A model computes first derivatives only. Its second ones are then differences of what backward()
+    gives, and those by a and b must be those by b and a (Schwarz's theorem): that they are the
+    derivatives of one function. Two losses and backward passes an entry of its parameters.
     """
-    tolerances = _Tolerances("gradgradcheck", eps, atol, rtol)
-    if _is_model(f):
-        raise TypeError(
-            f"gradgradcheck: {type(f).__name__} is a model, which has first derivatives only; "
-            "want a function of Values"
-        )
+    tolerances = Tolerances("gradgradcheck", eps, atol, rtol)
     try:
-        _check_function(_flat(f, inputs, tolerances.where).derivative(), tolerances, False)
+        if _is_model(f):
+            check_model_twice(f, inputs, tolerances)
+        else:
+            _check_function(_flat(f, inputs, tolerances.where).derivative(), tolerances, False)
     except GradcheckError:
         if raise_exception:
             raise
@@ -197,7 +162,7 @@ def _flat(f: Callable[..., Any], inputs: Any, where: str) -> _Flat:
     return _Flat(on_leaves, where, point, names, checked, results or [""])
 
 
-def _check_function(f: _Flat, tolerances: _Tolerances, check_forward_ad: bool) -> None:
+def _check_function(f: _Flat, tolerances: Tolerances, check_forward_ad: bool) -> None:
     first, second = f.at(f.point), f.at(f.point)
     if [y for y in first if y == y] != [y for y in second if y == y]:
         raise ValueError(
@@ -221,98 +186,6 @@ def _check_function(f: _Flat, tolerances: _Tolerances, check_forward_ad: bool) -
                 derivative = number_of(jacobian[row][column])
                 entries.append((of + f.names[i], how, derivative, difference))
     tolerances.compare(entries)
-
-
-# Models.
-
-
-class _Entries:
-    """The numbers of one parameter, be it an array or a Value, and their gradients."""
-
-    def __init__(self, parameter: Any, position: int, where: str) -> None:
-        self.parameter = parameter
-        self.is_value = isinstance(parameter, Value)
-        given = parameter.label if self.is_value else getattr(parameter, "name", "")
-        self.name = f"parameter {given!r}" if given else f"parameter {position}"
-        if self.is_value:
-            self.indices: list[tuple[int, ...]] = [()]
-            return
-        data = parameter.data
-        dtype = str(getattr(data, "dtype", type(data).__name__))
-        if dtype != "float64":
-            raise TypeError(
-                f"{where}: {self.name} is {dtype}, too coarse for finite differences; want "
-                "float64: Network(..., dtype='float64')"
-            )
-        from numpy import ndindex
-
-        self.indices = list(ndindex(data.shape))
-
-    def get(self, what: str, index: tuple[int, ...]) -> float:
-        held = getattr(self.parameter, what)
-        return number_of(held) if self.is_value else float(held[index])
-
-    def set(self, what: str, index: tuple[int, ...], number: float) -> None:
-        if self.is_value:
-            setattr(self.parameter, what, number)
-        else:
-            getattr(self.parameter, what)[index] = number
-
-    def named(self, index: tuple[int, ...]) -> str:
-        return self.name + (f"[{', '.join(map(str, index))}]" if index else "")
-
-
-def _check_model(model: Any, inputs: Any, tolerances: _Tolerances) -> None:
-    where = tolerances.where
-    arguments = inputs if isinstance(inputs, tuple) else (inputs,)
-    parameters = [_Entries(p, i, where) for i, p in enumerate(model.parameters())]
-    entries = [(p, index) for p in parameters for index in p.indices]
-    if not entries:
-        raise ValueError(f"{where}: {type(model).__name__} has no parameters to check")
-
-    def loss() -> float:
-        return float(model.loss(*arguments))
-
-    first, second = loss(), loss()
-    if first != second and first == first:
-        raise ValueError(
-            f"{where}: {type(model).__name__}.loss is not deterministic, it gave {first} and then "
-            f"{second}"
-        )
-    quotients = [_model_difference(loss, p, index, tolerances) for p, index in entries]
-    before = [p.get("grad", index) for p, index in entries]
-    try:
-        for p, index in entries:
-            p.set("grad", index, 0.0)
-        loss()
-        model.backward()
-        derivatives = [p.get("grad", index) for p, index in entries]
-    finally:
-        for (p, index), number in zip(entries, before, strict=True):
-            p.set("grad", index, number)
-    tolerances.compare(
-        [
-            (p.named(index), "backward", derivative, difference)
-            for (p, index), derivative, difference in zip(
-                entries, derivatives, quotients, strict=True
-            )
-        ]
-    )
-
-
-def _model_difference(
-    loss: Callable[[], float], p: _Entries, index: tuple[int, ...], tolerances: _Tolerances
-) -> float:
-    at = p.get("data", index)
-
-    def moved(x: float) -> list[float]:
-        p.set("data", index, x)
-        return [loss()]
-
-    try:
-        return tolerances.differences(moved, at, p.named(index))[0]
-    finally:
-        p.set("data", index, at)
 
 
 class _CallableModule(ModuleType):

@@ -205,11 +205,40 @@ def test_models_that_cannot_be_checked():
     net, X, y = network(dtype="float32")
     with pytest.raises(TypeError, match=r"'0.weight' is float32, .* dtype='float64'"):
         gradcheck(net, (X, y))
-    with pytest.raises(TypeError, match="gradgradcheck: Network is a model, which has first"):
+    with pytest.raises(TypeError, match=r"gradgradcheck: .*'0.weight' is float32"):
         gradgradcheck(net, (X, y))
     with pytest.raises(ValueError, match="X has 3 features"):
         net, X, y = network()
         gradcheck(net, (X[:, :3], y))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_second_derivatives_of_a_network(loss, monkeypatch):
+    net, X, y = network(loss)
+    data = net.parameters().flat.copy()
+    assert gradgradcheck(net, (X, y)) is True
+    backward, parameters = net.backward, net.parameters()
+
+    def wrong():
+        backward()
+        parameters[0].grad[2, 1] *= 3.0  # right at no point but where it is 0
+
+    monkeypatch.setattr(net, "backward", wrong)
+    text = message(gradgradcheck, net, (X, y))
+    assert "parameter '0.weight'[2, 1]" in text and "the other way round it is" in text
+    assert gradgradcheck(net, (X, y), raise_exception=False) is False
+    assert (parameters.flat == data).all() and not parameters.flat_grad.any()
+
+
+def test_a_program_passes_both():
+    np = pytest.importorskip("numpy")
+    random.seed(2)
+    mlp = MLP(2, [3, 1])
+    program = mg.compile(lambda x, y: (mlp(x).tanh() - y) ** 2 + 0.1 * mlp(x).sin())
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(5, 2)), rng.normal(size=5)
+    program.record(X, y)
+    assert gradcheck(program, (X, y)) and gradgradcheck(program, (X, y))
 
 
 class Regression:
