@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from micrograd.core import Array
+from micrograd.initial import starts
 
 REMEMBERED = 5  # steps whose losses and norms the message shows
 
@@ -50,12 +51,14 @@ def _place(model: Any, batch: Sequence[Any]) -> str:
             found = _in_forward(model, X, y)
             if found:
                 return found
-        gradients = model.parameters().flat_grad.copy()
+        gradients, step = model.parameters().flat_grad.copy(), getattr(model, "step", 0)
         model.zero_grad()
         model.loss(*arguments)
         model.backward()
         found = _in_backward(model)
         model.parameters().flat_grad[...] = gradients
+        if hasattr(model, "step"):
+            model.step = step
     return found
 
 
@@ -68,15 +71,17 @@ def _in_forward(net: Any, X: Any, y: Any) -> str:
             value = passed.get(f"{letter}{number}")
             if value is not None and not np.isfinite(value).all():
                 return (
-                    f"the first value that is not finite is in {letter}{number} {_of(net, number)}"
+                    f"the first value that is not finite is in {letter}{number}{_of(net, number)}"
                 )
         number += 1
     return ""
 
 
 def _of(net: Any, number: int) -> str:
-    linear = [f"(layer {i} {x})" for i, x in enumerate(net.layers) if hasattr(x, "in_features")]
-    return linear[number - 1] if number <= len(linear) else ""
+    """The layer of the step l = number of the documents."""
+    path = net.lowered("explaining").steps[number - 1].path
+    layer = next((each.layer for each in starts(net.layers) if each.path == path), None)
+    return "" if layer is None else f" (layer {path}, {layer})"
 
 
 def _in_backward(model: Any) -> str:

@@ -10,15 +10,16 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from micrograd import codec, core
 from micrograd.atomic import checked_target
-from micrograd.blocks import Block
+from micrograd.checkpoint import Checkpoint
 from micrograd.core import Array
-from micrograd.layers import Layer, Linear
+from micrograd.initial import starts
+from micrograd.layers import Layer
 from micrograd.position import Position
 from micrograd.save import (
     FLAT,
@@ -126,24 +127,6 @@ class _File:
         return array
 
 
-def _shapes(layers: Sequence[Layer], prefix: str = "") -> Shapes:
-    """Names and shapes of the parameters of these layers, in no particular order."""
-    return [shape for i, layer in enumerate(layers) for shape in _shapes_of(layer, f"{prefix}{i}.")]
-
-
-def _shapes_of(layer: Layer, path: str) -> Shapes:
-    if isinstance(layer, Linear):
-        weight = (f"{path}weight", (layer.out_features, layer.in_features))
-        bias = (f"{path}bias", (layer.out_features,))
-        return [weight, bias] if layer.bias else [weight]
-    if not isinstance(layer, Block):
-        return []
-    inner = _shapes(layer.layers, path)
-    for name, each in layer.extra().items():
-        inner += _shapes_of(each, f"{path}{name}.")
-    return inner
-
-
 class Saved:
     """What a file holds besides the architecture, read and checked."""
 
@@ -224,11 +207,11 @@ def load(path: Path) -> Network:
                 "file; Program.fit(..., resume=path) reads it"
             )
         layers = file.layers()
-        state = Saved(file, _shapes(layers))
+        shapes = [shape for start in starts(layers) for shape in start.shapes()]
+        state = Saved(file, shapes)
         settings = {name: file.text.get(name) for name in ("loss", "seed")}
         if file.text.get("checkpoint") is not None:
-            kinds = codec.classes_of("checkpoint")
-            settings["checkpoint"] = codec.decode_value(file.text["checkpoint"], kinds)
+            settings["checkpoint"] = Checkpoint.from_plain(file.section("checkpoint") or {})
         net = Network(*layers, dtype=file.dtype, **settings)
         net.metadata = file.section("metadata") or {}
         state.give(net, state.optimizer_for(net.parameters()))

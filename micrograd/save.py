@@ -56,9 +56,9 @@ def save(net: Network, path: Path) -> None:
         )
     try:
         layers = [codec.encode(layer) for layer in net.layers]
-        checkpoint = codec.encode_value("Network", "checkpoint", getattr(net, "checkpoint", None))
     except ValueError as error:
         raise ValueError(f"Network.save: {error}") from None
+    checkpoint = None if net.checkpoint is None else net.checkpoint.to_plain()
     model = {"layers": layers, "loss": name, "seed": net.seed, "checkpoint": checkpoint}
     _write_model(net, path, "Network.save", model | {"metadata": net.metadata})
 

@@ -84,6 +84,19 @@ def test_interrupted_and_resumed(path, options, stop_at, dtype):
     assert same_bits(loaded.parameters().flat, whole.parameters().flat)
 
 
+def test_dropout_goes_on_with_the_masks_that_come_next(path):
+    def dropping():
+        return mg.Network(mg.Linear(5, 16), mg.Dropout(0.4), mg.Linear(16, 3), seed=1)
+
+    whole, first, second = dropping(), dropping(), dropping()
+    run(whole, validation=0.2)
+    with suppress(KeyboardInterrupt):
+        run(first, path, stop_at=20, validation=0.2)
+    run(second, path, validation=0.2)
+    assert same_bits(second.parameters().flat, whole.parameters().flat)
+    assert second.step == whole.step
+
+
 @pytest.mark.parametrize("options", OPTIONS)
 def test_a_finished_run_stays_as_it_is(path, options):
     net, again = network(), network()

@@ -113,6 +113,30 @@ def test_a_learning_rate_that_is_a_function(path):
     back.fit(X, Y, epochs=1, optimizer=back.optimizer, progress=False)
 
 
+@pytest.mark.parametrize(
+    "checkpoint",
+    [None, "sqrt", mg.checkpoint.every(2), mg.checkpoint.binomial(2), mg.checkpoint.budget(10**6)],
+)
+def test_blocks_dropout_and_checkpoints(path, checkpoint):
+    net = mg.Network(
+        mg.Linear(4, 8), mg.ReLU(),
+        mg.Residual(mg.Linear(8, 8), mg.ReLU(), mg.Highway(mg.Linear(8, 8), mg.Tanh())),
+        mg.Dropout(0.3), mg.DenseBlock(mg.Linear(8, 3), mg.ReLU(), mg.Linear(11, 2)),
+        mg.Residual(mg.Linear(13, 3), projection=True), seed=0, checkpoint=checkpoint,
+    )  # fmt: skip
+    for _ in range(3):
+        net.loss(X, Y)
+    net.save(path)
+    back = mg.load(path)
+    assert back.layers == net.layers and back.checkpoint == net.checkpoint
+    assert back.step == net.step == 3
+    for each in (net, back):  # the masks go on where they were
+        each.zero_grad()
+        each.loss(X, Y)
+        each.backward()
+    assert same_bits(net.parameters().flat_grad, back.parameters().flat_grad)
+
+
 LEAVES = st.sampled_from(
     [mg.ReLU(), mg.Sigmoid(), mg.Tanh(), mg.GELU(), mg.Identity(), mg.Softmax(), mg.Dropout(0.25),
      mg.LeakyReLU(0.3), mg.Linear(4, 4), mg.Linear(4, 4, bias=False, init="xavier")]
@@ -327,6 +351,10 @@ DEEP = '{"version": 1, "dtype": "float32", "layers": [' + '{"kind": "Residual", 
                                        "has_uint32": 0, "uinteger": 0}}), [""]),
         (set_at(["training"], {"a": 1}), ["'a'"]),
         (set_at(["step"], -1), ["step"]),
+        (set_at(["checkpoint"], 3), ["checkpoint"]),
+        (set_at(["checkpoint"], {}), [""]),
+        (set_at(["checkpoint"], {"name": "binomial", "slots": -1}), ["slots"]),
+        (set_at(["checkpoint"], {"name": "budget", "bytes": -1}), [""]),
         (lambda t: "[]", ["description"]),
         (lambda t: "no json", [""]),
         (lambda t: "", [""]),
