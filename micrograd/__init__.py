@@ -14,7 +14,8 @@ __version__ = "0.1.0"
 _HOME = {
     name: module
     for module, names in {
-        "micrograd.engine": "Value dot grad maximum minimum no_grad softmax sum where",
+        "micrograd.engine": "Value grad no_grad",
+        "micrograd.functions": "dot maximum minimum softmax sum where",
         "micrograd.function": "Function",
         "micrograd.gradcheck": "GradcheckError gradcheck gradgradcheck",
         "micrograd.watch": "AnomalyError detect_anomaly",
@@ -94,8 +95,9 @@ if TYPE_CHECKING:
     from micrograd.blocks import DenseBlock, Highway, Residual
     from micrograd.callbacks import TrainingState
     from micrograd.core import get_num_threads, isa, set_num_threads
-    from micrograd.engine import Value, dot, grad, maximum, minimum, no_grad, softmax, sum, where
+    from micrograd.engine import Value, grad, no_grad
     from micrograd.function import Function
+    from micrograd.functions import dot, maximum, minimum, softmax, sum, where
     from micrograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
     from micrograd.history import History
     from micrograd.layers import (

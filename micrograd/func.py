@@ -30,6 +30,7 @@ from micrograd import engine, forward
 from micrograd.backward import accumulate, gradients, leaves, number_of, topological
 from micrograd.engine import Operand, Value, _constant, _operand
 from micrograd.forward import Dual
+from micrograd.functions import dot
 from micrograd.watch import Operations, count_operations
 
 __all__ = [
@@ -158,7 +159,7 @@ class _Recording:
         """d(sum of cotangent * output)/d(variable) for each variable."""
         token = engine._no_grad_depth.set(0)
         try:
-            total = engine.dot(cotangents, self.outputs)
+            total = dot(cotangents, self.outputs)
         finally:
             engine._no_grad_depth.reset(token)
         if total._lift is None and any(isinstance(x, Dual) for x in self.outputs):

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from micrograd.engine import Operand, Value, dot
+from micrograd.engine import Operand, Value
+from micrograd.functions import dot
 
 
 class Module:

@@ -10,7 +10,8 @@ import pytest
 import micrograd as mg
 import micrograd.engine as engine
 from micrograd import func
-from micrograd.engine import Value, dot, grad, no_grad
+from micrograd.engine import Value, grad, no_grad
+from micrograd.functions import dot
 from micrograd.nn import MLP
 from micrograd.watch import AnomalyError, detect_anomaly
 

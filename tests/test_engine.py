@@ -8,8 +8,9 @@ import threading
 import pytest
 
 import micrograd.engine as engine
-from micrograd.engine import Value, dot, grad, maximum, minimum, no_grad, softmax, where
-from micrograd.engine import sum as n_ary_sum
+from micrograd.engine import Value, grad, no_grad
+from micrograd.functions import dot, maximum, minimum, softmax, where
+from micrograd.functions import sum as n_ary_sum
 
 inf, nan = math.inf, math.nan
 
@@ -293,3 +294,19 @@ def test_copies_and_pickles():
         other.backward()
         assert leaf.grad == x.grad
     assert not copy.copy(Value(1.0, requires_grad=False)).requires_grad
+
+
+def test_a_leaf_assigned_between_the_passes():
+    """As documented: results stay, derivatives are taken at the operands' present data."""
+    x, y = Value(2.0), Value(3.0)
+    z = x * y
+    x.data = 10.0
+    assert z.data == 6.0
+    z.backward()
+    assert (x.grad, y.grad) == (3.0, 10.0)
+    w = Value(1.0)
+    h = (w * 2.0).exp()
+    w.data = 5.0
+    h.backward()  # exp' is its result, which has not changed
+    assert w.grad == pytest.approx(2.0 * math.exp(2.0))
+    assert (w * 2.0).exp().data == pytest.approx(math.exp(10.0))

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import micrograd.engine as engine
 from micrograd import func
-from micrograd.engine import Value, dot, no_grad, softmax, where
-from micrograd.engine import sum as n_ary_sum
+from micrograd.engine import Value, no_grad
+from micrograd.functions import dot, softmax, where
+from micrograd.functions import sum as n_ary_sum
 from micrograd.rules import RULES
 
 inf, nan = math.inf, math.nan

@@ -124,8 +124,9 @@ class ScalarValue(Contender):
     most_multiply_adds = 5_000_000
 
     def __init__(self, problem: Problem, threads: int) -> None:
-        from micrograd.engine import Value, softmax
-        from micrograd.engine import sum as value_sum
+        from micrograd.engine import Value
+        from micrograd.functions import softmax
+        from micrograd.functions import sum as value_sum
         from micrograd.nn import MLP
 
         sizes = problem.workload.sizes
