@@ -109,6 +109,16 @@ def probabilities(net, z):
     return e / e.sum(axis=1, keepdims=True)
 
 
+def float32_loses(net, X):
+    """The rounding error of the network in float32, measured as assert_close does."""
+    z = []
+    for dtype in ("float32", "float64"):
+        twin = mg.Network(*net.layers, loss="mse", dtype=dtype, seed=0)
+        twin.parameters().flat[...] = net.parameters().flat
+        z.append(twin.predict(X))
+    return (np.abs(z[0] - z[1]) / np.maximum(1, np.abs(z[1]).max(axis=1, keepdims=True))).max()
+
+
 def assert_close(actual, expected, tolerance=1e-5):
     """Differences of each row by its largest number, by 1 if that is smaller."""
     assert actual.shape == expected.shape

@@ -5,7 +5,15 @@ import subprocess
 import numpy as np
 import pytest
 from convert_c_tools import COMPILER, compile_c
-from convert_networks import assert_close, batch, every_kind, filled, networks, probabilities
+from convert_networks import (
+    assert_close,
+    batch,
+    every_kind,
+    filled,
+    float32_loses,
+    networks,
+    probabilities,
+)
 from hypothesis import given, settings
 
 import micrograd as mg
@@ -81,8 +89,20 @@ def test_random_networks(tmp_path_factory, net):
     header = tmp_path_factory.getbasetemp() / "random.h"
     X = batch(net, 7)
     mg.convert.to_c(net, header, X=X)
-    assert_close(run(header, X), net.predict(X))
+    assert_close(run(header, X), net.predict(X), max(1e-5, 8 * float32_loses(net, X)))
     assert self_test(header).returncode == 0
+
+
+def test_the_self_test_allows_what_float32_loses(tmp_path):
+    """10 000 (x + 1e4) - 1e8 has no digit right in float32, in whatever order it is summed."""
+    net, header = filled(mg.Linear(1, 9), mg.Linear(9, 1), loss="mse"), tmp_path / "net.h"
+    for p, value in zip(net.parameters(), (1.0, 1e4, 1e4 / 9, -1e8), strict=True):
+        p.data[...] = value
+    net.parameters()[0].data[...] += np.linspace(0, 0.1, 9)[:, None]
+    mg.convert.to_c(net, header)
+    done = self_test(header)
+    assert done.returncode == 0
+    assert float(done.stdout.split(", ")[-1].split()[0]) > 1e-5
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "bce"])

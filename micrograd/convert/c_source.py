@@ -108,6 +108,8 @@ int main(void)
         float size = 1.0f, error = 0.0f;
         @(@_test_inputs + row * @GUARD_INPUTS, out);
         for (size_t i = 0; i < @GUARD_OUTPUTS; i++) {
+            if (out[i] == want[i] || (out[i] != out[i] && want[i] != want[i]))
+                continue;
             size = fmaxf(size, fabsf(want[i]));
             if (!(fabsf(out[i] - want[i]) <= error))
                 error = fabsf(out[i] - want[i]);
