@@ -83,6 +83,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a rough look: short and few rounds")
     parser.add_argument("--step-overhead", action="store_true", help="measure nothing else")
     parser.add_argument(
+        "--threads-threshold",
+        action="store_true",
+        help="from which size on more threads pay, nothing else",
+    )
+    parser.add_argument(
         "--scalar", action="store_true", help="the engine of Values beside others, nothing else"
     )
     parser.add_argument(
@@ -139,6 +144,13 @@ def _print_overhead(threads: int) -> None:
         print(f"{name:10} {report.duration(value)}")
 
 
+def _print_threshold(threads: int, settings: Settings) -> None:
+    from micrograd.bench import threshold
+
+    sizes = threshold.measure(threads, settings.dtype, settings.rounds)
+    print("\n".join(threshold.lines(sizes, threads)))
+
+
 def _no_file(path: Path) -> str | None:
     """Why `path` cannot be written, found out before a long run and not after it."""
     if not path.absolute().parent.is_dir():
@@ -154,6 +166,8 @@ def _impossible(options: argparse.Namespace) -> str | None:
             return "--plot wants matplotlib: pip install 'micrograd[plot]'"
         if options.plot.exists() and not options.plot.is_dir():
             return f"--plot: {options.plot} is no folder"
+    if options.threads_threshold and max(options.threads) == 1:
+        return "--threads-threshold wants more than one thread: --threads 2"
     if options.karpathy is not None and not options.scalar:
         return "--karpathy goes with --scalar"
     if options.karpathy is not None and not options.karpathy.exists():
@@ -178,6 +192,9 @@ def run(options: argparse.Namespace) -> int:
             return 0
         if options.step_overhead:
             _print_overhead(options.threads[0])
+            return 0
+        if options.threads_threshold:
+            _print_threshold(max(options.threads), settings)
             return 0
         found = collect(options.workloads, options.contenders, options.threads, settings)
         print("\n".join(report.lines(found, options.markdown)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
+from time import perf_counter
 from typing import SupportsFloat
 
 import numpy as np
@@ -67,6 +68,15 @@ class Micrograd(Contender):
             return loss
 
         self.step = step
+
+        def passes() -> tuple[float, float]:
+            start = perf_counter()
+            net.loss(X, y)
+            middle = perf_counter()
+            net.backward()
+            return middle - start, perf_counter() - middle
+
+        self.passes = passes  # seconds of the forward pass with the loss, and of the backward pass
 
     def load(self, weights: Weights) -> None:
         for parameter, array in zip(self.net.parameters(), flat(weights), strict=True):

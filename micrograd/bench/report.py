@@ -117,6 +117,15 @@ def speedups(report: Report) -> list[str]:
     return out
 
 
+def backward_costs(report: Report) -> list[str]:
+    """What a backward pass of ours costs, in forward passes."""
+    return [
+        f"{row.workload}, {_threads(row.threads)}: {times(row.backward_to_forward)}"
+        for row in report.rows
+        if row.backward_to_forward is not None
+    ]
+
+
 def _threads(n: int) -> str:
     return f"{n} thread" if n == 1 else f"{n} threads"
 
@@ -176,6 +185,7 @@ def lines(report: Report, markdown: bool = False) -> list[str]:
     for title, found in (
         ("Faster than micrograd", losses(report)),
         ("More threads, micrograd", speedups(report)),
+        ("A backward pass in forward passes, micrograd", backward_costs(report)),
         ("Left out or odd", problems(report)),
     ):
         if found and markdown:
@@ -208,6 +218,7 @@ def _row_to_json(row: Row) -> dict[str, Any]:
         "fma_peak_gflop_s": row.peaks,
         "gflop_s": row.gflops if timed else None,
         "fraction_of_peak": row.fraction if timed else None,
+        "passes_seconds": row.passes,
         "contenders": {e.contender: _entry_to_json(row, e) for e in row.entries},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import median
@@ -40,6 +41,7 @@ class Row:
     threads: int
     entries: list[Entry]  # ours first
     peaks: list[float] = field(default_factory=list)  # GFLOP/s, round by round
+    passes: list[tuple[float, float]] = field(default_factory=list)  # seconds forward, backward
 
     @property
     def ours(self) -> Entry:
@@ -59,6 +61,11 @@ class Row:
         flops = self.workload.flops / 1e9
         pairs = zip(self.ours.seconds, self.peaks, strict=True)
         return median(flops / seconds / peak for seconds, peak in pairs)
+
+    @property
+    def backward_to_forward(self) -> float | None:
+        """How many forward passes, loss included, a backward pass of ours takes as long as."""
+        return median(b / f for f, b in self.passes) if self.passes else None
 
     def ratio(self, entry: Entry) -> float:
         """How many times our step goes into the contender's: the median of the rounds' ratios."""
@@ -92,6 +99,7 @@ def measure(team: Team, threads: list[int], workload: Workload, settings: Settin
         for row, worker, entry in timed:
             if entry is row.ours:
                 _time_under_peak(row, worker, settings.dtype)
+                _time_passes(row, worker)
             else:
                 _time(worker, entry)
     for row in rows:
@@ -132,6 +140,12 @@ def _time_under_peak(row: Row, worker: Worker, dtype: str) -> None:
     after = _peak(worker, dtype)
     if before is not None and after is not None:
         row.peaks.append((before + after) / 2)
+
+
+def _time_passes(row: Row, worker: Worker) -> None:
+    if row.ours.error is None:
+        with contextlib.suppress(WorkerError):
+            row.passes.append(worker.ask("passes"))
 
 
 def _peak(worker: Worker, dtype: str) -> float | None:

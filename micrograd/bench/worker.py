@@ -17,7 +17,7 @@ from typing import Any
 
 from micrograd.bench import machine
 from micrograd.bench.check import Outcome, first_step
-from micrograd.bench.contenders import Contender, find
+from micrograd.bench.contenders import Contender, Micrograd, find
 from micrograd.bench.workloads import Workload, make
 
 SLICE_SECONDS = 0.05  # what a contender is timed for in a round
@@ -95,6 +95,18 @@ class Server:
         cores = (time.process_time() - cpu) / (time.perf_counter() - start)
         wait_until_quiet()
         return median(seconds), cores
+
+    def passes(self) -> tuple[float, float]:
+        """Seconds of a forward pass with the loss and of a backward pass, in turn; only ours."""
+        assert isinstance(self.contender, Micrograd)
+        found: list[tuple[float, float]] = []
+        deadline = time.perf_counter() + self.slice_seconds
+        while len(found) < BLOCKS or time.perf_counter() < deadline:
+            self.contender.net.zero_grad()  # the backward pass overwrites, as in a step
+            found.append(self.contender.passes())
+        wait_until_quiet()
+        forward, backward = zip(*found, strict=True)
+        return median(forward), median(backward)
 
     def peak(self, dtype: str) -> float | None:
         """GFLOP/s of multiply-adds in registers, by all threads at once."""
