@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from micrograd import bench, core
-from micrograd.bench import machine, report
+from micrograd.bench import machine, report, threshold
 from micrograd.bench.check import Outcome, difference, first_step
 from micrograd.bench.contenders import CONTENDERS, OURS, find
 from micrograd.bench.rounds import Entry, Row, Settings
@@ -210,6 +210,30 @@ def test_step_overhead(capsys):
     assert names == ["total", "zero_grad", "loss", "backward", "step"]
 
 
+def test_threads_threshold(capsys, monkeypatch):
+    monkeypatch.setattr(threshold, "ROWS", (1, 40))
+    monkeypatch.setattr(threshold, "PAUSES", 1)
+    assert bench.main(["--threads-threshold", "--threads", "2", "--rounds", "1"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in out[1:-1]] == ["16,384", "655,360"]
+    assert bench.main(["--threads-threshold", "--threads", "1"]) == 2
+
+
+def test_threshold_is_where_threads_pay_for_good():
+    sizes = [
+        threshold.Size(1, 2.0, 1.0, 1.0, 3.0),  # a lucky one, then they do not pay
+        threshold.Size(2, 2.0, 1.9, 2.0, 3.0),
+        threshold.Size(4, 4.0, 2.0, 4.0, 4.0),
+        threshold.Size(8, 8.0, 4.0, 8.0, 6.0),
+    ]
+    last = threshold.lines(sizes, 2)[-1]
+    assert last == (
+        "2 threads are 1.1× faster or more from 65,536 multiply-adds on; "
+        "after a pause, from 131,072 multiply-adds on"
+    )
+    assert "after a pause, nowhere" in threshold.lines(sizes[:3], 2)[-1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -244,7 +268,8 @@ def made_up_report():
             Entry("torch", [0.5e-3] * 3, [threads + 1.0] * 3),
             Entry("jax", error="gone"),
         ]
-        rows.append(Row(WORKLOADS[3], threads, entries, [100.0, 50.0, 100.0]))
+        passes = [(1.0, 2.0), (2.0, 3.0), (1.0, 1.0)]
+        rows.append(Row(WORKLOADS[3], threads, entries, [100.0, 50.0, 100.0], passes))
     found = report.Report(Settings(3), machine.description(), {"numpy": "2"}, rows)
     found.bandwidth = {1: 10.0, 2: 20.0}
     return found
@@ -271,6 +296,7 @@ def test_report_in_words():
     assert cells[5:] == ["6.00 ms, 1.50×", "500 µs, 0.25×"]
     assert "784-128-10, batch 64, 1 thread: torch 0.25×" in report.losses(found)
     assert report.speedups(found) == ["784-128-10, batch 64: 2.0× from 1 to 2"]
+    assert report.backward_costs(found)[1] == "784-128-10, batch 64, 2 threads: 1.50×"
     problems = "\n".join(report.problems(found))
     assert "jax (784-128-10, batch 64, 1 thread): gone" in problems
     assert "torch (784-128-10, batch 64, 2 threads): kept 3.0 processors busy" in problems
