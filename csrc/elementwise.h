@@ -156,37 +156,3 @@ static int T(all_finite)(mg_matrix x, double factor_)
     }
     return T(v_sum)(poison[0] + poison[1]) == 0;
 }
-
-static double T(sum_of_squares)(int64_t n, const void *x_)
-{
-    const real *x = (const real *)x_;
-    double part[8] = {0};
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int j = 0; j < 8; j++)
-            part[j] += (double)x[i + j] * (double)x[i + j];
-    for (; i < n; i++)
-        part[0] += (double)x[i] * (double)x[i];
-    return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
-}
-
-/* The update of mg_sgd; every gradient is multiplied by `scale` first. */
-static void T(sgd)(int64_t n, void *p_, const void *g_, void *velocity_, double scale_, const mg_sgd *o)
-{
-    real *p = (real *)p_, *velocity = (real *)velocity_;
-    const real *gradient = (const real *)g_;
-    const vec lr = T(v_splat)((real)o->lr), decay = T(v_splat)((real)o->weight_decay);
-    const vec momentum = T(v_splat)((real)o->momentum), scale = T(v_splat)((real)scale_);
-    const int first_step = o->first_step, nesterov = o->nesterov;
-    for (int64_t i = 0; i < n; i += LANES) {
-        const int rest = n - i < LANES ? (int)(n - i) : LANES;
-        const vec x = T(v_load_first)(p + i, rest);
-        vec g = T(v_load_first)(gradient + i, rest) * scale + decay * x;
-        if (velocity) {
-            vec v = first_step ? g : T(v_load_first)(velocity + i, rest) * momentum + g;
-            T(v_store_first)(velocity + i, v, rest);
-            g = nesterov ? g + momentum * v : v;
-        }
-        T(v_store_first)(p + i, x - lr * g, rest);
-    }
-}

@@ -109,8 +109,13 @@ typedef struct {
     void (*column_sum)(mg_matrix x, double alpha, int accumulate, void *sum); /* sum (columns) */
     void (*loss)(const mg_loss_rows *rows);
     int (*all_finite)(mg_matrix x, double factor); /* are all factor * x finite? */
-    void (*sgd)(int64_t n, void *p, const void *g, void *velocity, double scale, const mg_sgd *sgd);
+    /* See optimizers.h. */
+    double (*update)(const mg_optimizer *o, mg_range range, double scale, double bound, int dry);
     double (*sum_of_squares)(int64_t n, const void *x);
+    double (*largest)(int64_t n, const void *x);
+    double (*power_sum)(int64_t n, const void *x, double p, double unit);
+    void (*clip)(int64_t n, void *x, double scale, double bound);
+    void (*penalize)(int64_t n, const void *w, void *g, double factor, double l1, double l2, double sums[2]);
     double (*fma_chains)(int64_t steps, double *start); /* returns the number of operations */
     void (*triad)(int64_t n, void *a, const void *b, const void *c);
 } mg_kernels;

@@ -13,6 +13,8 @@
 /* */
 #include "losses.h"
 /* */
+#include "optimizers.h"
+/* */
 #include "measure.h"
 /* */
 #include "program.h"

@@ -21,7 +21,7 @@ enum {
     MG_TARGET_NOT_FINITE,
     MG_TARGET_NOT_PROBABILITY, /* row: negative, or the sum is not 1 */
     MG_LOSS_NOT_FINITE,        /* training stops before the update */
-    MG_STEP_NOT_FINITE         /* lr times the gradient is not: it stops there too */
+    MG_STEP_NOT_FINITE         /* gradients, or what an update would make, are not: it stops there too */
 };
 
 /* Element-wise functions, activations first: y = f(x). */
@@ -88,9 +88,10 @@ typedef struct mg_plan mg_plan;
 /* What one call has to say besides its status. */
 typedef struct {
     double loss;
-    int64_t row, column; /* where the offending element stands */
-    double right;        /* of mg_plan_evaluate: the share of rows whose largest output is their class */
-    int32_t finite_step; /* of mg_plan_train: the update was made */
+    int64_t row, column;  /* where the offending element stands */
+    double right;         /* of mg_plan_evaluate: the share of rows whose largest output is their class */
+    double penalty;       /* at the weights before the update */
+    double gradient_norm; /* before clipping, penalties included */
 } mg_result;
 
 /* A batch.  labels (rows), int64_t, or targets (rows, outputs); weights (rows) or NULL. */
@@ -104,13 +105,44 @@ typedef struct {
     double total_weight; /* sum of the weights, or rows: what the mean divides by */
 } mg_batch;
 
-/* v = momentum * v + g;  p -= lr * (nesterov ? g + momentum * v : v),  g = gradient + weight_decay * p,
- * as PyTorch has it.  `velocity` is NULL where momentum is 0; at `first_step` v = g. */
+/* An optimizer: its rule, its settings, and the flat arrays that it works on.  g is the gradient, t the
+ * number of the step (1, 2, ...), p a parameter; as PyTorch has it:
+ *
+ * SGD      g += weight_decay p;  v = momentum v + g  (g at the first step; `momentum` 0 has no state)
+ *          p -= lr (nesterov ? g + momentum v : v)              state: v or NULL
+ * RMSPROP  g += weight_decay p;  s = alpha s + (1 - alpha) g^2;  m = alpha m + (1 - alpha) g
+ *          v = momentum v + g / (sqrt(s - m^2) + eps);  p -= lr v   state: s, v or NULL, m or NULL (0)
+ * ADAM     g += weight_decay p;  m = beta1 m + (1 - beta1) g;  s = beta2 s + (1 - beta2) g^2
+ *          p -= lr m / (1 - beta1^t) / (sqrt(s / (1 - beta2^t)) + eps)
+ *                                           state: m, s, and the largest s so far (which then takes its
+ *                                           place: AMSGrad) or NULL
+ * ADAMW    the same, but the decay is p -= lr weight_decay p, before the rest. */
+enum { MG_SGD, MG_RMSPROP, MG_ADAM, MG_ADAMW, MG_OPTIMIZERS };
+
 typedef struct {
-    double lr, momentum, weight_decay;
-    int32_t nesterov, first_step;
-    void *velocity;
-} mg_sgd;
+    int32_t kind, isa, dtype, nesterov;
+    double lr, weight_decay, momentum, alpha, beta1, beta2, eps;
+    int64_t n; /* elements of each array */
+    void *parameters;
+    void *gradients;
+    void *state[3];
+    int64_t steps;  /* made so far */
+    double largest; /* no parameter and no state is larger, as the last step left them; else infinity */
+} mg_optimizer;
+
+/* A weight matrix (rows, columns) among the parameters. */
+typedef struct {
+    int64_t offset, rows, columns;
+} mg_weight;
+
+/* What surrounds an optimizer's step, in this order: the penalty l2/2 ||W||^2 + l1 ||W||_1 on weights, not
+ * on biases; gradients scaled down to the norm clip_norm, then held within +-clip_value; the step; each
+ * row of a weight matrix scaled down to the norm max_norm.  INFINITY (of penalties 0) for none. */
+typedef struct {
+    double l1, l2, clip_norm, clip_value, max_norm;
+    int64_t n_weights;
+    const mg_weight *weights; /* in the order of their offsets */
+} mg_constraints;
 
 /* ---- the machine ---- */
 int mg_isa_supported(int isa);
@@ -144,9 +176,14 @@ int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads
 /* The mean loss of such a plan, in the same blocks, and for cross-entropy the share of right classes. */
 int mg_plan_evaluate(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result);
 /* One training step on the rows `index` of a data set that mg_plan_check has passed: gather, forward,
- * backward, clip to max_norm (0: do not), update. */
-int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count, double max_norm,
-                  const mg_sgd *sgd, int threads, mg_result *result);
+ * backward, update.  The optimizer is one for the parameters and gradients that the plan is bound to. */
+int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count,
+                  const mg_constraints *constraints, mg_optimizer *optimizer, int threads, mg_result *result);
+/* The same without the update: adds to the gradients of the next mg_plan_train, which then makes its step
+ * from the mean over all rows of these calls and its own.  With `first` what was added before is forgotten.
+ * result->loss is the mean so far. */
+int mg_plan_accumulate(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count, int first,
+                       int threads, mg_result *result);
 
 /* What a buffer holds after such a run, and its leading dimension. */
 void *mg_plan_values(mg_plan *plan, int buffer, int64_t *ld);
@@ -267,7 +304,12 @@ int mg_softmax(int isa, int dtype, int64_t rows, int64_t columns, const void *x,
 /* g_in = y * (g - sum_j g_j y_j): the softmax's Jacobian, which is symmetric, times g. */
 int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const void *y, int64_t y_ld,
                         const void *g, int64_t g_ld, void *g_in, int64_t g_in_ld);
-int mg_sgd_step(int isa, int dtype, int64_t n, void *parameters, const void *gradients, const mg_sgd *sgd);
+/* One step, counted.  Nothing is checked: a gradient that is not finite goes into the parameters. */
+int mg_optimizer_step(mg_optimizer *optimizer, int threads);
+/* One step with the constraints around it.  MG_STEP_NOT_FINITE: some number would not be finite; parameters and
+ * state are as they were. */
+int mg_update_step(mg_optimizer *optimizer, const mg_constraints *constraints, int threads,
+                   mg_result *result);
 double mg_norm(int isa, int dtype, int64_t n, const void *x); /* Euclidean, summed in double */
 
 /* ---- the machine's limits, for benchmarks; -1 where they cannot be measured ---- */

@@ -3,9 +3,7 @@
 #ifndef MG_PLAN_H
 #define MG_PLAN_H
 
-#include "kernels.h"
-
-enum { MG_MAX_TEAM = 256, MG_NORM_CHUNKS = 64 };
+#include "update.h"
 
 /* What one run of the ops works on: where the input is, how many rows, and the first row of the
  * workspace that it may use. */
@@ -45,7 +43,7 @@ struct mg_plan {
     mg_run last;            /* what mg_plan_backward goes back over */
     int found[MG_MAX_TEAM]; /* what each member found wrong with its share of the input */
     int64_t found_row[MG_MAX_TEAM], found_column[MG_MAX_TEAM];
-    double partial[MG_NORM_CHUNKS];
+    double accumulated_weight, accumulated_loss; /* of mg_plan_accumulate: sums over rows */
 };
 
 int mg_plan_reserve(mg_plan *plan, int64_t rows, int threads);

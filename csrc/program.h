@@ -37,14 +37,6 @@ static inline vec T(v_pow)(vec x, vec y)
     return T(v_load)(lane);
 }
 
-/* The compiler makes one instruction of this. */
-static inline vec T(v_sqrt)(vec x)
-{
-    for (int i = 0; i < LANES; i++)
-        x[i] = LIBM(sqrt)(x[i]);
-    return x;
-}
-
 /* 1 and 0 */
 static inline vec T(v_truth)(ivec mask)
 {

@@ -91,15 +91,6 @@ int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const
     return MG_OK;
 }
 
-int mg_sgd_step(int isa, int dtype, int64_t n, void *parameters, const void *gradients, const mg_sgd *sgd)
-{
-    const mg_kernels *kernels = mg_kernels_find(isa, dtype);
-    if (!kernels || n < 0)
-        return MG_BAD_ARGUMENT;
-    kernels->sgd(n, parameters, gradients, sgd->velocity, 1, sgd);
-    return MG_OK;
-}
-
 double mg_norm(int isa, int dtype, int64_t n, const void *x)
 {
     const mg_kernels *kernels = mg_kernels_find(isa, dtype);

@@ -42,8 +42,12 @@ MG_POP_TARGET
      .column_sum = column_sum##T,             \
      .loss = loss##T,                         \
      .all_finite = all_finite##T,             \
-     .sgd = sgd##T,                           \
+     .update = update##T,                     \
      .sum_of_squares = sum_of_squares##T,     \
+     .largest = largest##T,                   \
+     .power_sum = power_sum##T,               \
+     .clip = clip##T,                         \
+     .penalize = penalize##T,                 \
      .lanes = lanes##T,                       \
      .program_forward = program_forward##T,   \
      .program_backward = program_backward##T, \

@@ -100,6 +100,14 @@ static inline vec T(v_min)(vec x, vec y)
 }
 #undef MG_X86
 
+/* The compiler makes one instruction of this. */
+static inline vec T(v_sqrt)(vec x)
+{
+    for (int i = 0; i < LANES; i++)
+        x[i] = MG_BITS == 32 ? (real)__builtin_sqrtf((float)x[i]) : (real)__builtin_sqrt((double)x[i]);
+    return x;
+}
+
 /* The first `count` lanes from p, zeros behind them; nothing past p + count is touched.
  * 0 <= count <= LANES. */
 static inline vec T(v_load_first)(const real *p, int count)

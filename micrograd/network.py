@@ -20,10 +20,11 @@ from micrograd.storage import buffer_copy, make_plan
 from micrograd.targets import as_labels, as_targets, as_weights
 
 if TYPE_CHECKING:
+    from micrograd.constraints import Constraints
     from micrograd.history import History
     from micrograd.lowering import Graph
     from micrograd.nn import MLP
-    from micrograd.optim import SGD
+    from micrograd.optim import Optimizer
     from micrograd.passes import Passes
     from micrograd.position import Position
 
@@ -496,9 +497,12 @@ class Network:
         self.check_batch(where, batch, index)
         return batch, held
 
-    def train_step(self, data: Any, index: Array, optimizer: SGD, max_norm: float) -> float:
+    def train_step(
+        self, data: Any, index: Array, optimizer: Optimizer, constraints: Constraints
+    ) -> float:
         """One step on the rows `index` (int64) of a checked data set, in one call of the C core:
-        forward, backward, clipping to max_norm (0: none), update. Returns the mean loss before it.
+        forward, backward, penalties, clipping, update. Returns the mean loss before it; the penalty
+        and the gradient's norm are in `constraints`. Rows of accumulate_step count as well.
 
         Raises:
             FloatingPointError: the loss or the update is not finite; the weights are those before.
@@ -511,26 +515,44 @@ class Network:
             data,
             ffi.from_buffer("int64_t[]", index),
             len(index),
-            max_norm,
+            constraints.c,
             optimizer.arguments(),
             core.threads,
-            self._result,
+            constraints.result,
+        )
+        if status != lib.MG_LOSS_NOT_FINITE:
+            self._parameters.stale = False
+        if status in (lib.MG_LOSS_NOT_FINITE, lib.MG_STEP_NOT_FINITE):
+            constraints.raise_status("Network.fit", status, optimizer)
+        if status:
+            self.raise_status("Network.fit", status, constraints.result, data)
+        return constraints.loss
+
+    def accumulate_step(
+        self, data: Any, index: Array, constraints: Constraints, first: bool
+    ) -> float:
+        """The forward and backward pass of some more rows of the next train_step, which makes its
+        update from the mean over all of them; `first` begins anew. Returns the mean loss so far.
+
+        Raises:
+            FloatingPointError: the loss is not finite; what was accumulated is forgotten.
+        """
+        self._ready = False
+        status = lib.mg_plan_accumulate(
+            self._plan,
+            data,
+            ffi.from_buffer("int64_t[]", index),
+            len(index),
+            first,
+            core.threads,
+            constraints.result,
         )
         if status == lib.MG_LOSS_NOT_FINITE:
-            raise FloatingPointError(
-                f"Network.fit: the loss is {self._result.loss} at step {optimizer.steps}; "
-                "a smaller learning rate or clip_norm may help"
-            )
-        self._parameters.stale = False
-        if status == lib.MG_STEP_NOT_FINITE:
-            raise FloatingPointError(
-                f"Network.fit: lr times the gradient is not finite at step {optimizer.steps}; "
-                "a smaller learning rate or clip_norm may help"
-            )
+            raise FloatingPointError(f"Network.fit: the loss is {constraints.loss}")
         if status:
-            self.raise_status("Network.fit", status, self._result, data)
-        optimizer.steps += 1
-        return self._result.loss  # type: ignore[no-any-return]
+            self.raise_status("Network.fit", status, constraints.result, data)
+        self._parameters.stale = False
+        return constraints.loss
 
     def fit(
         self,

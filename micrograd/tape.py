@@ -30,8 +30,9 @@ from micrograd.recording import NONE, PARAMETER, RecordingError, Shape, record
 from micrograd.simplify import simplify
 
 if TYPE_CHECKING:
+    from micrograd.constraints import Constraints
     from micrograd.history import History
-    from micrograd.optim import SGD
+    from micrograd.optim import Optimizer
     from micrograd.position import Position
 
 __all__ = ["Program", "RecordingError", "compile"]
@@ -316,20 +317,19 @@ class Program:
         _, rows, _ = self._prepare(where, tuple(arrays))
         return _Data(rows, arrays), arrays
 
-    def train_step(self, data: Any, index: Array, optimizer: SGD, max_norm: float) -> float:
+    def train_step(
+        self, data: Any, index: Array, optimizer: Optimizer, constraints: Constraints
+    ) -> float:
         """One step on the rows `index` of a checked data set; returns the mean loss before it.
 
         Raises:
             FloatingPointError: the loss or the update is not finite; the parameters are those
                 before.
         """
-        from micrograd.train import update
-
         loss = self.loss(*[array.take(index, axis=0) for array in data.arrays])
-        parameters = self.parameters()
-        parameters.stale = True
+        self.parameters().stale = True
         self.backward()
-        update(self, "Program.fit", loss, optimizer, max_norm)
+        constraints.step(optimizer, "Program.fit", loss)
         return loss
 
     def fit(

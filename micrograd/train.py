@@ -13,12 +13,13 @@ import numpy as np
 
 from micrograd import core
 from micrograd.callbacks import Callback, TrainingState, split_callbacks
-from micrograd.core import Array, lib
+from micrograd.constraints import Constraints
+from micrograd.core import Array
 from micrograd.datasets import make_data
 from micrograd.divergence import Recent, diverged
 from micrograd.feed import Batch, Feed, Model
 from micrograd.history import History
-from micrograd.optim import SGD
+from micrograd.optim import SGD, Optimizer
 from micrograd.position import Position
 from micrograd.progress import Progress
 
@@ -98,7 +99,7 @@ def fit(
     epochs = _positive(where, "epochs", epochs)
     batch_size = _positive(where, "batch_size", batch_size)
     accumulate = _positive(where, "accumulate", accumulate)
-    max_norm = _checked_norm(where, clip_norm)
+    constraints = Constraints(model.parameters(), clip_norm=clip_norm, where=where)
     on_step, on_epoch = split_callbacks(where, callbacks)
     seed = _checked_seed(where, seed)
     _check_optimizer(where, model, optimizer)
@@ -114,7 +115,7 @@ def fit(
         from micrograd.stopping import Patience, as_early_stopping
 
         patience = Patience(where, as_early_stopping(where, early_stopping), data.measured())
-    run = _Run(model, where, data.feed, max_norm, accumulate, on_step, patience, resume)
+    run = _Run(model, where, data.feed, constraints, accumulate, on_step, patience, resume)
     state = run.start(optimizer, epochs, seed, shuffle, saved)
     bar = Progress(progress, epochs)
     try:
@@ -148,14 +149,14 @@ class _Run:
         model: Model,
         where: str,
         feed: Feed,
-        max_norm: float,
+        constraints: Constraints,
         accumulate: int,
         on_step: list[Callback],
         patience: Patience | None,
         path: str | os.PathLike[str] | None,
     ) -> None:
         self.model, self.where, self.feed = model, where, feed
-        self.max_norm, self.accumulate, self.on_step = max_norm, accumulate, on_step
+        self.constraints, self.accumulate, self.on_step = constraints, accumulate, on_step
         self.patience, self.path = patience, path
         self.seconds = 0.0
         self.best: Array | None = None
@@ -201,16 +202,18 @@ class _Run:
         batches = self.feed.batches(self.rng, self.state.epoch)
         if self.accumulate > 1:
             return self._accumulated(batches)
-        step, optimizer, max_norm = self.model.train_step, self.state.optimizer, self.max_norm
-        remember, watched = self.recent.losses.append, bool(self.on_step)
+        step, optimizer, constraints = self.model.train_step, self.state.optimizer, self.constraints
+        remember, remember_norm = self.recent.losses.append, self.recent.norms.append
+        watched = bool(self.on_step)
         total = weight = 0.0
         index = np.empty(0, np.int64)
         try:
             for data, index, share in batches:
-                loss = step(data, index, optimizer, max_norm)
+                loss = step(data, index, optimizer, constraints)
                 total += loss * share
                 weight += share
                 remember(loss)
+                remember_norm(constraints.gradient_norm)
                 if watched and self._stopped_by_step(loss):
                     return total / weight, False
         except FloatingPointError as error:
@@ -228,11 +231,12 @@ class _Run:
             if not share:
                 return self._mean(total, weight), True
             try:
-                update(self.model, self.where, loss, self.state.optimizer, self.max_norm)
+                self.constraints.step(self.state.optimizer, self.where, loss)
             except FloatingPointError as error:
                 raise self._diverged(error, self.feed.arrays(self._index)) from None
             total, weight = total + loss * share, weight + share
             self.recent.losses.append(loss)
+            self.recent.norms.append(self.constraints.gradient_norm)
             if self.on_step and self._stopped_by_step(loss):
                 return total / weight, False
 
@@ -316,28 +320,6 @@ class _Run:
         save_progress(self.model, self.path)
 
 
-def update(model: Model, where: str, loss: float, optimizer: Any, max_norm: float) -> None:
-    """Clips the gradient to max_norm (0: does not) and makes a step, as the C core's own does.
-
-    Raises:
-        FloatingPointError: the loss or the step is not finite; no step has been made then.
-    """
-    if not math.isfinite(loss):
-        raise FloatingPointError(f"{where}: the loss is {loss} at step {optimizer.steps}")
-    parameters = model.parameters()
-    flat_grad = parameters.flat_grad
-    if not np.isfinite(optimizer.current_lr() * flat_grad).all():
-        raise FloatingPointError(
-            f"{where}: lr times the gradient is not finite at step {optimizer.steps}"
-        )
-    if max_norm > 0:
-        pointer = parameters.grad_pointer
-        norm = lib.mg_norm(core.ISA_CODE, parameters.dtype_code, parameters.size, pointer)
-        if norm > max_norm:
-            flat_grad *= max_norm / (norm + 1e-6)
-    optimizer.step()
-
-
 def _saved(model: Model, path: Any, optimizer: Any) -> Saved | None:
     if path is None:
         return None
@@ -354,17 +336,6 @@ def _positive(where: str, name: str, value: Any) -> int:
     return int(value)
 
 
-def _checked_norm(where: str, clip_norm: Any) -> float:
-    """What the C core calls max_norm: 0 for no clipping."""
-    if clip_norm is None:
-        return 0.0
-    if isinstance(clip_norm, bool) or not isinstance(clip_norm, (int, float, np.number)):
-        raise TypeError(f"{where}: clip_norm is {core.describe(clip_norm)}, a number is wanted")
-    if not clip_norm > 0:
-        raise ValueError(f"{where}: clip_norm is {clip_norm}, more than 0 is wanted")
-    return float(clip_norm)
-
-
 def _checked_seed(where: str, seed: Any) -> int:
     """The seed, drawn where there is none."""
     if seed is None:
@@ -379,9 +350,9 @@ def _checked_seed(where: str, seed: Any) -> int:
 def _check_optimizer(where: str, model: Model, optimizer: Any) -> None:
     if optimizer is None:
         return
-    if not isinstance(optimizer, SGD):
+    if not isinstance(optimizer, Optimizer):
         raise TypeError(
-            f"{where}: optimizer is {core.describe(optimizer)}, a micrograd.optim.SGD is wanted"
+            f"{where}: optimizer is {core.describe(optimizer)}, one of micrograd.optim is wanted"
         )
     if optimizer.params is not model.parameters():
         raise ValueError(f"{where}: the optimizer is for the parameters of another model")

@@ -8,7 +8,7 @@ import pytest
 from conftest import address, apply, code, same_bits, ulp, ulp_error
 
 import micrograd as mg
-from micrograd.core import ffi, lib
+from micrograd.core import lib
 
 inf, nan = np.inf, np.nan
 
@@ -317,30 +317,6 @@ def test_softmax_backward_is_the_jacobian(isa, dtype, columns):
         jacobian = np.diag(p) - np.outer(p, p)
         bound = (columns + 4) * eps * p * (np.abs(gradient) + p @ np.abs(gradient))
         assert (np.abs(out[i, :columns] - jacobian @ gradient) <= bound).all()
-
-
-# ---- the update ----
-
-
-@pytest.mark.parametrize("n", [1, 5, 16, 50])
-def test_sgd_step_by_hand(isa, dtype, n):
-    """p = 1, g = 2, v = 4, weight decay 1/2, momentum 1/4, lr 1/8: exact in binary."""
-
-    def step(**settings):
-        p, g, v = np.full(n + 1, 1, dtype), np.full(n, 2, dtype), np.full(n + 1, 4, dtype)
-        sgd = ffi.new("mg_sgd *", {"lr": 0.125, **settings})
-        sgd.velocity = address(v) if settings.get("momentum") else ffi.NULL
-        assert lib.mg_sgd_step(isa, code(p), n, address(p), address(g), sgd) == lib.MG_OK
-        assert p[n] == 1 and v[n] == 4 and (g == 2).all()
-        assert len(set(p[:n])) == len(set(v[:n])) == 1
-        return p[0], v[0]
-
-    assert step() == (0.75, 4)
-    assert step(weight_decay=0.5) == (1 - 2.5 / 8, 4)
-    assert step(momentum=0.25) == (1 - 3 / 8, 3)
-    assert step(momentum=0.25, first_step=1) == (0.75, 2)
-    assert step(momentum=0.25, weight_decay=0.5) == (1 - 3.5 / 8, 3.5)
-    assert step(momentum=0.25, nesterov=1) == (1 - 2.75 / 8, 3)
 
 
 # ---- losses, through a network that computes z = x exactly ----

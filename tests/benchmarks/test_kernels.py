@@ -119,25 +119,6 @@ def softmax_cross_entropy():
     return ours, numpys, wanted, 16 * EPS * wanted
 
 
-def sgd():
-    """p -= lr * g, one step: the product and the difference are rounded, or both at once."""
-    lr, first, g = 0.1, normal(COUNT), normal(COUNT + 1)[1:].copy()
-    p, q = first.copy(), first.copy()
-    settings = ffi.new("mg_sgd *", {"lr": lr, "first_step": 1})
-    to, source = address(p), address(g)
-
-    def ours():
-        run(lib.mg_sgd_step, COUNT, to, source, settings)
-        return p
-
-    def numpys():
-        np.subtract(q, np.float32(lr) * g, out=q)
-        return q
-
-    wanted = first - lr * g.astype(float)
-    return ours, numpys, wanted, EPS * (np.abs(first) + np.abs(lr * g))
-
-
 KERNELS = {
     "matmul A B": lambda: matmul(False, False),
     "matmul A B^T": lambda: matmul(False, True),
@@ -148,7 +129,6 @@ KERNELS = {
     "sigmoid": lambda: elementwise(lib.MG_SIGMOID, sigmoid),
     "softmax": softmax,
     "softmax-cross-entropy": softmax_cross_entropy,
-    "sgd": sgd,
 }
 
 

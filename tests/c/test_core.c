@@ -212,23 +212,12 @@ static void test_elements(void)
             free(before);
             release_all();
         }
-        void *p = reals(n), *g = reals(n), *v = reals(n);
-        fill_whole(p, n);
+        void *g = reals(n);
         fill_whole(g, n);
-        fill_whole(v, n);
-        double squares = 0, wrong = 0;
-        mg_sgd sgd = {.lr = 0.5, .momentum = 0.5, .weight_decay = 0.25, .velocity = v};
-        double *want = malloc((size_t)(n + 1) * sizeof *want);
-        for (int64_t i = 0; i < n; i++) {
-            squares += get(g, i) * get(g, i);
-            want[i] = get(p, i) - 0.5 * (0.5 * get(v, i) + get(g, i) + 0.25 * get(p, i));
-        }
-        wrong = mg_sgd_step(isa, dtype, n, p, g, &sgd) != MG_OK;
+        double squares = 0;
         for (int64_t i = 0; i < n; i++)
-            wrong += get(p, i) != want[i];
-        CHECK(wrong == 0, "sgd isa %d dtype %d n %ld", isa, dtype, (long)n);
+            squares += get(g, i) * get(g, i);
         CHECK(mg_norm(isa, dtype, n, g) == sqrt(squares), "norm isa %d dtype %d n %ld", isa, dtype, (long)n);
-        free(want);
         release_all();
     }
 }

@@ -1,0 +1,229 @@
+/* The update rules of the optimizers; part of the kernel template (see template.h).
+ *
+ * Each rule is one sweep: it reads parameter, gradient and state, and writes parameter and state.  Every
+ * gradient is multiplied by `scale` and held within +-bound first, which is how clipping costs nothing. */
+
+/* One sweep: what the lanes have in common. */
+typedef struct {
+    real *p, *state[3];
+    const real *g;
+    vec scale, bound, lr, decay, eps;
+    vec momentum, blend, keep_square, blend_square, shrink, correction;
+    int first_step, nesterov, dry;
+} T(sweep);
+
+/* |x| as an integer: larger numbers are larger, and infinity and NaN larger than all of them. */
+static inline ivec T(v_larger_magnitude)(ivec most, vec x)
+{
+    const ivec magnitude = (ivec)T(v_abs)(x), mask = most > magnitude;
+    return (most & mask) | (magnitude & ~mask);
+}
+
+/* The largest lane as the number it stands for. */
+static double T(largest_lane)(ivec x)
+{
+    integer most = 0;
+    for (int i = 0; i < LANES; i++)
+        most = x[i] > most ? x[i] : most;
+    real value;
+    memcpy(&value, &most, sizeof value);
+    return (double)value;
+}
+
+/* `count` is the literal LANES in the main loops, where the whole vector is then one plain load. */
+static inline vec T(load_some)(const real *x, int count)
+{
+    return count == LANES ? T(v_load)(x) : T(v_load_first)(x, count);
+}
+
+static inline ivec T(store_some)(const T(sweep) * s, real *x, vec value, int count, ivec most)
+{
+    if (!s->dry && count == LANES)
+        T(v_store)(x, value);
+    else if (!s->dry)
+        T(v_store_first)(x, value, count);
+    return T(v_larger_magnitude)(most, value);
+}
+
+static inline vec T(take_gradient)(const T(sweep) * s, int64_t i, int count)
+{
+    const vec g = T(load_some)(s->g + i, count) * s->scale;
+    return T(v_min)(T(v_max)(g, -s->bound), s->bound);
+}
+
+/* state: velocity, or NULL. */
+static inline ivec T(sgd_at)(const T(sweep) * s, int64_t i, int count, ivec most)
+{
+    const vec p = T(load_some)(s->p + i, count);
+    vec g = T(take_gradient)(s, i, count) + s->decay * p;
+    if (s->state[0]) {
+        const vec v = s->first_step ? g : T(load_some)(s->state[0] + i, count) * s->momentum + g;
+        most = T(store_some)(s, s->state[0] + i, v, count, most);
+        g = s->nesterov ? g + s->momentum * v : v;
+    }
+    return T(store_some)(s, s->p + i, p - s->lr * g, count, most);
+}
+
+/* state: mean of g^2, velocity or NULL, mean of g or NULL. */
+static inline ivec T(rmsprop_at)(const T(sweep) * s, int64_t i, int count, ivec most)
+{
+    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count) + s->decay * p;
+    vec square = T(load_some)(s->state[0] + i, count) * s->keep_square + s->blend_square * g * g;
+    most = T(store_some)(s, s->state[0] + i, square, count, most);
+    if (s->state[2]) {
+        vec mean = T(load_some)(s->state[2] + i, count);
+        mean += s->blend_square * (g - mean);
+        most = T(store_some)(s, s->state[2] + i, mean, count, most);
+        square = T(v_max)(square - mean * mean, (vec){0}); /* rounding may have taken it below 0 */
+    }
+    vec step = g / (T(v_sqrt)(square) + s->eps);
+    if (s->state[1]) {
+        step += T(load_some)(s->state[1] + i, count) * s->momentum;
+        most = T(store_some)(s, s->state[1] + i, step, count, most);
+    }
+    return T(store_some)(s, s->p + i, p - s->lr * step, count, most);
+}
+
+/* state: mean of g, mean of g^2, the largest mean of g^2 so far or NULL. */
+static inline ivec T(adam_at)(const T(sweep) * s, int64_t i, int count, ivec most)
+{
+    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count) + s->decay * p;
+    vec mean = T(load_some)(s->state[0] + i, count);
+    mean += s->blend * (g - mean);
+    most = T(store_some)(s, s->state[0] + i, mean, count, most);
+    vec square = T(load_some)(s->state[1] + i, count) * s->keep_square + s->blend_square * g * g;
+    most = T(store_some)(s, s->state[1] + i, square, count, most);
+    if (s->state[2]) {
+        square = T(v_max)(square, T(load_some)(s->state[2] + i, count));
+        most = T(store_some)(s, s->state[2] + i, square, count, most);
+    }
+    const vec step = mean / (T(v_sqrt)(square) * s->correction + s->eps);
+    return T(store_some)(s, s->p + i, p * s->shrink - s->lr * step, count, most);
+}
+
+#define SWEEP(rule)                             \
+    for (; i + LANES <= range.last; i += LANES) \
+        most = T(rule)(&s, i, LANES, most);     \
+    if (i < range.last)                         \
+    most = T(rule)(&s, i, (int)(range.last - i), most)
+
+/* The step after o->steps steps, on the elements of a range.  Returns the largest magnitude among what it
+ * writes to parameters and state: no finite number if one of them is none.  `dry`: writes nothing. */
+static double T(update)(const mg_optimizer *o, mg_range range, double scale, double bound, int dry)
+{
+    const int adam = o->kind == MG_ADAM || o->kind == MG_ADAMW;
+    const double t = (double)o->steps + 1, correction = adam ? 1 - pow(o->beta1, t) : 1;
+    const double keep_square = adam ? o->beta2 : o->alpha;
+    const T(sweep) s = {
+        .p = (real *)o->parameters,
+        .g = (const real *)o->gradients,
+        .state = {(real *)o->state[0], (real *)o->state[1], (real *)o->state[2]},
+        .scale = T(v_splat)((real)scale),
+        .bound = T(v_splat)((real)bound),
+        .lr = T(v_splat)((real)(o->lr / correction)),
+        .decay = T(v_splat)((real)(o->kind == MG_ADAMW ? 0 : o->weight_decay)),
+        .shrink = T(v_splat)((real)(o->kind == MG_ADAMW ? 1 - o->lr * o->weight_decay : 1)),
+        .eps = T(v_splat)((real)o->eps),
+        .momentum = T(v_splat)((real)o->momentum),
+        .blend = T(v_splat)((real)(1 - o->beta1)),
+        .keep_square = T(v_splat)((real)keep_square),
+        .blend_square = T(v_splat)((real)(1 - keep_square)),
+        .correction = T(v_splat)((real)(adam ? 1 / sqrt(1 - pow(o->beta2, t)) : 1)),
+        .first_step = o->steps == 0,
+        .nesterov = o->nesterov,
+        .dry = dry,
+    };
+    ivec most = {0};
+    int64_t i = range.first;
+    switch (o->kind) {
+    case MG_SGD: SWEEP(sgd_at); break;
+    case MG_RMSPROP: SWEEP(rmsprop_at); break;
+    default: SWEEP(adam_at); break;
+    }
+    return T(largest_lane)(most);
+}
+#undef SWEEP
+
+/* Sums and maxima that decide on an update. */
+
+/* In double, for float32 as well: no square of a float32 is out of its range. */
+static double T(sum_of_squares)(int64_t n, const void *x_)
+{
+    const real *x = (const real *)x_;
+    double part[32] = {0};
+    int64_t i = 0;
+    for (; i + 32 <= n; i += 32)
+        for (int j = 0; j < 32; j++)
+            part[j] += (double)x[i + j] * (double)x[i + j];
+    for (int j = 0; i < n; i++, j++)
+        part[j] += (double)x[i] * (double)x[i];
+    for (int half = 16; half > 0; half /= 2)
+        for (int j = 0; j < half; j++)
+            part[j] += part[j + half];
+    return part[0];
+}
+
+/* The largest magnitude; no finite number if x holds one that is none. */
+static double T(largest)(int64_t n, const void *x_)
+{
+    const real *x = (const real *)x_;
+    ivec most = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        most = T(v_larger_magnitude)(most, T(v_load)(x + i));
+    if (i < n)
+        most = T(v_larger_magnitude)(most, T(v_load_first)(x + i, (int)(n - i)));
+    return T(largest_lane)(most);
+}
+
+/* sum (|x| / unit)^p, in double */
+static double T(power_sum)(int64_t n, const void *x_, double p, double unit)
+{
+    const real *x = (const real *)x_;
+    double part[4] = {0};
+    for (int64_t i = 0; i < n; i++) {
+        const double ratio = fabs((double)x[i]) / unit;
+        part[i % 4] += p == 2 ? ratio * ratio : p == 1 ? ratio : pow(ratio, p);
+    }
+    return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
+/* x = scale x, held within +-bound; a NaN stays one. */
+static void T(clip)(int64_t n, void *x_, double scale_, double bound_)
+{
+    real *x = (real *)x_;
+    const vec scale = T(v_splat)((real)scale_), bound = T(v_splat)((real)bound_);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        T(v_store)(x + i, T(v_min)(T(v_max)(T(v_load)(x + i) * scale, -bound), bound));
+    if (i < n) {
+        const int rest = (int)(n - i);
+        const vec y = T(v_load_first)(x + i, rest) * scale;
+        T(v_store_first)(x + i, T(v_min)(T(v_max)(y, -bound), bound), rest);
+    }
+}
+
+/* g = factor g + l2 w + l1 sign(w), sign(0) = 0.  sums[0] += g^2, sums[1] += l2/2 w^2 + l1 |w|, in double. */
+static void T(penalize)(int64_t n, const void *w_, void *g_, double factor_, double l1, double l2,
+                        double sums[2])
+{
+    const real *w = (const real *)w_;
+    real *g = (real *)g_;
+    const real factor = (real)factor_, linear = (real)l1, square = (real)l2;
+    double squares[16] = {0}, ridge[16] = {0}, lasso[16] = {0};
+    for (int64_t i = 0; i < n; i += 16) {
+        const int count = n - i < 16 ? (int)(n - i) : 16;
+        for (int j = 0; j < count; j++) {
+            const real x = w[i + j];
+            const real y = factor * g[i + j] + square * x + (x > 0 ? linear : x < 0 ? -linear : 0);
+            g[i + j] = y;
+            squares[j] += (double)y * (double)y;
+            ridge[j] += (double)x * (double)x;
+            lasso[j] += fabs((double)x);
+        }
+    }
+    for (int j = 0; j < 16; j++) {
+        sums[0] += squares[j];
+        sums[1] += l2 / 2 * ridge[j] + l1 * lasso[j];
+    }
+}

@@ -1,0 +1,254 @@
+/* What follows a backward pass: penalties, the gradient's norm, clipping, the optimizer's step, max-norm.
+ *
+ * Parameters and state must be as they were if any number that the step would write is not finite, and
+ * a copy of them would cost more than the step.  So the step is made twice where it might overflow, the
+ * first time dry; where the bounds below say that it cannot, which is nearly always, once. */
+#include "update.h"
+
+#include <float.h>
+#include <math.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* The same chunks for any number of threads, so that sums over them have the same bits. */
+static int chunks_of(int64_t n)
+{
+    const int64_t chunks = (n + MG_CHUNK - 1) / MG_CHUNK;
+    return chunks < MG_MAX_CHUNKS ? (int)chunks : MG_MAX_CHUNKS;
+}
+
+/* The elements of some chunks: whole lines of 16, but for the last. */
+static mg_range elements(int64_t n, int64_t first, int64_t last)
+{
+    const int64_t lines = (n + 15) / 16, count = chunks_of(n) ? chunks_of(n) : 1;
+    first = lines * first / count * 16, last = lines * last / count * 16;
+    return (mg_range){first < n ? first : n, last < n ? last : n};
+}
+
+static void *at(const mg_optimizer *o, const void *x, int64_t i)
+{
+    return (char *)(uintptr_t)x + (size_t)i * (o->dtype == MG_FLOAT32 ? sizeof(float) : sizeof(double));
+}
+
+static double sum(const double *x, int n)
+{
+    double total = 0;
+    for (int i = 0; i < n; i++)
+        total += x[i];
+    return total;
+}
+
+/* The largest of x, or the first that is no finite number. */
+static double largest(const double *x, int n)
+{
+    double most = 0;
+    for (int i = 0; i < n; i++) {
+        if (!isfinite(x[i]))
+            return x[i];
+        most = x[i] > most ? x[i] : most;
+    }
+    return most;
+}
+
+/* g = factor g + l2 w + l1 sign(w) on the weights of [first, last), g = factor g on the rest of it. */
+static void penalize(const mg_update *u, mg_range r, double sums[2])
+{
+    const mg_optimizer *o = u->optimizer;
+    const mg_constraints *constraints = u->constraints;
+    int64_t low = 0, high = constraints->n_weights; /* the first weight matrix that ends behind r.first */
+    while (low < high) {
+        const mg_weight *w = &constraints->weights[(low + high) / 2];
+        if (w->offset + w->rows * w->columns <= r.first)
+            low = (low + high) / 2 + 1;
+        else
+            high = (low + high) / 2;
+    }
+    for (int64_t i = r.first; i < r.last;) {
+        int64_t end = r.last;
+        int penalized = 0;
+        if (low < constraints->n_weights) {
+            const mg_weight *w = &constraints->weights[low];
+            penalized = i >= w->offset;
+            const int64_t edge = penalized ? w->offset + w->rows * w->columns : w->offset;
+            low += penalized && edge <= end;
+            end = edge < end ? edge : end;
+        }
+        u->kernels->penalize(end - i, at(o, o->parameters, i), at(o, o->gradients, i), u->factor,
+                             penalized ? constraints->l1 : 0, penalized ? constraints->l2 : 0, sums);
+        i = end;
+    }
+}
+
+/* The Euclidean norm where the plain sum of squares left the range of a double. */
+static double rescaled_norm(mg_update *u, mg_range chunks, mg_team team)
+{
+    const mg_optimizer *o = u->optimizer;
+    const mg_range r = elements(o->n, chunks.first, chunks.last);
+    u->largest[team.index] = u->kernels->largest(r.last - r.first, at(o, o->gradients, r.first));
+    mg_barrier(team);
+    const double most = largest(u->largest, team.size);
+    if (most == 0 || !isfinite(most))
+        return most;
+    for (int64_t i = chunks.first; i < chunks.last; i++) {
+        const mg_range part = elements(o->n, i, i + 1);
+        u->squares[i] =
+            u->kernels->power_sum(part.last - part.first, at(o, o->gradients, part.first), 2, most);
+    }
+    mg_barrier(team);
+    return most * sqrt(sum(u->squares, chunks_of(o->n)));
+}
+
+/* The norm of the gradients, penalties included; from here on u->factor is still to be applied, or has
+ * been by the penalties. */
+static double gradient_norm(mg_update *u, mg_range chunks, int penalized, mg_team team)
+{
+    const mg_optimizer *o = u->optimizer;
+    for (int64_t i = chunks.first; i < chunks.last; i++) {
+        const mg_range r = elements(o->n, i, i + 1);
+        double sums[2] = {0, 0};
+        if (penalized)
+            penalize(u, r, sums);
+        else
+            sums[0] = u->kernels->sum_of_squares(r.last - r.first, at(o, o->gradients, r.first));
+        u->squares[i] = sums[0];
+        u->penalties[i] = sums[1];
+    }
+    mg_barrier(team);
+    const int count = chunks_of(o->n);
+    const double squares = sum(u->squares, count);
+    if (team.index == 0)
+        u->result->penalty = sum(u->penalties, count);
+    const int in_range = squares > DBL_MIN && squares <= DBL_MAX;
+    if (!in_range)
+        mg_barrier(team); /* before the sums are written over */
+    return (in_range ? sqrt(squares) : rescaled_norm(u, chunks, team)) * (penalized ? 1 : u->factor);
+}
+
+/* Whether no number of a step can come near FLT_MAX: with settings below 1e3 and numbers below 1e9, g is
+ * below 1e12 with its decay, g^2 below 1e24, g / eps below 1e28, and lr / (1 - beta1) times it 1e35. */
+static int stays_in_range(const mg_optimizer *o, double norm)
+{
+    return norm < 1e9 && o->largest < 1e9 && fabs(o->lr) < 1e3 && o->weight_decay < 1e3 &&
+           o->momentum < 1e3 && (o->kind == MG_SGD || o->eps >= 1e-16) && o->beta1 <= 0.9999;
+}
+
+/* Each row of a weight matrix, a unit's incoming weights, is scaled down to the norm max_norm. */
+static void limit_rows(const mg_update *u, mg_team team)
+{
+    const mg_optimizer *o = u->optimizer;
+    for (int64_t i = 0; i < u->constraints->n_weights; i++) {
+        const mg_weight *w = &u->constraints->weights[i];
+        const mg_range rows = mg_share(w->rows, team);
+        for (int64_t row = rows.first; row < rows.last; row++) {
+            void *x = at(o, o->parameters, w->offset + row * w->columns);
+            const double most = u->kernels->largest(w->columns, x);
+            if (most == 0)
+                continue;
+            const double norm = most * sqrt(u->kernels->power_sum(w->columns, x, 2, most));
+            if (norm > u->constraints->max_norm)
+                u->kernels->clip(w->columns, x, u->constraints->max_norm / norm, INFINITY);
+        }
+    }
+}
+
+void mg_update_run(mg_update *u, mg_team team)
+{
+    mg_optimizer *o = u->optimizer;
+    const mg_constraints *constraints = u->constraints;
+    const int penalized = constraints->l1 != 0 || constraints->l2 != 0;
+    const mg_range chunks = mg_share(chunks_of(o->n), team);
+    const mg_range mine = elements(o->n, chunks.first, chunks.last);
+    const double norm = gradient_norm(u, chunks, penalized, team);
+    const double clip = constraints->clip_norm / (norm + 1e-6);
+    const double scale = (penalized ? 1 : u->factor) * (clip < 1 ? clip : 1);
+    if (team.index == 0) {
+        u->result->gradient_norm = norm;
+        u->status = isfinite(norm) ? MG_OK : MG_STEP_NOT_FINITE;
+    }
+    if (!isfinite(norm))
+        return;
+    const double reach = norm < constraints->clip_norm ? norm : constraints->clip_norm;
+    if (!stays_in_range(o, reach)) {
+        mg_barrier(team); /* rescaled_norm may still be read */
+        u->largest[team.index] = u->kernels->update(o, mine, scale, constraints->clip_value, 1);
+        mg_barrier(team);
+        if (!isfinite(largest(u->largest, team.size))) {
+            if (team.index == 0)
+                u->status = MG_STEP_NOT_FINITE;
+            return;
+        }
+    }
+    mg_barrier(team);
+    u->largest[team.index] = u->kernels->update(o, mine, scale, constraints->clip_value, 0);
+    mg_barrier(team);
+    if (team.index == 0) {
+        o->largest = largest(u->largest, team.size);
+        o->steps++;
+    }
+    if (constraints->max_norm < INFINITY)
+        limit_rows(u, team);
+}
+
+/* Below this many elements a second thread costs more than it brings. */
+#define PARALLEL_ELEMENTS 400000
+
+static int threads_for(int64_t n, int threads)
+{
+    const int limit = mg_max_threads();
+    threads = n < PARALLEL_ELEMENTS ? 1 : threads < limit ? threads : limit;
+    return threads < 1 ? 1 : threads > MG_MAX_TEAM ? MG_MAX_TEAM : threads;
+}
+
+const mg_kernels *mg_optimizer_kernels(const mg_optimizer *o)
+{
+    const int adaptive = o->kind != MG_SGD, adam = o->kind == MG_ADAM || o->kind == MG_ADAMW;
+    if (o->kind < 0 || o->kind >= MG_OPTIMIZERS || o->n < 0 || (adaptive && !o->state[0]) ||
+        (adam && !o->state[1]))
+        return NULL;
+    return mg_kernels_find(o->isa, o->dtype);
+}
+
+int mg_update_step(mg_optimizer *optimizer, const mg_constraints *constraints, int threads, mg_result *result)
+{
+    mg_update u = {.optimizer = optimizer,
+                   .constraints = constraints,
+                   .kernels = mg_optimizer_kernels(optimizer),
+                   .factor = 1,
+                   .result = result};
+    if (!u.kernels)
+        return MG_BAD_ARGUMENT;
+    threads = threads_for(optimizer->n, threads);
+#ifdef _OPENMP
+    if (threads > 1) {
+#pragma omp parallel num_threads(threads)
+        mg_update_run(&u, (mg_team){omp_get_thread_num(), omp_get_num_threads()});
+        return u.status;
+    }
+#endif
+    mg_update_run(&u, (mg_team){0, 1});
+    return u.status;
+}
+
+int mg_optimizer_step(mg_optimizer *optimizer, int threads)
+{
+    const mg_kernels *kernels = mg_optimizer_kernels(optimizer);
+    if (!kernels)
+        return MG_BAD_ARGUMENT;
+    threads = threads_for(optimizer->n, threads);
+#ifdef _OPENMP
+    if (threads > 1) {
+#pragma omp parallel num_threads(threads)
+        {
+            const mg_team team = {omp_get_thread_num(), omp_get_num_threads()};
+            const mg_range chunks = mg_share(chunks_of(optimizer->n), team);
+            kernels->update(optimizer, elements(optimizer->n, chunks.first, chunks.last), 1, INFINITY, 0);
+        }
+    } else
+#endif
+        kernels->update(optimizer, (mg_range){0, optimizer->n}, 1, INFINITY, 0);
+    optimizer->steps++;
+    optimizer->largest = INFINITY;
+    return MG_OK;
+}

@@ -1,0 +1,26 @@
+/* What follows a backward pass, for train.c (fused) and single.c (on its own). */
+#ifndef MG_UPDATE_H
+#define MG_UPDATE_H
+
+#include "kernels.h"
+
+enum { MG_MAX_TEAM = 256, MG_MAX_CHUNKS = 64, MG_CHUNK = 4096 };
+
+/* One update, and what the members of the team tell each other. */
+typedef struct {
+    mg_optimizer *optimizer;
+    const mg_constraints *constraints;
+    const mg_kernels *kernels;
+    double factor; /* the gradients are multiplied by it first: 1 / (what the mean is over) */
+    mg_result *result;
+    int status;
+    double squares[MG_MAX_CHUNKS], penalties[MG_MAX_CHUNKS], largest[MG_MAX_TEAM];
+} mg_update;
+
+/* NULL: its settings do not hold together. */
+const mg_kernels *mg_optimizer_kernels(const mg_optimizer *optimizer);
+
+/* Called by each member.  Where the status is not MG_OK, parameters and state are as they were. */
+void mg_update_run(mg_update *u, mg_team team);
+
+#endif
