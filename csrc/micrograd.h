@@ -38,7 +38,15 @@ enum {
     MG_FUNCTIONS
 };
 
-enum { MG_CROSS_ENTROPY, MG_MSE, MG_BCE, MG_MAE, MG_HUBER, MG_LOSSES };
+enum {
+    MG_CROSS_ENTROPY,
+    MG_MSE,
+    MG_BCE,
+    MG_MAE,
+    MG_HUBER,
+    MG_LOSSES,
+    MG_PROGRAM_LOSS = MG_LOSSES /* of a plan: a scalar program of output and target */
+};
 
 /* What an op of a plan does with its buffers: those of the forward pass, the loss, those of the backward
  * pass.  A plan holds the ops of a whole training step in the order in which they run; which gradients
@@ -50,6 +58,7 @@ enum {
     MG_SOFTMAX,       /* out0 = softmax(in0) over the columns */
     MG_ADD,           /* out0 = in0 + in1 */
     MG_MIX,           /* out0 = in1 * in0 + (1 - in1) * in2 */
+    MG_MAP,           /* out0 = program(in0), element by element */
     MG_DROPOUT,       /* out0 (+)= in0 * mask / (1 - rate), for values as for gradients */
     MG_LOSS,          /* in0 against the targets; out0 = its gradient, may be -1; gated */
     MG_LINEAR_WEIGHT, /* dW (+)= scale * in0.T @ in1, db (+)= scale * sum of in0's rows; in0 is delta */
@@ -57,8 +66,12 @@ enum {
     MG_ACTIVATE_BACKWARD, /* out0 (+)= in0 * f'(in1); in1 is f's output, for gelu its input */
     MG_SOFTMAX_BACKWARD,  /* out0 (+)= in1 * (in0 - sum_j in0_j in1_j); in1 is the softmax */
     MG_MIX_BACKWARD,      /* of g, h, t, x: out0 = g t, out1 = g (h - x) t (1 - t), out2 (+)= g (1 - t) */
+    MG_MAP_BACKWARD,      /* out0 (+)= in0 * program'(in1); out0 may be -1 */
+    MG_PROGRAM_GRADIENTS, /* the gradients of the program's parameters += what the op before it has summed up */
     MG_KINDS
 };
+
+typedef struct mg_program mg_program;
 
 enum { MG_OP_INPUTS = 4, MG_OP_OUTPUTS = 3 };
 
@@ -66,13 +79,16 @@ enum { MG_OP_INPUTS = 4, MG_OP_OUTPUTS = 3 };
  * from in1: the gradient of an activation's output becomes the documents' delta. */
 typedef struct {
     int32_t kind;
-    int32_t function;         /* activation, or loss */
-    int32_t in[4], out[3];    /* buffers, -1 for none */
-    int32_t accumulate;       /* += */
-    int32_t gate;             /* MG_IDENTITY: none */
-    int32_t stream;           /* of random numbers, a dropout's own */
-    int64_t weight, bias;     /* offsets into the parameters, -1 for no bias */
+    int32_t function;      /* activation, or loss */
+    int32_t in[4], out[3]; /* buffers, -1 for none */
+    int32_t accumulate;    /* += */
+    int32_t gate;          /* MG_IDENTITY: none */
+    int32_t stream;        /* of random numbers, a dropout's own */
+    int32_t columns;       /* of the targets of MG_PROGRAM_LOSS; MG_PROGRAM_GRADIENTS: samples of a row */
+    int64_t weight,
+        bias; /* offsets into the parameters, -1 for no bias; weight: of a program's, -1 for none */
     double slope, gate_slope; /* of leaky_relu; the rate of a dropout */
+    mg_program *program;      /* not owned */
 } mg_op;
 
 /* A matrix (rows, columns): columns [offset, offset + columns) of rows that are `width` wide, in a
@@ -265,8 +281,6 @@ typedef struct {
     const void *data;
     int64_t ld;
 } mg_argument;
-
-typedef struct mg_program mg_program;
 
 /* NULL: no memory, or the source does not hold together. */
 mg_program *mg_program_new(int isa, int dtype, const mg_program_source *source);

@@ -1,6 +1,7 @@
 /* The ops of a plan.  Every function here is called by all members of a team at once; each does its
  * share, and a barrier closes each op. */
 #include "plan.h"
+#include "program_ops.h"
 
 mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows)
 {
@@ -120,9 +121,46 @@ static void linear_input(const mg_plan *plan, const mg_run *run, const mg_op *op
     plan->kernels->gemm(&input, run->scratch, team);
 }
 
-/* The loss of this member's rows, and its gradient. */
-static void loss(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_range mine)
+/* A loss that is a program: each member's share of the whole batch. */
+static void program_loss(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_team team)
 {
+    const mg_matrix g = op->out[0] < 0 ? (mg_matrix){0} : mg_run_values(plan, run, op->out[0]);
+    const mg_loss_rows rows = {.z = mg_run_values(plan, run, op->in[0]),
+                               .targets = run->batch->targets,
+                               .targets_ld = run->batch->targets_ld,
+                               .weights = run->batch->weights,
+                               .gradient = g.data,
+                               .gradient_ld = g.ld,
+                               .row_loss = plan->row_loss + run->first_row};
+    mg_program_loss_rows(op->program, &rows, team, run->member + team.index);
+    if (op->gate == MG_IDENTITY)
+        return;
+    mg_barrier(team); /* shares were of chunks, those of the gate are of rows */
+    const mg_range mine = mg_share(run->rows, team);
+    const mg_matrix here = share_of(plan, run, op->out[0], mine);
+    plan->kernels->gate(op->gate, op->gate_slope, share_of(plan, run, op->in[1], mine), here, here, 0);
+}
+
+static void map_op(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_team team)
+{
+    const int member = run->member + team.index;
+    const mg_matrix in = mg_run_values(plan, run, op->in[0]);
+    const mg_matrix out = op->out[0] < 0 ? (mg_matrix){0} : mg_run_values(plan, run, op->out[0]);
+    if (op->kind == MG_MAP)
+        mg_program_map(op->program, in, out, team, member);
+    else
+        mg_program_map_backward(op->program, mg_run_values(plan, run, op->in[1]), in, out, op->accumulate,
+                                team, member);
+}
+
+/* The loss of this member's rows, and its gradient. */
+static void loss(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_team team)
+{
+    const mg_range mine = mg_share(run->rows, team);
+    if (op->function == MG_PROGRAM_LOSS) {
+        program_loss(plan, run, op, team);
+        return;
+    }
     const mg_batch *batch = run->batch;
     const int64_t size = (int64_t)plan->real_size;
     mg_loss_rows rows = {.loss = op->function,
@@ -179,7 +217,14 @@ void mg_run_ops(const mg_plan *plan, const mg_run *run, int first, int last, int
         case MG_LINEAR: linear(plan, run, op, team); break;
         case MG_LINEAR_WEIGHT: linear_weight(plan, run, op, accumulate, team); break;
         case MG_LINEAR_INPUT: linear_input(plan, run, op, team); break;
-        case MG_LOSS: loss(plan, run, op, mine); break;
+        case MG_LOSS: loss(plan, run, op, team); break;
+        case MG_MAP:
+        case MG_MAP_BACKWARD: map_op(plan, run, op, team); break;
+        case MG_PROGRAM_GRADIENTS:
+            if (team.index == 0)
+                mg_program_add_gradients(op->program, run->rows * op->columns, run->scale,
+                                         at(plan, plan->gradients, op->weight));
+            break;
         default: run_rows(plan, run, op, mine); break;
         }
         mg_barrier(team);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "plan.h"
+#include "program_ops.h"
 
 /* What an op of each kind has to have: so many inputs and outputs at least, so many at most, and all of
  * them with the same number of columns; or the shapes of a Linear, which are checked one by one. */
@@ -15,6 +16,7 @@ static const shape shapes[MG_KINDS] = {
     [MG_SOFTMAX] = {1, 1, 1, 1, 0},
     [MG_ADD] = {2, 2, 1, 1, 0},
     [MG_MIX] = {3, 3, 1, 1, 0},
+    [MG_MAP] = {1, 1, 1, 1, 0},
     [MG_DROPOUT] = {1, 1, 1, 1, 0},
     [MG_LOSS] = {1, 2, 0, 1, 0},
     [MG_LINEAR_WEIGHT] = {2, 2, 0, 0, 1},
@@ -22,6 +24,8 @@ static const shape shapes[MG_KINDS] = {
     [MG_ACTIVATE_BACKWARD] = {2, 2, 1, 1, 0},
     [MG_SOFTMAX_BACKWARD] = {2, 2, 1, 1, 0},
     [MG_MIX_BACKWARD] = {4, 4, 3, 3, 0},
+    [MG_MAP_BACKWARD] = {2, 2, 0, 1, 0},
+    [MG_PROGRAM_GRADIENTS] = {0, 0, 0, 0, 0},
 };
 
 static int buffer_fits(const mg_plan *plan, int buffer)
@@ -99,7 +103,12 @@ static int function_fits(const mg_op *op)
     case MG_LINEAR:
     case MG_ACTIVATE:
     case MG_ACTIVATE_BACKWARD: return op->function >= 0 && op->function <= MG_GELU;
-    case MG_LOSS: return op->function >= 0 && op->function < MG_LOSSES;
+    case MG_LOSS:
+        return (op->function >= 0 && op->function < MG_LOSSES) ||
+               (op->function == MG_PROGRAM_LOSS && op->program && op->columns > 0);
+    case MG_MAP:
+    case MG_MAP_BACKWARD: return op->program != NULL;
+    case MG_PROGRAM_GRADIENTS: return op->program && op->columns > 0 && op->weight >= 0;
     case MG_DROPOUT: return op->slope >= 0 && op->slope < 1;
     default: return 1;
     }
@@ -124,6 +133,10 @@ static int op_fits(const mg_plan *plan, const mg_op *op)
         return 0;
     if (s->linear)
         return linear_fits(plan, op);
+    if (op->program && op->weight >= 0 && !range_fits(plan, op->weight, mg_program_parameters(op->program)))
+        return 0;
+    if (s->least_in == 0)
+        return 1;
     const int64_t columns = columns_of(plan, op->in[0]);
     return same_columns(plan, op->in, MG_OP_INPUTS, columns) &&
            same_columns(plan, op->out, MG_OP_OUTPUTS, columns);
@@ -162,6 +175,15 @@ static void set_strides(mg_plan *plan)
         if (b->storage >= 0 && plan->storage_ld[b->storage] < ld)
             plan->storage_ld[b->storage] = ld;
     }
+}
+
+static int64_t first_scalar(const mg_plan *plan)
+{
+    int64_t first = plan->n_parameters;
+    for (int i = 0; i < plan->n_ops; i++)
+        if (plan->ops[i].program && plan->ops[i].weight >= 0 && plan->ops[i].weight < first)
+            first = plan->ops[i].weight;
+    return first;
 }
 
 static int64_t multiplications(const mg_plan *plan)
@@ -211,6 +233,7 @@ mg_plan *mg_plan_new(int isa, int dtype, int n_ops, const mg_op *ops, int n_buff
     while (plan->loss_op < n_ops && ops[plan->loss_op].kind != MG_LOSS)
         plan->loss_op++;
     set_strides(plan);
+    plan->first_scalar = first_scalar(plan);
     plan->multiplications_per_row = multiplications(plan);
     return plan;
 }
@@ -260,4 +283,34 @@ int mg_plan_output(const mg_plan *plan)
     if (mg_plan_has_loss(plan))
         return plan->ops[plan->loss_op].in[0];
     return plan->n_ops ? plan->ops[plan->n_ops - 1].out[0] : 0;
+}
+
+int64_t mg_plan_target_columns(const mg_plan *plan)
+{
+    const mg_op *op = &plan->ops[plan->loss_op];
+    if (mg_plan_has_loss(plan) && op->function == MG_PROGRAM_LOSS)
+        return op->columns;
+    return plan->buffers[mg_plan_output(plan)].columns;
+}
+
+int mg_plan_ready_programs(const mg_plan *plan, int64_t rows, int threads)
+{
+    for (int i = 0; i < plan->n_ops; i++) {
+        const mg_op *op = &plan->ops[i];
+        if (!op->program || op->kind == MG_PROGRAM_GRADIENTS)
+            continue;
+        const int64_t samples = op->kind == MG_LOSS ? rows : rows * columns_of(plan, op->in[0]);
+        const int status = mg_program_reserve(op->program, samples, threads);
+        if (status != MG_OK)
+            return status;
+        const int64_t at = op->weight < 0 ? 0 : op->weight;
+        mg_program_uniforms(op->program, plan->parameters + at * (int64_t)plan->real_size);
+    }
+    return MG_OK;
+}
+
+void mg_plan_clear_scalars(const mg_plan *plan)
+{
+    const size_t skip = (size_t)plan->first_scalar * plan->real_size;
+    memset(plan->gradients + skip, 0, (size_t)plan->n_parameters * plan->real_size - skip);
 }

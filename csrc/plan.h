@@ -12,6 +12,7 @@ typedef struct {
     int64_t x_ld, rows, first_row;
     double scale;    /* 1 / total weight */
     char *scratch;   /* of the matrix multiplications */
+    int member;      /* of a larger team, whose workspace in a program a team of one uses */
     uint64_t random; /* what dropout masks depend on: seed and step, mixed */
     const mg_batch *batch;
 } mg_run;
@@ -25,6 +26,7 @@ struct mg_plan {
     mg_buffer *buffers;
     int64_t *buffer_ld, *storage_ld; /* a storage is as wide as the widest buffer in it */
     int64_t n_parameters;
+    int64_t first_scalar;            /* the parameters from here on are those of programs */
     int64_t multiplications_per_row; /* of one forward pass: what decides on threads */
     char *parameters, *gradients;
     uint64_t seed, step;
@@ -50,6 +52,11 @@ int mg_plan_reserve(mg_plan *plan, int64_t rows, int threads);
 int mg_plan_has_loss(const mg_plan *plan);
 int mg_plan_goes_back(const mg_plan *plan); /* there is a backward pass */
 int mg_plan_output(const mg_plan *plan); /* the buffer that the forward pass ends in, which a loss compares */
+
+int64_t mg_plan_target_columns(const mg_plan *plan);
+/* Makes the plan's programs ready for a pass over so many rows; MG_OUT_OF_MEMORY. */
+int mg_plan_ready_programs(const mg_plan *plan, int64_t rows, int threads);
+void mg_plan_clear_scalars(const mg_plan *plan); /* their gradients, which only ever add up */
 
 mg_matrix mg_run_values(const mg_plan *plan, const mg_run *run, int buffer);
 mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows);

@@ -81,6 +81,7 @@ static void predict_body(mg_plan *plan, void *arguments, mg_team team)
         const mg_batch part = part_of(plan, p->batch, block * BLOCK_ROWS);
         mg_run run = mg_run_of(plan, &part);
         run.first_row = team.index * BLOCK_ROWS;
+        run.member = team.index;
         run.scratch = plan->scratch + (size_t)team.index * plan->scratch_bytes;
         const mg_matrix x = mg_run_values(plan, &run, 0);
         if (!plan->kernels->all_finite(x, 1)) {
@@ -101,7 +102,9 @@ static int run_blocks(mg_plan *plan, prediction *p, int threads)
     const int64_t blocks = (batch->rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     threads = threads > blocks ? (blocks > 1 ? (int)blocks : 1) : threads;
     const int64_t rows = threads > 1 || batch->rows > BLOCK_ROWS ? BLOCK_ROWS : batch->rows;
-    const int status = mg_plan_reserve(plan, rows * threads, threads);
+    int status = mg_plan_reserve(plan, rows * threads, threads);
+    if (status == MG_OK)
+        status = mg_plan_ready_programs(plan, rows, threads);
     if (status != MG_OK)
         return status;
     for (int i = 0; i < threads; i++)

@@ -75,6 +75,11 @@ int mg_program_reserve(mg_program *p, int64_t samples, int threads)
     return mg_program_room(p, a.stride > b.stride ? &a : &b, slots, threads);
 }
 
+int64_t mg_program_parameters(const mg_program *p)
+{
+    return p->source.n_parameters;
+}
+
 void mg_program_map(mg_program *p, mg_matrix x, mg_matrix y, mg_team team, int member)
 {
     const int64_t samples = x.rows * x.columns;

@@ -21,6 +21,7 @@
 /* MG_BAD_ARGUMENT: the program is neither; MG_OUT_OF_MEMORY. */
 int mg_program_reserve(mg_program *p, int64_t samples, int threads);
 void mg_program_uniforms(mg_program *p, const void *parameters);
+int64_t mg_program_parameters(const mg_program *p); /* how many there are */
 
 /* y = f(x), element by element.  They may be the same matrix. */
 void mg_program_map(mg_program *p, mg_matrix x, mg_matrix y, mg_team team, int member);

@@ -110,7 +110,7 @@ static int check_rows(const mg_plan *plan, const mg_run *run, const mg_batch *ba
             }
     }
     if (!status && batch->targets) {
-        const mg_matrix all = {(void *)(uintptr_t)batch->targets, run->rows, plan->buffers[op->in[0]].columns,
+        const mg_matrix all = {(void *)(uintptr_t)batch->targets, run->rows, mg_plan_target_columns(plan),
                                batch->targets_ld};
         status = check_targets(plan, op, mg_matrix_rows(all, plan->real_size, rows), row, column);
     }
@@ -193,6 +193,8 @@ static int forward_pass(mg_plan *plan, const mg_batch *batch, int last, int thre
     int status = checked(plan, batch, threads, result);
     if (status == MG_OK)
         status = mg_plan_reserve(plan, batch->rows, threads);
+    if (status == MG_OK)
+        status = mg_plan_ready_programs(plan, batch->rows, threads);
     if (status != MG_OK)
         return status;
     p.run.scratch = plan->scratch;
@@ -229,6 +231,8 @@ int mg_plan_backward(mg_plan *plan, int accumulate, int threads)
 {
     if (!mg_plan_goes_back(plan) || !plan->workspace || !plan->gradients || !plan->last.rows)
         return MG_BAD_ARGUMENT;
+    if (!accumulate)
+        mg_plan_clear_scalars(plan);
     pass p = {.run = plan->last, .first = plan->loss_op + 1, .last = plan->n_ops, .accumulate = accumulate};
     threads = threads < plan->threads ? threads : plan->threads; /* more would need a new workspace */
     mg_run_team(plan, pass_body, &p, mg_team_size(plan, p.run.rows, threads));

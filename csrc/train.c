@@ -17,7 +17,7 @@ static void gather(mg_plan *plan, const training *t, mg_range rows)
 {
     const mg_batch *data = t->data;
     const size_t size = plan->real_size;
-    const int64_t inputs = plan->buffers[0].columns, outputs = plan->buffers[mg_plan_output(plan)].columns;
+    const int64_t inputs = plan->buffers[0].columns, targets = mg_plan_target_columns(plan);
     for (int64_t i = rows.first; i < rows.last; i++) {
         const int64_t from = t->index[i];
         memcpy(plan->staged_x + (size_t)(i * inputs) * size,
@@ -25,9 +25,9 @@ static void gather(mg_plan *plan, const training *t, mg_range rows)
         if (data->labels)
             plan->staged_labels[i] = ((const int64_t *)data->labels)[from];
         if (data->targets)
-            memcpy(plan->staged_targets + (size_t)(i * outputs) * size,
+            memcpy(plan->staged_targets + (size_t)(i * targets) * size,
                    (const char *)data->targets + (size_t)(from * data->targets_ld) * size,
-                   (size_t)outputs * size);
+                   (size_t)targets * size);
         if (data->weights)
             memcpy(plan->staged_weights + (size_t)i * size, (const char *)data->weights + (size_t)from * size,
                    size);
@@ -59,7 +59,9 @@ static int train(mg_plan *plan, training *t, int64_t count, int sums, int thread
         !mg_plan_goes_back(plan))
         return MG_BAD_ARGUMENT;
     threads = mg_team_size(plan, count, threads);
-    const int status = mg_plan_reserve(plan, count, threads);
+    int status = mg_plan_reserve(plan, count, threads);
+    if (status == MG_OK)
+        status = mg_plan_ready_programs(plan, count, threads);
     if (status != MG_OK)
         return status;
     t->batch = (mg_batch){.x = plan->staged_x,
@@ -67,7 +69,7 @@ static int train(mg_plan *plan, training *t, int64_t count, int sums, int thread
                           .rows = count,
                           .labels = data->labels ? plan->staged_labels : NULL,
                           .targets = data->targets ? plan->staged_targets : NULL,
-                          .targets_ld = plan->buffers[mg_plan_output(plan)].columns,
+                          .targets_ld = mg_plan_target_columns(plan),
                           .weights = data->weights ? plan->staged_weights : NULL,
                           .total_weight = (double)count};
     if (data->weights) {
@@ -82,6 +84,8 @@ static int train(mg_plan *plan, training *t, int64_t count, int sums, int thread
         t->run.scale = 1;
         t->update.factor = 1 / weight;
     }
+    if (plan->accumulated_weight == 0)
+        mg_plan_clear_scalars(plan);
     mg_run_team(plan, train_body, t, threads);
     plan->step++;
     if (sums) {

@@ -48,7 +48,7 @@ static char *take(arena *a, int64_t count, size_t size)
 /* Lays out everything for `rows` and `threads`. */
 static void lay_out(mg_plan *plan, arena *a, int64_t rows, int threads)
 {
-    const int64_t outputs = plan->buffers[mg_plan_output(plan)].columns, inputs = plan->buffers[0].columns;
+    const int64_t outputs = mg_plan_target_columns(plan), inputs = plan->buffers[0].columns;
     for (int i = 0; i < plan->n_storages; i++) {
         if (plan->storage_ld[i] && rows > INT64_MAX / 16 / plan->storage_ld[i])
             a->overflow = 1;

@@ -40,7 +40,7 @@ def explain(net: Network, X: Any, y: Any) -> dict[str, Any]:
     """
     dtype = net.parameters().dtype
     graph = net.lowered("explaining")
-    lowered = passes.training(graph, net.loss_kind, keep_all=True)
+    lowered = passes.training(graph, net.loss_op(), keep_all=True)
     gradients = np.zeros(net.parameters().size, dtype)
     pointer = ffi.from_buffer(gradients, require_writable=True)
     plan = net.bound_plan(lowered, pointer, share=False)

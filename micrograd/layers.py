@@ -8,7 +8,7 @@ Names and meanings follow PyTorch.  Weights are (out_features, in_features), bat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -201,6 +201,30 @@ class GELU(Activation):
     function = lib.MG_GELU
     derivative_from_input = True
     is_relu_kind = True
+
+
+@dataclass(frozen=True)
+class Map(Layer):
+    """An activation of one's own: f(z), element by element, a function of one Value.
+
+        swish = mg.Map(lambda z: z * z.sigmoid())
+
+    It is recorded once, as `mg.compile` does it, and runs in the C core, forward and backward.
+    Values that f closes over and that take a gradient become parameters of the network, such as a
+    learned slope; see Network.
+
+    Raises:
+        TypeError: f is no function. What cannot be recorded is an error when the network is made.
+    """
+
+    f: Callable[[Any], Any]
+
+    def __post_init__(self) -> None:
+        if not callable(self.f):
+            raise TypeError(f"Map: {core.describe(self.f)} is no function of a Value")
+
+    def __str__(self) -> str:
+        return f"Map({getattr(self.f, '__name__', type(self.f).__name__)})"
 
 
 @dataclass(frozen=True)

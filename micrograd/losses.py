@@ -6,7 +6,9 @@ of one sample's loss, before the mean is taken.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from micrograd.core import lib
 
@@ -16,7 +18,8 @@ class Loss:
     """A loss of the C core.
 
     name: what Network(loss=...) takes; code: the C core's number; takes_labels: integer labels are
-    allowed; output: the function that turns the network's output z into the documents' a^[L].
+    allowed; output: the function that turns the network's output z into the documents' a^[L];
+    function: of Values, where the loss is the user's own.
     """
 
     name: str
@@ -24,6 +27,7 @@ class Loss:
     equation: str
     takes_labels: bool = False
     output: str | None = None
+    function: Callable[[Any, Any], Any] | None = None
 
 
 LOSSES = {
@@ -45,11 +49,17 @@ LOSSES = {
 
 
 def find(name: object) -> Loss:
-    """The loss of that name.
+    """The loss of that name, or that a function of Values is.
 
     Raises:
         ValueError: there is none.
     """
+    if callable(name):
+        own = getattr(name, "__name__", type(name).__name__)
+        return Loss(own, lib.MG_PROGRAM_LOSS, "a function of Values", function=name)
     if not isinstance(name, str) or name not in LOSSES:
-        raise ValueError(f"Network: loss is {name!r}, one of {', '.join(LOSSES)} is wanted")
+        raise ValueError(
+            f"Network: loss is {name!r}, one of {', '.join(LOSSES)} "
+            "or a function of Values is wanted"
+        )
     return LOSSES[name]

@@ -14,14 +14,15 @@ them there.  Graphs are made for one of three purposes:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from micrograd.blocks import DenseBlock, Highway, Residual
+from micrograd.blocks import Block, DenseBlock, Highway, Residual
 from micrograd.core import lib
 from micrograd.initial import Start
-from micrograd.layers import Activation, Dropout, Identity, Layer, Linear, Sigmoid, Softmax
+from micrograd.layers import Activation, Dropout, Identity, Layer, Linear, Map, Sigmoid, Softmax
+from micrograd.scalar_ops import ScalarOp
 
 Purpose = Literal["training", "explaining", "predicting"]
 
@@ -47,6 +48,7 @@ class Node:
     weight: int = -1
     bias: int = -1
     stream: int = 0
+    program: ScalarOp | None = None  # its parameters start at `weight`, if it has any
 
 
 @dataclass
@@ -82,11 +84,23 @@ class _Lowering:
     """Walks the layers once, appending nodes."""
 
     def __init__(
-        self, purpose: Purpose, offsets: dict[str, tuple[int, int]], isolate: bool
+        self,
+        purpose: Purpose,
+        starts: Sequence[Start],
+        programs: Mapping[str, ScalarOp],
+        isolate: bool,
     ) -> None:
+        self.programs = programs
+        self.offsets: dict[str, tuple[int, int]] = {}  # of W and b, by the path of their Linear
+        at = 0
+        for start in starts:
+            weight = start.layer.in_features * start.layer.out_features
+            bias = start.layer.out_features if start.layer.bias else 0
+            self.offsets[start.path] = at, at + weight if bias else -1
+            at += weight + bias
+        self.first_scalar = at
         self.purpose = purpose
         self.fuses = purpose != "explaining"
-        self.offsets = offsets
         self.isolate = isolate
         self.graph = Graph()
         self.made_in: list[int] = []  # the stage of each value
@@ -141,6 +155,13 @@ class _Lowering:
             return self.activation(layer, x)
         if isinstance(layer, Softmax):
             node = self.append(lib.MG_SOFTMAX, [x], self.graph.columns[x])
+            self.add_step(x, node.output)
+            return node.output
+        if isinstance(layer, Map):
+            node = self.append(lib.MG_MAP, [x], self.graph.columns[x])
+            node.program = self.programs[path]
+            if node.program.n_parameters:
+                node.weight = self.first_scalar
             self.add_step(x, node.output)
             return node.output
         if isinstance(layer, Dropout):
@@ -260,18 +281,22 @@ def lower(
     in_features: int,
     starts: Sequence[Start],
     purpose: Purpose,
+    programs: Mapping[str, ScalarOp],
     isolate: bool = False,
 ) -> Graph:
     """The graph of these layers; see the module's docstring for `purpose`.
 
-    starts: the network's parameters in their order; isolate: no value of one stage is placed in one
+    starts: the network's parameters in their order, but for those of programs, which come behind
+    them; programs: that of each Map, by its path; isolate: no value of one stage is placed in one
     of another, so that stages can be computed again one by one.
     """
-    offsets = {}
-    at = 0
-    for start in starts:
-        weight = start.layer.in_features * start.layer.out_features
-        bias = start.layer.out_features if start.layer.bias else 0
-        offsets[start.path] = at, at + weight if bias else -1
-        at += weight + bias
-    return _Lowering(purpose, offsets, isolate).network(layers, in_features)
+    return _Lowering(purpose, starts, programs, isolate).network(layers, in_features)
+
+
+def maps(layers: Sequence[Layer], prefix: str = "") -> Iterator[tuple[str, Map]]:
+    """Every Map in these layers and in the blocks among them, by its path."""
+    for i, layer in enumerate(layers):
+        if isinstance(layer, Map):
+            yield f"{prefix}{i}", layer
+        elif isinstance(layer, Block):
+            yield from maps(layer.layers, f"{prefix}{i}.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from micrograd.core import Array, ffi, lib
 from micrograd.initial import draw, starts
 from micrograd.layers import Layer, check_chain, check_kinds
 from micrograd.lowering import Purpose, lower
+from micrograd.network_functions import Functions
 from micrograd.parameters import Parameters
 from micrograd.stages import replay
 from micrograd.storage import buffer_copy, make_plan
@@ -52,10 +54,14 @@ class Network:
 
     Args:
         *layers: Linear, ReLU, LeakyReLU, Sigmoid, Tanh, GELU, Softmax, Identity, Dropout, and the
-            blocks Residual, Highway and DenseBlock, which nest in any way.
+            blocks Residual, Highway and DenseBlock, which nest in any way; Map for an activation of
+            one's own. Values that a Map or a loss closes over and that take a gradient become
+            parameters, behind the others, under their labels; their data are copied.
         loss: "cross_entropy" (on logits; integer labels or probability rows), "mse" (mean over all
             elements, so its gradient is 2 (a - y) / n; the documents' delta = a - y belongs to half
-            the squared error), "bce" (on logits), "mae" or "huber".
+            the squared error), "bce" (on logits), "mae" or "huber"; or a function f(z, y) of Values
+            for one sample, compiled: z is a list of Values, or one where there is one output, and
+            y likewise, a number from y's row for each column.
         dtype: "float32" or "float64".
         seed: for the initial weights and dropout, an int; None draws one. The same seed gives the
             same weights in both dtypes.
@@ -73,7 +79,7 @@ class Network:
     def __init__(
         self,
         *layers: Layer,
-        loss: str = "cross_entropy",
+        loss: str | Callable[[Any, Any], Any] = "cross_entropy",
         dtype: str = "float32",
         seed: int | None = None,
         checkpoint: str | Checkpoint | None = None,
@@ -94,6 +100,10 @@ class Network:
         self.out_features = self.in_features
         for layer in self.layers:
             self.out_features = layer.gives(self.out_features)
+        first_scalar = sum(math.prod(shape) for s in self._starts for _, shape in s.shapes())
+        self._functions = Functions(
+            self.layers, self.loss_kind, self.out_features, first_scalar, name
+        )
         self._parameters = self._initial_parameters()
         self._replans = self.checkpoint is not None and self.checkpoint.depends_on_rows
         self._step = 0
@@ -182,7 +192,7 @@ class Network:
             stages = passes.stages_of(graph, self._dtype.itemsize * rows)
             order = self.checkpoint.order(stages)
         step = self.step
-        self._passes = passes.training(graph, self.loss_kind, order)
+        self._passes = passes.training(graph, self._functions.loss(), order)
         self._plan = self.bound_plan(self._passes, self._parameters.grad_pointer)
         self._output = self._passes.values[graph.output]  # the buffer of the network's output
         self._planned_rows = rows
@@ -236,14 +246,21 @@ class Network:
     def _initial_parameters(self) -> Parameters:
         """The first values of all parameters, drawn in float64."""
         shapes = [shape for start in self._starts for shape in start.shapes()]
+        shapes += [(name, ()) for name in self._functions.names()]
+        firsts = [*draw(self._starts, self.seed), *(v.data for v in self._functions.leaves)]
         parameters = Parameters(shapes, self._dtype)
-        for parameter, first in zip(parameters, draw(self._starts, self.seed), strict=True):
+        for parameter, first in zip(parameters, firsts, strict=True):
             parameter.data[...] = first
         return parameters
 
     def lowered(self, purpose: Purpose, isolate: bool = False) -> Graph:
         """The graph of the layers; see micrograd.lowering."""
-        return lower(self.layers, self.in_features, self._starts, purpose, isolate)
+        programs = self._functions.programs()
+        return lower(self.layers, self.in_features, self._starts, purpose, programs, isolate)
+
+    def loss_op(self) -> passes.LossOp:
+        """The loss, for a plan."""
+        return self._functions.loss()
 
     def bound_plan(self, lowered: Passes, gradients: Any, share: bool = True) -> Any:
         """A plan of the C core that uses this network's parameters."""
@@ -275,10 +292,36 @@ class Network:
                 held = ffi.from_buffer(labels)
                 batch.labels, batch.targets = held, ffi.NULL
                 return held
-        targets = as_targets(where, y, rows, self.out_features, self._dtype)
+        if self.loss_kind.function is None:
+            targets = as_targets(where, y, rows, self.out_features, self._dtype)
+        else:
+            targets = self._own_targets(where, y, rows)
         held = ffi.from_buffer(targets)
-        batch.labels, batch.targets, batch.targets_ld = ffi.NULL, held, self.out_features
+        batch.labels, batch.targets, batch.targets_ld = ffi.NULL, held, targets.shape[1]
         return held
+
+    def _own_targets(self, where: str, y: Any, rows: int) -> Array:
+        """Targets (rows, n), or (rows,) for n = 1, for a loss that is a function: any n will do."""
+        targets = core.as_reals(where, "y", y, self._dtype)
+        if targets.ndim == 1:
+            targets = targets[:, None]
+        if targets.ndim != 2 or len(targets) != rows or targets.shape[1] == 0:
+            raise ValueError(
+                f"{where}: y has shape {np.shape(y)}, ({rows},) or ({rows}, n) is wanted"
+            )
+        if targets.shape[1] != self._functions.targets:
+            before = self._functions.targets
+            self._functions.targets = targets.shape[1]
+            try:
+                self._functions.loss()
+            except Exception:
+                self._functions.targets = before
+                raise
+            self._prediction_plan = None
+            self._ready = False
+            if self._plan is not None:
+                self._make_plan(self._planned_rows)
+        return targets
 
     def fill_batch(self, batch: Any, where: str, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Points the batch at arrays that have been checked; returns what has to be kept alive."""
@@ -361,7 +404,7 @@ class Network:
             if labels:
                 if y.shape != (rows,) or not self.loss_kind.takes_labels:
                     return None
-            elif y.dtype is not self._dtype or y.shape != (rows, self.out_features):
+            elif y.dtype is not self._dtype or y.shape != (rows, self._functions.targets):
                 return None
             held = ffi.from_buffer(X), ffi.from_buffer(y)
         except (AttributeError, TypeError, ValueError, BufferError):
@@ -375,7 +418,8 @@ class Network:
         if set_up != self._set_up:
             self._set_up = set_up
             batch.rows = batch.total_weight = rows
-            batch.x_ld, batch.targets_ld, batch.weights = columns, self.out_features, ffi.NULL
+            batch.x_ld, batch.weights = columns, ffi.NULL
+            batch.targets_ld = self._functions.targets
             if labels:
                 batch.targets = ffi.NULL
             else:
@@ -439,7 +483,7 @@ class Network:
     def _predicting(self) -> tuple[Any, Any]:
         """The plan without a backward pass, and a batch to call it with."""
         if self._prediction_plan is None:
-            forward = passes.forward_only(self.lowered("predicting"), self.loss_kind)
+            forward = passes.forward_only(self.lowered("predicting"), self._functions.loss())
             self._prediction_plan = self.bound_plan(forward, ffi.NULL)
             self._prediction_batch = ffi.new("mg_batch *")
         return self._prediction_plan, self._prediction_batch

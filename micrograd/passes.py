@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from micrograd.core import lib
-from micrograd.losses import Loss
 from micrograd.lowering import CONCAT, Graph, Node
+from micrograd.scalar_ops import ScalarOp
 from micrograd.stages import Backward, Event, Forward, Stage
 
 
@@ -36,6 +36,18 @@ class Op:
     bias: int = -1
     slope: float = 0.0
     gate_slope: float = 0.0
+    columns: int = 0
+    program: ScalarOp | None = None
+
+
+@dataclass(frozen=True)
+class LossOp:
+    """A loss of the C core by its number, or a program with so many columns of targets."""
+
+    code: int
+    program: ScalarOp | None = None
+    targets: int = 0
+    weight: int = -1
 
 
 @dataclass(frozen=True)
@@ -136,6 +148,7 @@ class _Emitter:
             inputs = [self.out.values[x] for x in node.inputs]
             op = Op(node.kind, inputs, outputs, node.function, slope=node.slope)
             op.weight, op.bias, op.stream = node.weight, node.bias, node.stream
+            op.program = node.program
             self.emit(op)
 
     def instance(self, value: int) -> int:
@@ -146,13 +159,23 @@ class _Emitter:
         self.out.values[value] = buffer
         return buffer
 
-    def loss(self, loss: Loss, with_gradient: bool) -> None:
+    def loss(self, loss: LossOp, with_gradient: bool) -> None:
         z = self.graph.output
-        op = Op(lib.MG_LOSS, [self.out.values[z]], [], loss.code)
+        op = Op(lib.MG_LOSS, [self.out.values[z]], [], loss.code, columns=loss.targets)
+        op.program, op.weight = loss.program, loss.weight
         if with_gradient and self.has_gradient[z]:
             self.gradient[z] = self.fresh(self.graph.columns[z])
             op.outputs.append(self.gradient[z])
         self.emit(op)
+        if with_gradient and loss.program is not None:
+            self.sums_of(loss.program, loss.weight, 1)
+
+    def sums_of(self, program: ScalarOp, weight: int, samples: int) -> None:
+        """The gradients of a program's parameters, from so many samples in a row."""
+        if program.n_parameters:
+            op = Op(lib.MG_PROGRAM_GRADIENTS, [], [], columns=samples, weight=weight)
+            op.program = program
+            self.emit(op)
 
     # ---- the gradients of values ----
 
@@ -254,6 +277,8 @@ class _Emitter:
                 self.out.ops[-1].slope = node.slope
             else:
                 self.pass_on(x, self.delta(node))
+        elif node.kind == lib.MG_MAP:
+            self.map(node, g)
         elif node.kind == lib.MG_SOFTMAX:
             self.into(x, Op(lib.MG_SOFTMAX_BACKWARD, [g, self.out.values[node.output]], []))
         elif node.kind == lib.MG_DROPOUT:
@@ -294,6 +319,17 @@ class _Emitter:
         self.emit(weight)
         self.into(node.inputs[0], Op(lib.MG_LINEAR_INPUT, [delta], [], weight=node.weight))
 
+    def map(self, node: Node, g: int) -> None:
+        program, x = node.program, node.inputs[0]
+        assert program is not None
+        op = Op(lib.MG_MAP_BACKWARD, [g, self.out.values[x]], [], weight=node.weight)
+        op.program = program
+        if self.has_gradient[x]:
+            self.into(x, op)
+        else:
+            self.emit(op)
+        self.sums_of(program, node.weight, self.graph.columns[x])
+
     def mix(self, node: Node, g: int) -> None:
         h, t, x = node.inputs
         inputs = [g, *(self.out.values[value] for value in node.inputs)]
@@ -309,7 +345,7 @@ class _Emitter:
         self.pass_on(h, of_h)
 
 
-def forward_only(graph: Graph, loss: Loss | None) -> Passes:
+def forward_only(graph: Graph, loss: LossOp | None) -> Passes:
     """The ops of a forward pass, and of a loss without a gradient."""
     emitter = _Emitter(graph)
     for stage in range(len(graph.stages)):
@@ -320,7 +356,7 @@ def forward_only(graph: Graph, loss: Loss | None) -> Passes:
 
 
 def training(
-    graph: Graph, loss: Loss, order: Sequence[Event] | None = None, keep_all: bool = False
+    graph: Graph, loss: LossOp, order: Sequence[Event] | None = None, keep_all: bool = False
 ) -> Passes:
     """The ops of a step: forward through all stages, the loss, and back.
 

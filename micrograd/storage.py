@@ -99,13 +99,19 @@ def make_plan(passes: Passes, n_parameters: int, dtype: str, share: bool = True)
     )
     if plan == ffi.NULL:
         raise MemoryError("Network: no memory for the plan")
-    return ffi.gc(plan, lib.mg_plan_free)
+    programs = [op.program for op in passes.ops if op.program is not None]
+
+    def free(plan: Any, held: Any = programs) -> None:  # programs live as long as the plan
+        lib.mg_plan_free(plan)
+
+    return ffi.gc(plan, free)
 
 
 def _fill(c: Any, op: Op) -> None:
     c.kind, c.function, c.accumulate = op.kind, op.function, op.accumulate
     c.gate, c.stream, c.weight, c.bias = op.gate, op.stream, op.weight, op.bias
-    c.slope, c.gate_slope = op.slope, op.gate_slope
+    c.slope, c.gate_slope, c.columns = op.slope, op.gate_slope, op.columns
+    c.program = ffi.NULL if op.program is None else op.program.code
     for places, buffers in ((getattr(c, "in"), op.inputs), (c.out, op.outputs)):
         for i in range(len(places)):
             places[i] = buffers[i] if i < len(buffers) else -1
