@@ -478,8 +478,13 @@ def grad(
             if not isinstance(value, Value):
                 raise TypeError(f"grad: {value!r} among the {what} is not a Value")
             _check_requires_grad(value, f"grad: {what}")
+    order, seeds = topological(outs), [1.0] * len(outs)
+    if _modes and (recorder := _recorder.get()) is not None:
+        grads = recorder.gradients(order, outs, seeds)
+        found = [_constant(grads.get(x, 0.0)) for x in ins]
+        return tuple(found if create_graph else map(recorder.detach, found))
     watchers = _watchers.get() if _modes else ()
-    grads = gradients(topological(outs), outs, [1.0] * len(outs), create_graph, watchers)
+    grads = gradients(order, outs, seeds, create_graph, watchers)
     return tuple(_constant(grads.get(x, 0.0)) for x in ins)
 
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from micrograd import engine, rules
 from micrograd.backward import FROZEN, topological
 from micrograd.engine import Operand, Value
 from micrograd.rules import ANY, RULES, Rule
 
+T = TypeVar("T")
 NONE = -1  # the arity of a leaf
 
 
@@ -89,6 +90,11 @@ class Tracer(Value):
     def _data(self) -> float:  # type: ignore[override]
         _refuse(".data")
 
+    def __bool__(self) -> bool:
+        if self.recorder.answers is None:
+            _refuse("bool()")
+        return self.recorder.answer(self)
+
     def backward(self, grad: Operand = 1.0, create_graph: bool = False) -> None:
         """Not in a recording.
 
@@ -107,10 +113,10 @@ class Condition:
     __slots__ = ("tracer",)
 
     def __init__(self, tracer: Value) -> None:
-        self.tracer = tracer
+        self.tracer = tracer  # 1 or 0, without a derivative
 
     def __bool__(self) -> bool:
-        _refuse("bool()")
+        return bool(self.tracer)
 
 
 def _refuse(how: str) -> NoReturn:
@@ -140,6 +146,8 @@ class Recorder:
         self.leaves: dict[Value, int] = {}
         self.captured: list[tuple[Value, float]] = []
         self._known: dict[Value, int] = {}  # place of a Value that is no Tracer
+        self.answers: tuple[bool, ...] | None = None  # to the first comparisons of a rule
+        self._asked: list[Value] = []
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
@@ -209,6 +217,33 @@ class Recorder:
         for i, x in enumerate(values):
             largest = self.op(rules.MAXIMUM, (largest, x)) if i else x
         return self.detach(largest)
+
+    def gradients(
+        self, order: Sequence[Value], outputs: Sequence[Value], seeds: Sequence[Operand]
+    ) -> dict[Value, Operand]:
+        """Derivatives as recorded Values."""
+        from micrograd.symbolic import gradients
+
+        return gradients(self, order, outputs, seeds)
+
+    def answering(
+        self, answers: tuple[bool, ...], compute: Callable[[], T]
+    ) -> tuple[T, list[Value]]:
+        """The result of a rule whose first comparisons have these answers and the others are true.
+
+        And the comparisons it has asked for.
+        """
+        self.answers, self._asked = answers, []
+        try:
+            return compute(), self._asked
+        finally:
+            self.answers = None
+
+    def answer(self, condition: Value) -> bool:
+        """Python wants to know whether this is 0, inside a rule."""
+        answers = self.answers or ()
+        self._asked.append(condition)
+        return answers[len(self._asked) - 1] if len(self._asked) <= len(answers) else True
 
     def refuse(self, how: str) -> NoReturn:
         """Raises the error for reading a number.

@@ -397,9 +397,10 @@ def compile(function: Callable[..., Any], dtype: str = "float64") -> Program:
     does then and never again. The Values it closes over that take a gradient become the program's
     parameters; those made with requires_grad=False are constants.
 
-    Ops, kinks and IEEE conventions are those of `micrograd.rules`. Comparisons work as the
-    condition of `mg.where`; Python's `if`, `max` and `float` cannot see a number that is not there
-    yet and raise RecordingError, which says what to write instead.
+    Ops, kinks and IEEE conventions are those of `micrograd.rules`; `mg.grad` and reverse mode
+    (`mg.func.grad`, `vjp`, `jacrev`) may be used inside. Comparisons work as the condition of
+    `mg.where`; Python's `if`, `max` and `float` cannot see a number that is not there yet and raise
+    RecordingError, which says what to write instead.
 
     Args:
         function: what to compile.

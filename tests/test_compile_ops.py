@@ -75,6 +75,24 @@ def test_op_is_its_rule(name, isa):
         assert close(shifted.parameters().flat_grad, want, 2e-14, 2e-15).all(), (point, want)
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_derivatives_recorded_are_the_rules(name):
+    """mg.grad inside a compiled function: kinks become choices, and there too it is the table."""
+    rule = RULES[name]
+    points = points_of(rule)
+
+    def derivatives(x):
+        return list(mg.grad(_record(rule, *x), x, create_graph=True))
+
+    got = mg.compile(derivatives)(np.array(points))
+    want = [
+        [0.0 + g for g in rule.contributions(1.0, rule.value(*p), p)]
+        for p in (tuple(map(float, point)) for point in points)
+    ]
+    bad = ~close(got, want, 2e-14, 2e-15).all(axis=1)
+    assert not bad.any(), (np.array(points)[bad], got[bad], np.array(want)[bad])
+
+
 def test_reads_finds_what_the_derivatives_look_at():
     assert reads(RULES["add"], 0, 2) == ()
     assert (reads(RULES["mul"], 0, 2), reads(RULES["mul"], 1, 2)) == ((1,), (0,))

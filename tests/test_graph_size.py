@@ -7,6 +7,8 @@ import sys
 import tracemalloc
 import weakref
 
+import pytest
+
 import micrograd.engine as engine
 from micrograd.engine import Value
 from micrograd.functions import dot, softmax
@@ -63,6 +65,29 @@ print([p.grad.hex() for p in m.parameters()])
 f = lambda v: (m(v)[0] * v[1]).tanh() + dot(v, v).sqrt() / v[2]
 for derivatives in (func.grad, func.jacfwd, func.hessian, lambda f: func.jacrev(func.jacrev(f))):
     print([float(g).hex() for g in func.leaves_of(derivatives(f)([0.3, 1.5, -0.2]), "")])
+"""
+    outputs = {run_python(code, PYTHONHASHSEED=seed) for seed in ("0", "1", "77")}
+    assert len(outputs) == 1
+
+
+def test_a_program_is_the_same_under_any_hash_seed():
+    pytest.importorskip("numpy")
+    code = """
+import random, hashlib, numpy as np, micrograd as mg
+from micrograd.nn import MLP
+random.seed(3)
+m = MLP(3, [5, 4, 2])
+def f(x):
+    a, b = m(x)
+    (slope,) = mg.grad(mg.maximum(a, b) * a, m.layers[0].neurons[0].b, create_graph=True)
+    return mg.where(a > b, a.tanh(), mg.sum(mg.softmax([a, b, x[0]])[:2])) + slope
+p = mg.compile(f)
+X = np.random.default_rng(0).normal(size=(300, 3))
+print(p.loss(X).hex(), p.backward(), p.parameters().flat_grad.tobytes().hex())
+(recorded,) = p._recorded.values()
+for part in (recorded.assembly.uniform, recorded.assembly.rows, recorded.assembly.run):
+    print(hashlib.md5(part.forward.tobytes() + part.backward.tobytes()).hexdigest())
+print(p)
 """
     outputs = {run_python(code, PYTHONHASHSEED=seed) for seed in ("0", "1", "77")}
     assert len(outputs) == 1
