@@ -23,6 +23,7 @@ from micrograd.targets import as_labels, as_targets, as_weights
 
 if TYPE_CHECKING:
     from micrograd.constraints import Constraints
+    from micrograd.engine import Value
     from micrograd.history import History
     from micrograd.lowering import Graph
     from micrograd.nn import MLP
@@ -164,6 +165,13 @@ class Network:
         of the same layers: "0.weight", "0.bias", "2.weight", ...
         """
         return self._parameters
+
+    def leaves(self) -> list[Value]:
+        """The Values that Maps and the loss close over and that take a gradient.
+
+        They are parameters here, the last ones, in this order.
+        """
+        return list(self._functions.leaves)
 
     def zero_grad(self) -> None:
         """Sets all gradients to zero."""

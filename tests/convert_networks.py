@@ -11,6 +11,22 @@ ACTIVATIONS = (
 )  # fmt: skip
 
 
+SLOPE = mg.Value(0.3, label="slope")
+
+
+def swish(x):
+    """x sigmoid(slope x), with a learned slope (Ramachandran et al. 2017)."""
+    return x * (SLOPE * x).sigmoid()
+
+
+def soft_step(x):
+    """Of many ops, some of them comparisons; it shares the slope."""
+    return mg.where(x < SLOPE, mg.maximum(-1, x), (1 + x.softplus()).log() - mg.minimum(x, 0.1))
+
+
+MAPS = (mg.Map(swish), mg.Map(soft_step), mg.Map(lambda x: x.sin() + x))
+
+
 def filled(*layers, loss="cross_entropy", dtype="float32", seed=0):
     """A network all of whose parameters, biases too, are random."""
     net = mg.Network(*layers, loss=loss, dtype=dtype, seed=seed)
@@ -33,8 +49,9 @@ def every_kind(dtype="float32", loss="cross_entropy"):
             mg.Linear(6, 3), mg.Tanh(), mg.Identity(),
             mg.Residual(mg.Linear(9, 9), mg.Highway(mg.Linear(9, 9), mg.Tanh())), mg.GELU(),
         ),
-        mg.Residual(mg.Softmax()),
+        mg.Residual(mg.Softmax(), MAPS[0]),
         mg.GELU(),
+        *MAPS,
     ]  # fmt: skip
     return filled(*layers, mg.Linear(18, 3), loss=loss, dtype=dtype)
 
@@ -45,22 +62,26 @@ def batch(net, rows, seed=1):
 
 
 @st.composite
-def sequences(draw, columns, depth, sized=False, gives=None):
+def sequences(draw, columns, depth, sized=False, gives=None, maps=True):
     """(layers, the columns they give): random layers for so many columns.
 
-    depth: of blocks in blocks. sized: at least one has a size. gives: the columns wanted.
+    depth: of blocks in blocks. sized: at least one has a size. gives: the columns wanted. maps: a
+    Map may be among them.
     """
     layers = []
     has_size = False
     for _ in range(draw(st.integers(0, 3 if depth < 2 else 5))):
         kind = draw(st.sampled_from(["Linear", "other"] + ["block"] * bool(depth)))
         if kind == "other":
-            layers.append(draw(st.sampled_from([*ACTIVATIONS, mg.Dropout(0.3)])))
+            others = (
+                [*ACTIVATIONS, *MAPS, mg.Dropout(0.3)] if maps else [*ACTIVATIONS, mg.Dropout(0.3)]
+            )
+            layers.append(draw(st.sampled_from(others)))
             continue
         if kind == "Linear":
             layer = mg.Linear(columns, draw(st.integers(1, 9)), bias=draw(st.booleans()))
         else:
-            layer = draw(blocks(columns, depth - 1))
+            layer = draw(blocks(columns, depth - 1, maps))
         layers.append(layer)
         columns, has_size = layer.gives(columns), has_size or layer.takes is not None
     if (gives or columns) != columns or (sized and not has_size):
@@ -69,34 +90,34 @@ def sequences(draw, columns, depth, sized=False, gives=None):
 
 
 @st.composite
-def blocks(draw, columns, depth):
+def blocks(draw, columns, depth, maps):
     """A random block that takes so many columns."""
     kind = draw(st.sampled_from(["Residual", "projection", "Highway", "DenseBlock"]))
     if kind == "projection":
-        layers, _ = draw(sequences(columns, depth, sized=True))
+        layers, _ = draw(sequences(columns, depth, sized=True, maps=maps))
         return mg.Residual(*layers, projection=True)
     if kind == "DenseBlock":
         layers = []
         for _ in range(draw(st.integers(1, 3))):
             group = mg.Linear(columns, draw(st.integers(1, 4)))
             if depth and draw(st.booleans()):
-                group = draw(blocks(columns, depth - 1))
+                group = draw(blocks(columns, depth - 1, maps))
             if group.takes is None:  # a Residual of activations belongs to the group before it
                 group = mg.Linear(columns, 2)
             layers.append(group)
             columns += group.gives(columns)
             layers += draw(st.lists(st.sampled_from(ACTIVATIONS), max_size=2))
         return mg.DenseBlock(*layers)
-    layers, _ = draw(sequences(columns, depth, sized=kind == "Highway", gives=columns))
+    layers, _ = draw(sequences(columns, depth, sized=kind == "Highway", gives=columns, maps=maps))
     return getattr(mg, kind)(*(layers or [mg.Tanh()]))
 
 
 @st.composite
-def networks(draw, dtypes=("float32", "float64")):
+def networks(draw, maps=True):
     """Random networks with blocks in blocks."""
-    layers, _ = draw(sequences(draw(st.integers(1, 9)), depth=3, sized=True))
+    layers, _ = draw(sequences(draw(st.integers(1, 9)), depth=3, sized=True, maps=maps))
     loss = draw(st.sampled_from(["cross_entropy", "bce", "mse"]))
-    dtype = draw(st.sampled_from(dtypes))
+    dtype = draw(st.sampled_from(["float32", "float64"]))
     return filled(*layers, loss=loss, dtype=dtype, seed=draw(st.integers(0, 99)))
 
 

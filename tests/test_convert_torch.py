@@ -28,23 +28,72 @@ def test_to_torch_computes_the_same_for_every_kind(dtype):
     assert not module.training
     assert {str(p.dtype) for p in module.parameters()} == {f"torch.{dtype}"}
     state = module.state_dict()
-    assert list(state) == [p.name for p in net.parameters()]
+    assert sorted(state) == sorted(p.name for p in net.parameters())
     for p in net.parameters():
         assert np.array_equal(state[p.name].numpy(), p.data)
     state["1.weight"].fill_(7)  # a copy
     assert not (net.parameters()[0].data == 7).any()
 
 
-@settings(deadline=None, max_examples=60)
-@given(networks())
-def test_there_and_back_again(net):
+def check_to_torch(net):
     module, X = mg.convert.to_torch(net), batch(net, 9)
     tolerance = 2e-6 + 8 * float32_loses(net, X) if net.dtype == "float32" else 1e-12
     assert_close(output(module, X), net.predict(X), tolerance)
+    return module, X
+
+
+@settings(deadline=None, max_examples=60)
+@given(networks())
+def test_random_networks(net):
+    check_to_torch(net)
+
+
+@settings(deadline=None, max_examples=60)
+@given(networks(maps=False))
+def test_there_and_back_again(net):
+    module, X = check_to_torch(net)
     again = mg.convert.from_torch(module, loss=net.loss_name)
     assert repr(again).replace("gate_bias=-1", "") == repr(net).replace("gate_bias=-1", "")
     assert np.array_equal(again.parameters().flat, net.parameters().flat)
     assert np.array_equal(again.predict(X), net.predict(X))
+
+
+def test_a_learned_number_that_several_maps_share():
+    slope = mg.Value(0.25, label="slope")
+    leaky = mg.Map(lambda x: mg.maximum(x, x * slope))
+    net = filled(mg.Linear(3, 4), leaky, mg.Linear(4, 4), mg.Residual(leaky), mg.Map(lambda x: -x),
+                 mg.Linear(4, 2), loss="mse", dtype="float64")  # fmt: skip
+    module, X = mg.convert.to_torch(net), batch(net, 7)
+    Y = np.ones((7, 2))
+    assert [name for name, _ in module.named_parameters()].count("slope") == 1
+    for each in (module, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        net.zero_grad()
+        loss = net.loss(X, Y)
+        net.backward()
+        found = nn.functional.mse_loss(each(torch.from_numpy(X)), torch.from_numpy(Y))
+        found.backward()
+        assert found.item() == pytest.approx(loss, rel=1e-12)
+        gradients = {name: p.grad.numpy() for name, p in each.named_parameters()}
+        for p in net.parameters():
+            assert gradients[p.name] == pytest.approx(p.grad, rel=1e-10, abs=1e-13)
+    with pytest.raises(TypeError, match=r"module 1 Map\(<lambda>\) has no counterpart"):
+        mg.convert.from_torch(module)
+
+
+def test_a_loss_of_ones_own_does_not_come_along():
+    scale = mg.Value(2.0, label="scale")
+    net = filled(mg.Linear(3, 2), loss=lambda z, y: mg.sum(z) * scale - mg.sum(y))
+    module, X = mg.convert.to_torch(net), batch(net, 4)
+    assert sorted(module.state_dict()) == ["0.bias", "0.weight"]
+    assert_close(output(module, X), net.predict(X), 1e-6)
+
+
+@pytest.mark.parametrize("label", ["a.b", "training"])
+def test_a_label_that_pytorch_cannot_take(label):
+    slope = mg.Value(0.25, label=label)
+    net = filled(mg.Linear(3, 4), mg.Map(lambda x: x * slope))
+    with pytest.raises(ValueError, match=f"to_torch: the label '{label}' cannot name"):
+        mg.convert.to_torch(net)
 
 
 def test_gradients_of_the_module_are_those_of_the_network():

@@ -11,13 +11,16 @@ import numpy as np
 from micrograd import __version__, core, layers
 from micrograd.atomic import write_bytes
 from micrograd.convert import c_source, int8
+from micrograd.convert.c_scalar import c_function
 from micrograd.convert.checks import (
     Path,
     check_network,
     finite_parameters,
+    leaves_of,
     probability_function,
 )
 from micrograd.convert.graph import INPUT, Add, Concat, Gate, Graph, Step, graph_of, writer_of
+from micrograd.convert.scalar_function import scalar_function
 from micrograd.core import Array
 from micrograd.network import Network
 from micrograd.targets import as_labels, as_targets
@@ -114,9 +117,7 @@ def to_c(
     test = _Test(X[rows], _through(function, output[rows]), _tolerance(net, quantised, X[rows]))
     text = writer.header(function, test, loss)
     write_bytes(path, text.encode("ascii"))
-    size = sum(data.nbytes for data in parameters.values())
-    size += sum(q.q.nbytes + q.scale.nbytes - 4 * q.q.size for q in quantised.values())
-    return CHeader(writer.name, size, 4 * writer.scratch, loss)
+    return CHeader(writer.name, writer.parameter_bytes, 4 * writer.scratch, loss)
 
 
 def _data(net: Network, X: Any, y: Any) -> tuple[Array, Any]:
@@ -151,7 +152,8 @@ class _Test:
 
 def _copy(net: Network, quantised: Mapping[str, int8.Quantised], dtype: str) -> Network:
     copy = Network(*net.layers, loss="mse", dtype=dtype, seed=0)
-    for parameter, source in zip(copy.parameters(), net.parameters(), strict=True):
+    # without what only a loss of the user's own has, which would come last
+    for parameter, source in zip(copy.parameters(), net.parameters(), strict=False):
         known = quantised.get(parameter.name)
         parameter.data[...] = source.data if known is None else known.restored()
     return copy
@@ -164,7 +166,8 @@ def _tolerance(net: Network, quantised: Mapping[str, int8.Quantised], X: Array) 
     """
     single, double = (_copy(net, quantised, dtype).predict(X) for dtype in core.DTYPES)
     size = np.maximum(1, np.abs(double).max(axis=1, keepdims=True))
-    lost = float((np.abs(single - double) / size).max())
+    with np.errstate(invalid="ignore"):  # of infinities, which are right or not
+        lost = float((np.abs(single - double) / size).max())
     return max(TOLERANCE, 8 * lost) if np.isfinite(lost) else TOLERANCE
 
 
@@ -196,6 +199,7 @@ class _Writer:
         self.offsets, self.scratch = _allocate(self.graph)
         self.functions: dict[str, str] = {}  # needed, in order
         self.arrays: list[str] = []
+        self.parameter_bytes = 0
         self.body: list[str] = []
 
     def header(self, function: str | None, test: _Test, loss: int8.Loss | None) -> str:
@@ -262,8 +266,14 @@ class _Writer:
         """The C name of a parameter's array, NULL if there is no such parameter."""
         if path not in self.parameters:
             return "NULL"
+        return self.array(path, self.parameters[path])
+
+    def array(self, path: str, data: Array) -> str:
+        """Adds a constant array of float or int8_t, and returns its C name."""
         name = f"{self.name}_{path.replace('.', '_')}"
-        self.arrays.append(c_source.float_array(name, self.parameters[path]))
+        define = c_source.int8_array if data.dtype == np.int8 else c_source.float_array
+        self.arrays.append(define(name, data))
+        self.parameter_bytes += data.nbytes
         return name
 
     def loop(self, columns: int, target: str, expression: str) -> None:
@@ -288,10 +298,8 @@ def _linear(to: _Writer, step: Step) -> None:
     path = f"{step.path}.weight"
     to.body.append(f"/* {step.path} {step.layer} */")
     if path in to.quantised:
-        weight = f"{to.name}_{path.replace('.', '_')}"
-        scale = f"{weight}_scale"
-        to.arrays.append(c_source.int8_array(weight, to.quantised[path].q))
-        to.arrays.append(c_source.float_array(scale, to.quantised[path].scale))
+        weight = to.array(path, to.quantised[path].q)
+        scale = to.array(f"{path}_scale", to.quantised[path].scale)
         bias = to.parameter(f"{step.path}.bias")
         to.use("linear_int8")
         arguments = f"{x}, {inputs}, {weight}, {scale}, {bias}, {outputs}, {out}"
@@ -312,6 +320,16 @@ def _elementwise(function: str) -> Callable[[_Writer, Step], None]:
         to.loop(to.graph.columns[step.output], to.value(step.output), f"{name}({x}[i]{more})")
 
     return write
+
+
+def _map(to: _Writer, step: Step) -> None:
+    assert isinstance(step.layer, layers.Map)
+    leaves, parameters = leaves_of(to.net)
+    function = scalar_function(step.layer.f, leaves, [p.data.item() for p in parameters])
+    name = f"{to.name}_{step.path.replace('.', '_')}_map"
+    to.functions[name] = c_function(name, function, to.use)
+    x = to.value(step.inputs[0])
+    to.loop(to.graph.columns[step.output], to.value(step.output), f"{name}({x}[i])")
 
 
 def _softmax(to: _Writer, step: Step) -> None:
@@ -346,6 +364,7 @@ TABLE: dict[type, Callable[[_Writer, Step], None]] = {
     layers.Tanh: _elementwise("tanh"),
     layers.GELU: _elementwise("gelu"),
     layers.Softmax: _softmax,
+    layers.Map: _map,
     Add: _add,
     Gate: _gate,
     Concat: _concat,

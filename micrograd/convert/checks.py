@@ -10,7 +10,9 @@ import numpy as np
 
 from micrograd import core
 from micrograd.core import Array
+from micrograd.engine import Value
 from micrograd.network import Network
+from micrograd.parameters import Parameter
 
 Path = str | os.PathLike[str]
 
@@ -52,6 +54,12 @@ def finite_parameters(where: str, net: Network, dtype: str) -> dict[str, Array]:
             )
         out[parameter.name] = data
     return out
+
+
+def leaves_of(net: Network) -> tuple[list[Value], list[Parameter]]:
+    """The Values that the network's Maps and its loss close over, and their parameters."""
+    leaves = net.leaves()
+    return leaves, net.parameters()[len(net.parameters()) - len(leaves) :]
 
 
 def probability_function(where: str, net: Network) -> str:

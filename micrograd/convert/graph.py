@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from micrograd.blocks import DenseBlock, Highway, Residual
-from micrograd.layers import Activation, Dropout, Identity, Layer, Linear, Sigmoid, Softmax
+from micrograd.layers import Activation, Dropout, Identity, Layer, Linear, Map, Sigmoid, Softmax
 from micrograd.network import Network
 
 INPUT = 0  # the value that is the network's input
@@ -95,7 +95,7 @@ def _step(where: str, graph: Graph, layer: Layer, value: int, path: str) -> int:
         return value
     if isinstance(layer, Linear):
         return graph.add(Linear, [value], layer.out_features, layer, path)
-    if isinstance(layer, (Activation, Softmax)):
+    if isinstance(layer, (Activation, Softmax, Map)):
         return graph.add(type(layer), [value], columns, layer, path)
     if isinstance(layer, Residual):
         out = _walk(where, graph, layer.layers, value, f"{path}.")

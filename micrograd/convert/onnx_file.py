@@ -13,11 +13,13 @@ from micrograd.convert.checks import (
     Path,
     check_network,
     finite_parameters,
+    leaves_of,
     probability_function,
     require,
 )
 from micrograd.convert.graph import Add, Concat, Gate, Graph, Step, graph_of, writer_of
-from micrograd.convert.onnx_scalar import Scalar, gelu
+from micrograd.convert.onnx_scalar import Scalar, gelu, write_function
+from micrograd.convert.scalar_function import scalar_function
 from micrograd.core import Array
 from micrograd.network import Network
 
@@ -68,6 +70,7 @@ class _Builder:
         self.net = net
         self.dtype = np.dtype(net.dtype)
         self.element = onnx.helper.np_dtype_to_tensor_dtype(self.dtype)
+        self.parameters = finite_parameters("to_onnx", net, net.dtype)
         self.nodes: list[Any] = []
         self.initializers: dict[str, Any] = {}
         self.names: dict[int, str] = {0: "X"}  # of the graph's values
@@ -75,8 +78,6 @@ class _Builder:
     def model(self, function: str | None) -> Any:
         helper, net = self.onnx.helper, self.net
         graph = graph_of("to_onnx", net)
-        for name, data in finite_parameters("to_onnx", net, net.dtype).items():
-            self.constant(data, name)
         for step in graph.steps:
             self.write(graph, step)
         result = self.names[graph.output]
@@ -127,9 +128,9 @@ class _Builder:
 
 
 def _linear(to: _Builder, step: Step, x: str) -> str:
-    inputs = [x, f"{step.path}.weight", f"{step.path}.bias"]
-    present = [name for name in inputs if name == x or name in to.initializers]
-    return to.node("Gemm", present, f"{step.path} Linear", transB=1)
+    names = [name for name in (f"{step.path}.weight", f"{step.path}.bias") if name in to.parameters]
+    inputs = [x, *(to.constant(to.parameters[name], name) for name in names)]
+    return to.node("Gemm", inputs, f"{step.path} Linear", transB=1)
 
 
 def _leaky_relu(to: _Builder, step: Step, x: str) -> str:
@@ -143,6 +144,13 @@ def _leaky_relu(to: _Builder, step: Step, x: str) -> str:
 
 def _gelu(to: _Builder, step: Step, x: str) -> str:
     return gelu(Scalar(to, f"{step.path} GELU"), x)
+
+
+def _map(to: _Builder, step: Step, x: str) -> str:
+    assert isinstance(step.layer, layers.Map)
+    leaves, parameters = leaves_of(to.net)
+    function = scalar_function(step.layer.f, leaves, [p.data.item() for p in parameters])
+    return write_function(to, f"{step.path} Map", function, x)
 
 
 def _softmax(to: _Builder, step: Step, x: str) -> str:
@@ -178,6 +186,7 @@ TABLE: dict[type, Callable[..., str]] = {
     layers.Tanh: _op("Tanh"),
     layers.GELU: _gelu,
     layers.Softmax: _softmax,
+    layers.Map: _map,
     Add: _op("Add"),
     Gate: _gate,
     Concat: _concat,

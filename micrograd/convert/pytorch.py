@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from micrograd import blocks, core, layers
-from micrograd.convert.checks import check_network, require
+from micrograd.convert.checks import check_network, leaves_of, require
 from micrograd.convert.graph import no_form
+from micrograd.convert.scalar_function import scalar_function
 from micrograd.core import Array
+from micrograd.engine import Value
 from micrograd.layers import Layer
 from micrograd.network import Network
+from micrograd.recording import PARAMETER
 
 if TYPE_CHECKING:
     import torch
@@ -30,48 +33,86 @@ def to_torch(net: Network) -> torch.nn.Module:
     """
     torch = require("to_torch", "PyTorch", "torch", "torch")
     check_network("to_torch", net)
-    module = torch.nn.Sequential(*_modules(net.layers, ""))
+    state = state_dict(net)
+    leaves, parameters = leaves_of(net)
+    shared = {
+        leaf: (p.name, torch.nn.Parameter(state[p.name]))
+        for leaf, p in zip(leaves, parameters, strict=True)
+    }
+    made = _Modules({leaf: parameter for leaf, (_, parameter) in shared.items()})
+    module = torch.nn.Sequential(*made.sequence(net.layers, ""))
     module.to(getattr(torch, net.dtype))
-    module.load_state_dict(state_dict(net))
+    for leaf in made.used:
+        name, parameter = shared[leaf]
+        try:
+            module.register_parameter(name, parameter)
+        except KeyError as error:
+            raise ValueError(
+                f"to_torch: the label {name!r} cannot name a parameter in PyTorch: {error.args[0]}"
+            ) from None
+    module.load_state_dict({name: state[name] for name in module.state_dict()})
     return module.eval()
 
 
-def _modules(body: Sequence[Layer], prefix: str) -> list[torch.nn.Module]:
-    return [_module(layer, f"{prefix}{i}") for i, layer in enumerate(body)]
+class _Modules:
+    """Makes the modules; leaves: parameters that Maps share, of which some are used."""
+
+    def __init__(self, leaves: Mapping[Value, Any]) -> None:
+        self.leaves = leaves
+        self.used: list[Value] = []
+
+    def sequence(self, body: Sequence[Layer], prefix: str) -> list[torch.nn.Module]:
+        """The modules of layers, whose paths begin with the prefix."""
+        return [self.module(layer, f"{prefix}{i}") for i, layer in enumerate(body)]
+
+    def module(self, layer: Layer, path: str) -> torch.nn.Module:
+        """The module of one layer."""
+        from torch import nn
+
+        from micrograd.convert import torch_blocks
+
+        def body(x: blocks.Block) -> list[nn.Module]:
+            return self.sequence(x.layers, f"{path}.")
+
+        def extra(x: blocks.Block, name: str) -> nn.Module | None:
+            found = x.extra().get(name)
+            return None if found is None else _linear(found)
+
+        table: dict[type, Callable[[Any], nn.Module]] = {
+            layers.Linear: _linear,
+            layers.ReLU: lambda _: nn.ReLU(),
+            layers.LeakyReLU: lambda x: nn.LeakyReLU(x.negative_slope),
+            layers.Sigmoid: lambda _: nn.Sigmoid(),
+            layers.Tanh: lambda _: nn.Tanh(),
+            layers.GELU: lambda _: nn.GELU(),
+            layers.Softmax: lambda _: nn.Softmax(dim=1),
+            layers.Identity: lambda _: nn.Identity(),
+            layers.Dropout: lambda x: nn.Dropout(x.p),
+            layers.Map: self.map,
+            blocks.Residual: lambda x: torch_blocks.Residual(body(x), extra(x, "projection")),
+            blocks.Highway: lambda x: torch_blocks.Highway(body(x), extra(x, "gate")),
+            blocks.DenseBlock: lambda x: torch_blocks.DenseBlock(
+                body(x), list(map(len, x.groups()))
+            ),
+        }
+        if type(layer) not in table:
+            no_form("to_torch", layer, path)
+        return table[type(layer)](layer)
+
+    def map(self, layer: layers.Map) -> torch.nn.Module:
+        """A Map, which notes the leaves that it uses."""
+        from micrograd.convert import torch_scalar
+
+        function = scalar_function(layer.f, list(self.leaves))
+        numbers = {operands[0] for name, operands, _ in function.ops if name == PARAMETER.name}
+        self.used += [leaf for i, leaf in enumerate(self.leaves) if i in numbers]
+        return torch_scalar.Map(function, str(layer)[4:-1], list(self.leaves.values()))
 
 
-def _module(layer: Layer, path: str) -> torch.nn.Module:
+def _linear(layer: layers.Linear) -> torch.nn.Module:
     from torch import nn
 
-    from micrograd.convert import torch_blocks
-
-    def linear(x: layers.Linear) -> nn.Module:
-        return nn.utils.skip_init(nn.Linear, x.in_features, x.out_features, x.bias)
-
-    def body(x: blocks.Block) -> list[nn.Module]:
-        return _modules(x.layers, f"{path}.")
-
-    def extra(x: blocks.Block, name: str) -> nn.Module | None:
-        found = x.extra().get(name)
-        return None if found is None else linear(found)
-
-    table: dict[type, Callable[[Any], nn.Module]] = {
-        layers.Linear: linear,
-        layers.ReLU: lambda _: nn.ReLU(),
-        layers.LeakyReLU: lambda x: nn.LeakyReLU(x.negative_slope),
-        layers.Sigmoid: lambda _: nn.Sigmoid(),
-        layers.Tanh: lambda _: nn.Tanh(),
-        layers.GELU: lambda _: nn.GELU(),
-        layers.Softmax: lambda _: nn.Softmax(dim=1),
-        layers.Identity: lambda _: nn.Identity(),
-        layers.Dropout: lambda x: nn.Dropout(x.p),
-        blocks.Residual: lambda x: torch_blocks.Residual(body(x), extra(x, "projection")),
-        blocks.Highway: lambda x: torch_blocks.Highway(body(x), extra(x, "gate")),
-        blocks.DenseBlock: lambda x: torch_blocks.DenseBlock(body(x), list(map(len, x.groups()))),
-    }
-    if type(layer) not in table:
-        no_form("to_torch", layer, path)
-    return table[type(layer)](layer)
+    return nn.utils.skip_init(nn.Linear, layer.in_features, layer.out_features, layer.bias)
 
 
 def from_torch(

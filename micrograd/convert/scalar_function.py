@@ -6,7 +6,7 @@ list stands here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -22,8 +22,8 @@ class ScalarFunction:
     """Plain data, which can be copied and pickled.
 
     ops: in order, each with a name, the places of its operands in this list, and for a "constant"
-    its value; "input" is the argument. output: the place of the result. varies: the result depends
-    on the argument.
+    its value; "input" is the argument, "parameter" has the number of a leaf for its operand.
+    output: the place of the result. varies: the result depends on the argument.
     """
 
     ops: tuple[tuple[str, tuple[int, ...], float], ...]
@@ -35,12 +35,15 @@ class ScalarFunction:
         argument: Written,
         constant: Callable[[float], Written],
         op: Callable[[str, Sequence[Written]], Written],
+        parameters: Sequence[Written] = (),
     ) -> Written:
         """What the target makes of the result: `op` gets an op's name and its operands."""
         written: list[Written] = []
         for name, operands, value in self.ops:
             if name == INPUT.name:
                 written.append(argument)
+            elif name == PARAMETER.name:
+                written.append(parameters[operands[0]])
             elif name == CONSTANT.name:
                 written.append(constant(value))
             else:
@@ -48,17 +51,25 @@ class ScalarFunction:
         return written[self.output]
 
 
-def scalar_function(f: Callable[..., object], values: Mapping[Value, float]) -> ScalarFunction:
+def scalar_function(
+    f: Callable[..., object], leaves: Sequence[Value] = (), values: Sequence[float] | None = None
+) -> ScalarFunction:
     """The ops of f, from one Value to one.
 
-    values: of the leaves that f closes over, where they are other than their `.data`.
+    leaves: those that f may close over and that take a gradient. values: numbers to put in their
+    place; None leaves them parameters.
     """
     recording = record(f, [()])
-    numbers = [float(values.get(leaf, leaf.data)) for leaf in recording.leaves]
-    nodes = [
-        Node(CONSTANT, (), numbers[node.operands[0]]) if node.rule is PARAMETER else node
-        for node in recording.nodes
-    ]
+    numbers = {leaf: i for i, leaf in enumerate(leaves)}
+    nodes = []
+    for node in recording.nodes:
+        if node.rule is PARAMETER:
+            number = numbers[recording.leaves[node.operands[0]]]
+            if values is None:
+                node = Node(PARAMETER, (number,))
+            else:
+                node = Node(CONSTANT, (), float(values[number]))
+        nodes.append(node)
     nodes, (output,) = simplify(nodes, recording.outputs)
     ops = tuple((node.rule.name, node.operands, node.value) for node in nodes)
     return ScalarFunction(ops, output, varying(nodes)[output])

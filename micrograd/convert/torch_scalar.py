@@ -57,12 +57,19 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 
 
 class Map(nn.Module):
-    """An element-wise function, given by its ops."""
+    """An element-wise function, given by its ops.
 
-    def __init__(self, function: ScalarFunction, label: str) -> None:
+    leaves: the numbers that it reads. They belong to the module of the whole network, which knows
+    them by their names, for several functions may read the same.
+    """
+
+    def __init__(
+        self, function: ScalarFunction, label: str, leaves: Sequence[nn.Parameter] = ()
+    ) -> None:
         super().__init__()
         self.function = function
         self.label = label
+        self.leaves = list(leaves)
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape to the same."""
@@ -70,7 +77,7 @@ class Map(nn.Module):
         def op(name: str, operands: Sequence[Tensor]) -> Tensor:
             return FUNCTIONS[name](*operands)
 
-        out = self.function.write(x, x.new_tensor, op)
+        out = self.function.write(x, x.new_tensor, op, self.leaves)
         return out if self.function.varies else out.expand_as(x)
 
     def extra_repr(self) -> str:
