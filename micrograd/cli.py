@@ -11,7 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from micrograd import __version__
-from micrograd.commands import Clock, UsageError, bench, export, info, predict, suggestion, train
+from micrograd.commands import (
+    Clock,
+    UsageError,
+    bench,
+    diagnose,
+    export,
+    info,
+    predict,
+    suggestion,
+    train,
+)
 
 IMPORTED, CPU_AT_IMPORT = time.perf_counter(), time.process_time()
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130  # exit codes
@@ -48,6 +58,12 @@ def commands() -> dict[str, Command]:
             "  micrograd export houses.safetensors --onnx houses.onnx",
             export.add_options,
             export.run,
+        ),
+        "diagnose": Command(
+            "say whether the gradient reaches every layer of a saved model",
+            "micrograd diagnose digits.safetensors digits",
+            diagnose.add_options,
+            diagnose.run,
         ),
         "bench": Command(
             "measure one training step against numpy, torch, jax and scikit-learn",

@@ -125,3 +125,53 @@ def in_file_units(net: Network, columns: Columns, path: str) -> Network:
     parameters[f"{end}.weight"][...] *= columns.unit
     parameters[f"{end}.bias"][...] = parameters[f"{end}.bias"] * columns.unit + columns.centre
     return new
+
+
+def read_rows(path: str, columns: Columns, scaled: bool) -> tuple[Array, Array | None]:
+    """All rows of a CSV file, and the targets, labels or quantities, if it has their column.
+
+    scaled: as the network takes and gives them; else as they are in the file.
+
+    Raises:
+        ValueError: the file does not fit the columns.
+    """
+    from micrograd.data.features import read_features
+
+    blocks = list(read_features(path, columns.features, columns.target))
+    if not blocks:
+        raise ValueError(f"{path}: no rows after the header")
+    X = np.concatenate([rows for rows, _ in blocks])
+    cells = [cell for _, truth in blocks for cell in truth]
+    if scaled:
+        X = columns.scale(X)
+    if not cells:
+        return X, None
+    if not columns.classes:
+        values = [number(cell) for cell in cells]
+        if None in values:
+            raise ValueError(f"{path}: {columns.target} is not a number in every row")
+        y = np.array(values, dtype=np.float64)
+        return X, (y - columns.centre) / columns.unit if scaled else y
+    names = [same_name(cell, columns.classes) for cell in cells]
+    unknown = sorted(set(names) - set(columns.classes))
+    if unknown:
+        raise ValueError(
+            f"{path}: the class {unknown[0]!r} is none of {', '.join(columns.classes)}"
+        )
+    return X, np.array([columns.classes.index(name) for name in names])
+
+
+def number(cell: str) -> float | None:
+    """A finite number, or None."""
+    from micrograd.data.table import parse_number
+
+    value = parse_number(cell)
+    return value if value is not None and np.isfinite(value) else None
+
+
+def same_name(cell: str, classes: list[str]) -> str:
+    """A class of the model for a cell: numbers may be written in another way, 1.0 for 1."""
+    if cell in classes:
+        return cell
+    value = number(cell)
+    return str(int(value)) if value is not None and value.is_integer() else cell

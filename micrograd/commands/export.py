@@ -99,32 +99,12 @@ def sample(options: argparse.Namespace, columns: Columns) -> tuple[Array, Array 
     """
     import numpy as np
 
-    from micrograd.commands.predict import number, same_name
-    from micrograd.data.features import read_features
+    from micrograd.commands.columns import read_rows
 
-    if not options.data:
-        X = np.random.default_rng(0).normal(size=(256, len(columns.features)))
-        return X if options.unscaled else X * np.array(columns.std) + np.array(columns.mean), None
-    blocks = list(read_features(options.data, columns.features, columns.target))
-    X = np.concatenate([rows for rows, _ in blocks])
-    cells = [cell for _, truth in blocks for cell in truth]
-    if options.unscaled:
-        X = columns.scale(X)
-    if not cells:
-        return X, None
-    if not columns.classes:
-        values = [number(cell) for cell in cells]
-        if None in values:
-            raise ValueError(f"{options.data}: {columns.target} is not a number in every row")
-        y = np.array(values, dtype=np.float64)
-        return X, (y - columns.centre) / columns.unit if options.unscaled else y
-    names = [same_name(cell, columns.classes) for cell in cells]
-    unknown = sorted(set(names) - set(columns.classes))
-    if unknown:
-        raise ValueError(
-            f"{options.data}: the class {unknown[0]!r} is none of {', '.join(columns.classes)}"
-        )
-    return X, np.array([columns.classes.index(name) for name in names])
+    if options.data:
+        return read_rows(options.data, columns, scaled=options.unscaled)
+    X = np.random.default_rng(0).normal(size=(256, len(columns.features)))
+    return X if options.unscaled else X * np.array(columns.std) + np.array(columns.mean), None
 
 
 def write_state_dict(net: object, path: str) -> str:

@@ -118,6 +118,8 @@ class Score:
 
     def count(self, output: Array, truth: list[str]) -> None:
         """Takes a block of rows into account; cells of the target that say nothing are left out."""
+        from micrograd.commands.columns import number, same_name
+
         for row, cell in zip(output.tolist(), truth, strict=True):
             if self._classes:
                 if not cell:
@@ -136,19 +138,3 @@ class Score:
         if self._classes:
             return f"accuracy {100 * self._right / self.rows:.2f} % ({self._right} of {self.rows})"
         return f"RMSE {math.sqrt(self._squares / self.rows):.4g} over {self.rows} rows"
-
-
-def number(cell: str) -> float | None:
-    """A finite number, or None."""
-    from micrograd.data.table import parse_number
-
-    value = parse_number(cell)
-    return value if value is not None and math.isfinite(value) else None
-
-
-def same_name(cell: str, classes: list[str]) -> str:
-    """A class of the model for a cell: numbers may be written in another way, 1.0 for 1."""
-    if cell in classes:
-        return cell
-    value = number(cell)
-    return str(int(value)) if value is not None and value.is_integer() else cell
