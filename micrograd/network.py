@@ -621,7 +621,10 @@ class Network:
         resume: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> History:
-        """Trains on minibatches; see micrograd.train.fit, which lists the options too."""
+        """Trains on minibatches; see micrograd.train.fit, which lists the options too: shuffle,
+        sample_weight, class_weight, label_smoothing, metrics, early_stopping, accumulate, l1, l2,
+        max_norm and clip_value.
+        """
         from micrograd.train import fit
 
         return fit(

@@ -51,6 +51,10 @@ def fit(
     metrics: Any = None,
     early_stopping: Any = None,
     accumulate: int = 1,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    max_norm: float | None = None,
+    clip_value: float | None = None,
 ) -> History:
     """Trains a network, or a compiled function of two arguments, on minibatches.
 
@@ -86,6 +90,10 @@ def fit(
         early_stopping: a patience in epochs or an EarlyStopping.
         accumulate: batches whose gradients are added up for one step: that of one batch of so many
             times the rows, in the memory of a small one.
+        l1, l2: penalties l1 ||W||_1 + l2/2 ||W||^2 on the weight matrices, not the biases; the
+            losses in the history are without them.
+        max_norm: the longest that the weights into a unit, a row of W, may be after a step.
+        clip_value: after clip_norm, each gradient is held within +-clip_value.
 
     Returns:
         The History.
@@ -99,7 +107,7 @@ def fit(
     epochs = _positive(where, "epochs", epochs)
     batch_size = _positive(where, "batch_size", batch_size)
     accumulate = _positive(where, "accumulate", accumulate)
-    constraints = Constraints(model.parameters(), clip_norm=clip_norm, where=where)
+    constraints = Constraints(model.parameters(), l1, l2, clip_norm, clip_value, max_norm, where)
     on_step, on_epoch = split_callbacks(where, callbacks)
     seed = _checked_seed(where, seed)
     _check_optimizer(where, model, optimizer)
@@ -260,6 +268,7 @@ class _Run:
     def _stopped_by_step(self, loss: float) -> bool:
         state = self.state
         state.step, state.loss = state.optimizer.steps, loss
+        state.gradient_norm = self.constraints.gradient_norm
         for call in self.on_step:
             call(state)
         return state.stopped

@@ -86,6 +86,16 @@ def test_options_of_training(capsys, tmp_path, classes_csv):  # noqa: F811
     assert position.epoch < 200 and position.stopping["monitor"] == "val_loss"
 
 
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "adamw"])
+def test_optimizers_and_dropout(capsys, tmp_path, optimizer):
+    path = str(tmp_path / "digits.safetensors")
+    out = printed(capsys, "train", "digits", "--optimizer", optimizer, "--dropout", "0.2",
+                  "--epochs", "10", "--save", path)  # fmt: skip
+    assert "Linear(64, 256) > ReLU() > Dropout(0.2) > Linear(256, 10)" in out
+    assert accuracy(out)[0] > 0.95
+    assert type(mg.load(path).optimizer).__name__.lower() == optimizer
+
+
 # ---- predict ----
 
 
@@ -295,7 +305,24 @@ def test_export_usage(capsys, trees, arguments, words):
     assert words in error_line(capsys, 2, "export", trees[0], *arguments)
 
 
+# ---- diagnose ----
+
+
+def test_diagnose(capsys, trees, tmp_path):
+    model, source = trees
+    out = printed(capsys, "diagnose", model, source)
+    assert "2->16" in out and "healthy" in out
+    deep = str(tmp_path / "deep")
+    printed(capsys, "train", "digits", "--layers", "32,32,32,32,32,32,32,32", "--activation",
+            "sigmoid", "--epochs", "1", "--save", deep)  # fmt: skip
+    assert "vanishing" in printed(capsys, "diagnose", deep, "digits")
+    bare = write_csv(tmp_path / "bare.csv", "x,y", [(1, 2)])
+    assert "no column 'tree'" in error_line(capsys, 1, "diagnose", model, bare)
+    assert "features" in error_line(capsys, 1, "diagnose", model, "digits")
+    assert "DATA" in error_line(capsys, 2, "diagnose", model)
+
+
 def test_help_has_an_example(capsys):
-    for command in ("train", "predict", "export"):
+    for command in ("train", "predict", "export", "diagnose"):
         text = printed(capsys, command, "--help")
         assert f"example:\n  micrograd {command} " in text

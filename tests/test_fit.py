@@ -489,7 +489,7 @@ def test_divergence_names_step_layer_and_losses():
         net.fit(x, y, epochs=500, batch_size=10, optimizer=SGD(net.parameters(), lr=1e6), **QUIET)
     message = str(caught.value)
     assert message.startswith("Network.fit: ")
-    for word in ("at step ", "(epoch ", "losses before were", "learning rate"):
+    for word in ("at step ", "(epoch ", "losses before were", "gradient norms before", "rate"):
         assert word in message, message
     assert "layer" in message or "gradient of" in message
     assert np.isfinite(net.parameters().flat).all()
@@ -609,3 +609,64 @@ def test_a_program_has_the_same_fit(tmp_path):
     three = program()
     three.fit(x, y, epochs=3, batch_size=16, **QUIET)
     np.testing.assert_allclose(two.parameters().flat, three.parameters().flat, rtol=1e-12)
+
+
+# ---- penalties and constraints ----
+
+
+def test_penalties_clipping_and_max_norm_are_torchs():
+    """The order of things: penalty, norm, value, step, rows."""
+    torch = pytest.importorskip("torch")
+    ours = network()
+    twin = torch_twin(ours)
+    theirs = torch.optim.SGD(twin.parameters(), **SETTINGS)
+    fitted(ours, X, Y, l1=0.01, l2=0.1, clip_norm=0.5, clip_value=0.1, max_norm=1.1)
+    for x, y, _ in steps_of(X, Y):
+        theirs.zero_grad()
+        loss = torch.nn.functional.cross_entropy(twin(torch.as_tensor(x)), torch.as_tensor(y))
+        weights = [p for p in twin.parameters() if p.ndim == 2]
+        loss = loss + sum(0.05 * (w**2).sum() + 0.01 * w.abs().sum() for w in weights)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(twin.parameters(), 0.5)
+        torch.nn.utils.clip_grad_value_(twin.parameters(), 0.1)
+        theirs.step()
+        with torch.no_grad():
+            for w in weights:
+                norms = w.norm(dim=1, keepdim=True)
+                w *= torch.clamp(1.1 / norms, max=1.0)
+    for p, q in zip(ours.parameters(), twin.parameters(), strict=True):
+        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-9, atol=1e-12)
+    for keywords in ({"l1": -1}, {"l2": "x"}, {"max_norm": 0}, {"clip_value": float("nan")}):
+        with pytest.raises((TypeError, ValueError), match=r"^Network\.fit"):
+            network().fit(X, Y, **QUIET, **keywords)
+
+
+def test_callbacks_see_the_norm_of_the_gradient():
+    norms = []
+
+    class Watch:
+        def on_step(self, state):
+            norms.append(state.gradient_norm)
+
+    net, twin = network(), network()
+    fitted(net, X, Y, epochs=1, callbacks=Watch(), clip_norm=0.01)
+    x, y, _ = next(steps_of(X, Y))
+    twin.loss(x, y)
+    twin.backward()
+    assert len(norms) == 6
+    assert norms[0] == pytest.approx(np.linalg.norm(twin.parameters().flat_grad), rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["RMSprop", "Adam", "AdamW"])
+def test_every_optimizer_resumes(tmp_path, kind):
+    pytest.importorskip("safetensors")
+    ends = []
+    for epochs in ([6], [2, 6]):
+        path = tmp_path / f"{kind}{len(epochs)}"
+        for n in epochs:
+            net = network(dtype="float32")
+            optimizer = getattr(mg.optim, kind)(net.parameters(), lr=0.01, weight_decay=0.1)
+            net.fit(X, Y, epochs=n, batch_size=10, optimizer=optimizer, resume=path, **QUIET)
+        ends.append(net.parameters().flat.copy())
+        assert repr(mg.load(path).optimizer) == repr(optimizer)
+    assert same_bits(*ends)

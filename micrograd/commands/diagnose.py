@@ -20,15 +20,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `micrograd diagnose`."""
     parser.usage = "micrograd diagnose MODEL DATA [options]"
     add = parser.add_argument
-    add(
-        "model",
-        metavar="MODEL",
-        help="a file that micrograd train --save, or net.save, has written",
-    )
-    about = (
-        f"what it was trained on: digits, a folder of MNIST IDX files, or a CSV file; {ROWS} rows "
-    )
-    about += "at most are looked at"
+    about = "a file that micrograd train --save, or net.save, has written"
+    add("model", metavar="MODEL", help=about)
+    about = "what it was trained on: digits, a folder of MNIST IDX files, or a CSV file; "
+    about += f"{ROWS} rows at most are looked at"
     add("source", metavar="DATA", help=about)
     add("--plot", metavar="FILE.png", help="draw the size of delta in each layer")
 

@@ -17,11 +17,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `micrograd export`."""
     parser.usage = "micrograd export MODEL (--onnx | --c | --torch) FILE [options]"
     add = parser.add_argument
-    add(
-        "model",
-        metavar="MODEL",
-        help="a file that micrograd train --save, or net.save, has written",
-    )
+    about = "a file that micrograd train --save, or net.save, has written"
+    add("model", metavar="MODEL", help=about)
     about = "an ONNX graph that takes any number of rows; wants micrograd[onnx]"
     add("--onnx", metavar="FILE.onnx", help=about)
     about = "a C99 header with the weights, a predict function and a self-test; wants nothing"

@@ -22,11 +22,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `micrograd predict`."""
     parser.usage = "micrograd predict MODEL FILE.csv [options]"
     add = parser.add_argument
-    add(
-        "model",
-        metavar="MODEL",
-        help="a file that micrograd train --save, or net.save, has written",
-    )
+    about = "a file that micrograd train --save, or net.save, has written"
+    add("model", metavar="MODEL", help=about)
     about = "rows of numbers, as the model was trained on; with a header its columns are found by "
     about += "name, in any order, and if the target is among them, the errors are counted"
     add("source", metavar="FILE.csv", help=about)

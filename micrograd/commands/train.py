@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from micrograd.network import Network
 
 ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu")
-PEAK_LR = {"cross_entropy": 0.2, "mse": 0.02}
+OPTIMIZERS = {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
+PEAK_LR = {"cross_entropy": 0.2, "mse": 0.02}  # of SGD
+ADAPTIVE_LR = 3e-3  # of the others, whatever the loss
 STOPPING_FRACTION = 0.1  # of the training rows, for early stopping: the test part stays unseen
 
 
@@ -60,9 +62,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for name, kind, default, about in (
         ("--epochs", number(int, 1), 30, "passes over the training rows " + shown),
         ("--batch", number(int, 1), 32, "rows in a minibatch " + shown),
-        ("--lr", number(float, 0), None, "peak learning rate (default: 0.2, for numbers 0.02)"),
-        ("--momentum", number(float, 0, 1), 0.9, "of SGD " + shown),
-        ("--weight-decay", number(float, 0), 1e-3, "of SGD " + shown),
+        (
+            "--dropout",
+            number(float, 0, 1),
+            0.0,
+            "share of hidden units left out in training " + shown,
+        ),
+        (
+            "--lr",
+            number(float, 0),
+            None,
+            "peak learning rate (default: of sgd 0.2, for numbers 0.02; else 0.003)",
+        ),
+        ("--momentum", number(float, 0, 1), 0.9, "of sgd and rmsprop " + shown),
+        ("--weight-decay", number(float, 0), 1e-3, "of the weights, by the optimizer " + shown),
         ("--clip-norm", number(float, 0), 1.0, "longest gradient of a step, 0: any " + shown),
         (
             "--label-smoothing",
@@ -82,6 +95,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--threads", number(int, 1), None, "at most (default: as many as processors)"),
     ):
         add(name, type=kind, default=default, metavar="N", help=about)
+    about = "its learning rate falls from the peak to 0 along half a cosine " + shown
+    add("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", help=about)
     add("--balanced", action="store_true", help="weigh all classes the same, however rare")
     add("--save", metavar="FILE", help="write the trained model there, in safetensors format")
     about = "a model file to write after every epoch, and to go on from if it exists"
@@ -138,31 +153,39 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 
 def make_layers(task: Task, options: argparse.Namespace) -> list[Any]:
-    """Linear layers from the features to the outputs, with the activation between them."""
+    """Linear layers from the features to the outputs; activation and dropout between them."""
     from micrograd import layers
 
     widths = [task.train[0].shape[1], *options.layers, task.outputs]
     kinds = (layers.ReLU, layers.LeakyReLU, layers.Sigmoid, layers.Tanh, layers.GELU)
     activation = kinds[ACTIVATIONS.index(options.activation)]()
-    return [x for pair in pairwise(widths) for x in (layers.Linear(*pair), activation)][:-1]
+    between = [activation, layers.Dropout(options.dropout)] if options.dropout else [activation]
+    stack = [x for pair in pairwise(widths) for x in (layers.Linear(*pair), *between)]
+    return stack[: -len(between)]
 
 
 def fit(net: Network, task: Task, options: argparse.Namespace) -> History:
-    """SGD with a learning rate that falls from its peak to 0 along half a cosine."""
-    from micrograd.optim import SGD
+    """Trains with a learning rate that falls from its peak to 0 along half a cosine."""
+    from micrograd import optim
 
-    peak = PEAK_LR[task.loss] if options.lr is None else options.lr
+    usual = PEAK_LR[task.loss] if options.optimizer == "sgd" else ADAPTIVE_LR
+    peak = usual if options.lr is None else options.lr
     rows = len(task.train[0]) * (1 if options.patience is None else 1 - STOPPING_FRACTION)
     steps = options.epochs * math.ceil(math.ceil(rows / options.batch) / options.accumulate)
 
     def lr(step: int) -> float:
         return float(peak * (1 + math.cos(math.pi * min(step / steps, 1))) / 2)
 
+    kind = getattr(optim, OPTIMIZERS[options.optimizer])
+    settings = {"weight_decay": options.weight_decay}
+    if options.optimizer in ("sgd", "rmsprop"):
+        settings["momentum"] = options.momentum
+
     return net.fit(
         *task.train,
         epochs=options.epochs,
         batch_size=options.batch,
-        optimizer=SGD(net.parameters(), lr, options.momentum, weight_decay=options.weight_decay),
+        optimizer=kind(net.parameters(), lr, **settings),
         validation=task.test if options.patience is None else STOPPING_FRACTION,
         clip_norm=options.clip_norm or None,
         progress=False if options.quiet else None,
