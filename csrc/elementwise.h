@@ -129,8 +129,13 @@ static void T(column_sum)(mg_matrix x, double alpha, int accumulate, void *sum_)
         const int wide = x.columns - j < LANES ? (int)(x.columns - j) : LANES;
         vec part[4] = {{0}, {0}, {0}, {0}}; /* four chains hide the latency of an addition */
         const real *from = (const real *)x.data + j;
-        for (int64_t i = 0; i < x.rows; i++, from += x.ld)
-            part[i % 4] += wide == LANES ? T(v_load)(from) : T(v_load_first)(from, wide);
+        int64_t i = 0;
+        for (; i + 4 <= x.rows; i += 4)
+#pragma GCC unroll 4
+            for (int chain = 0; chain < 4; chain++, from += x.ld)
+                part[chain] += wide == LANES ? T(v_load)(from) : T(v_load_first)(from, wide);
+        for (int chain = 0; i < x.rows; i++, chain++, from += x.ld)
+            part[chain] += wide == LANES ? T(v_load)(from) : T(v_load_first)(from, wide);
         vec total = ((part[0] + part[1]) + (part[2] + part[3])) * (real)alpha;
         if (accumulate)
             total += T(v_load_first)(sum + j, wide);

@@ -244,13 +244,16 @@ static inline int T(conflicts)(int64_t stride, int64_t count)
 }
 
 /* Is B copied into panels?  Always where its rows are not contiguous; else where it is used often enough
- * to pay for the copy (measured: from 4 tiles on) and too large or too badly strided to be used in place. */
+ * to pay for the copy (measured: from 4 tiles on) and too large or too badly strided to be used in place.
+ * A panel that fits into half of the L1 cache is not too large: the first tile to read it brings it there
+ * (measured: 93 % of the peak instead of 89 % for m, n, k = 128, 784, 64). */
 static int T(packs_b)(const mg_gemm *g)
 {
     if (g->b_col != 1)
         return 1;
-    return g->m >= 4 * MG_ROWS &&
-           (g->k * g->n * (int64_t)sizeof(real) > 32768 || T(conflicts)(g->b_row, g->k));
+    const int64_t column_bytes = g->k * (int64_t)sizeof(real);
+    const int large = column_bytes * g->n > 32768 && column_bytes * PANEL > 16384;
+    return g->m >= 4 * MG_ROWS && (large || T(conflicts)(g->b_row, g->k));
 }
 
 /* Is A copied?  Where neither its rows nor its columns are contiguous; where its columns are, and so many
