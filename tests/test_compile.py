@@ -305,20 +305,27 @@ def hinge_of(mlp):
     return lambda x, y: (1 - y * mlp(x)).relu() + 1e-4 * mg.sum(p * p for p in mlp.parameters())
 
 
-def test_training_is_the_eager_training():
+OPTIMIZERS = {
+    "SGD": lambda params: mg.optim.SGD(params, lr=0.1, momentum=0.9, weight_decay=0.01),
+    "RMSprop": lambda params: mg.optim.RMSprop(params, lr=0.01),
+    "Adam": lambda params: mg.optim.Adam(params, lr=0.02),
+    "AdamW": lambda params: mg.optim.AdamW(params, lr=0.02, weight_decay=0.05),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_is_the_eager_training(name):
     random.seed(3)
     mlp = MLP(2, [4, 1])
     f = hinge_of(mlp)
     X, y = moons(40)
     program = mg.compile(f).record(X, y)
-    compiled = mg.optim.SGD(program.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
-    eager = mg.optim.SGD(mlp.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
+    compiled = OPTIMIZERS[name](program.parameters())
+    eager = OPTIMIZERS[name](mlp.parameters())
     assert program.leaves == mlp.parameters()
     for _ in range(5):
-        loss = (
-            mg.sum([f(row, target) for row, target in zip(X.tolist(), y.tolist(), strict=True)])
-            / 40
-        )
+        samples = zip(X.tolist(), y.tolist(), strict=True)
+        loss = mg.sum([f(row, target) for row, target in samples]) / 40
         mlp.zero_grad()
         loss.backward()
         assert program.loss(X, y) == pytest.approx(loss.data, rel=1e-12)
@@ -327,7 +334,18 @@ def test_training_is_the_eager_training():
         eager.step()
         compiled.step()
         want = [p.data for p in mlp.parameters()]
-        assert program.parameters().flat.tolist() == pytest.approx(want, rel=1e-11, abs=1e-13)
+        assert program.parameters().flat.tolist() == pytest.approx(want, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_fit_takes_every_optimizer(name):
+    random.seed(4)
+    mlp = MLP(2, [6, 1])
+    X, y = moons(60)
+    program = mg.compile(hinge_of(mlp)).record(X, y)
+    optimizer = OPTIMIZERS[name](program.parameters())
+    history = program.fit(X, y, epochs=20, batch_size=20, optimizer=optimizer, clip_norm=1.0)
+    assert history.loss[-1] < 0.7 * history.loss[0]
 
 
 def test_fit():
