@@ -232,7 +232,7 @@ class _Batch:
     def __init__(self, net: Network, X: Any, y: Any) -> None:
         self.net = net
         self.seen = net.explain(X, y)
-        self.graph = net.lowered("explaining")
+        self.graph = net.plans.graph("explaining")
         self.weights = {p.name: p.data for p in net.parameters()}
         self.gradients = {
             f"{step.path}.{kind}": self.seen[f"d{letter}{number}"]

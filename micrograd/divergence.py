@@ -79,7 +79,7 @@ def _in_forward(net: Any, X: Any, y: Any) -> str:
 
 def _of(net: Any, number: int) -> str:
     """The layer of the step l = number of the documents."""
-    path = net.lowered("explaining").steps[number - 1].path
+    path = net.plans.graph("explaining").steps[number - 1].path
     layer = next((each.layer for each in starts(net.layers) if each.path == path), None)
     return "" if layer is None else f" (layer {path}, {layer})"
 

@@ -39,18 +39,17 @@ def explain(net: Network, X: Any, y: Any) -> dict[str, Any]:
         TypeError, ValueError: input that does not fit.
     """
     dtype = net.parameters().dtype
-    graph = net.lowered("explaining")
-    lowered = passes.training(graph, net.loss_op(), keep_all=True)
+    graph = net.plans.graph("explaining")
+    lowered = passes.training(graph, net.plans.functions.loss(), keep_all=True)
     gradients = np.zeros(net.parameters().size, dtype)
     pointer = ffi.from_buffer(gradients, require_writable=True)
-    plan = net.bound_plan(lowered, pointer, share=False)
-    lib.mg_plan_set_random(plan, net.seed % 2**64, net.step)
+    plan = net.plans.bound(lowered, pointer, share=False, step=net.step)
     batch, result = ffi.new("mg_batch *"), ffi.new("mg_result *")
     held = net.fill_batch(batch, "Network.explain", X, y)
     status = lib.mg_plan_loss(plan, batch, core.threads, result)
     status = status or lib.mg_plan_backward(plan, 0, core.threads)
     if status:
-        net.raise_status("Network.explain", status, result, batch)
+        net.incoming.raise_status("Network.explain", status, result, batch)
     del held
     rows = int(batch.rows)
 

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd import core, losses, passes
-from micrograd.checkpoint import Checkpoint, every, find
+from micrograd import core, losses
+from micrograd.checkpoint import Checkpoint, find
 from micrograd.core import Array, ffi, lib
-from micrograd.initial import draw, starts
+from micrograd.incoming import Incoming
 from micrograd.layers import Layer, check_chain, check_kinds
-from micrograd.lowering import Purpose, lower
-from micrograd.network_functions import Functions
 from micrograd.parameters import Parameters
-from micrograd.stages import replay
-from micrograd.storage import buffer_copy, make_plan
-from micrograd.targets import as_labels, as_targets, as_weights
+from micrograd.plans import Plans
+from micrograd.storage import buffer_copy
 
 if TYPE_CHECKING:
     from micrograd.constraints import Constraints
     from micrograd.engine import Value
     from micrograd.history import History
-    from micrograd.lowering import Graph
     from micrograd.nn import MLP
     from micrograd.optim import Optimizer
-    from micrograd.passes import Passes
     from micrograd.position import Position
 
 _INT64 = np.dtype(np.int64)
@@ -96,30 +90,23 @@ class Network:
         self.loss_kind = losses.find(loss)
         self._dtype = np.dtype(name)
         self.seed = _checked_seed(seed)
-        self._starts = tuple(starts(self.layers))
         self.checkpoint = find(checkpoint)
-        self.out_features = self.in_features
-        for layer in self.layers:
-            self.out_features = layer.gives(self.out_features)
-        first_scalar = sum(math.prod(shape) for s in self._starts for _, shape in s.shapes())
-        self._functions = Functions(
-            self.layers, self.loss_kind, self.out_features, first_scalar, name
+        self.plans = Plans(
+            self.layers, self.in_features, self.loss_kind, name, self.seed, self.checkpoint
         )
-        self._parameters = self._initial_parameters()
-        self._replans = self.checkpoint is not None and self.checkpoint.depends_on_rows
-        self._step = 0
-        self._plan: Any = None
-        if not self._replans:
-            self._make_plan(1)
-        self._prediction_plan: Any = None
-        self._prediction_batch: Any = None
+        self.out_features = self.plans.out_features
+        self._parameters = self.plans.parameters
+        features = self.in_features, self.out_features
+        self.incoming = Incoming(self.layers, features, self.loss_kind, name)
+        self._adopt_plan()
+        self._replans = self.plans.depends_on_rows
+        self._prediction_batch = ffi.new("mg_batch *")
         self._batch = ffi.new("mg_batch *")
         self._result = ffi.new("mg_result *")
         self._held: Any = None  # the arrays that the cached forward pass points into
         self._ready = False  # there is a forward pass with loss to go back over
-        self._set_up = (
-            0  # what _fill_fast has set _batch up for: rows with labels, -rows with targets
-        )
+        # What _fill_fast has set _batch up for: rows with labels, -rows with targets.
+        self._set_up = 0
         self.optimizer: Any = None  # of the last fit, saved along, as are the next two
         self.position: Position | None = None
         self.metadata: dict[str, Any] = {}
@@ -171,7 +158,7 @@ class Network:
 
         They are parameters here, the last ones, in this order.
         """
-        return list(self._functions.leaves)
+        return list(self.plans.functions.leaves)
 
     def zero_grad(self) -> None:
         """Sets all gradients to zero."""
@@ -184,44 +171,11 @@ class Network:
     @property
     def step(self) -> int:
         """The number of training passes so far: dropout masks depend on it and on the seed."""
-        return self._step if self._plan is None else int(lib.mg_plan_step(self._plan))
+        return self.plans.step
 
     @step.setter
     def step(self, step: int) -> None:
-        self._step = step
-        if self._plan is not None:
-            lib.mg_plan_set_random(self._plan, self.seed % 2**64, step)
-
-    def _make_plan(self, rows: int) -> None:
-        """The plan of a training step, for batches of so many rows where that matters."""
-        graph = self.lowered("training", isolate=self.checkpoint is not None)
-        order = None
-        if self.checkpoint is not None:
-            stages = passes.stages_of(graph, self._dtype.itemsize * rows)
-            order = self.checkpoint.order(stages)
-        step = self.step
-        self._passes = passes.training(graph, self._functions.loss(), order)
-        self._plan = self.bound_plan(self._passes, self._parameters.grad_pointer)
-        self._output = self._passes.values[graph.output]  # the buffer of the network's output
-        self._planned_rows = rows
-        self.step = step
-
-    def _plan_for(self, where: str, batch: Any, rows: int) -> None:
-        """A new plan where the one there is was made for fewer rows; checks the batch first."""
-        if self._plan is None or rows > self._planned_rows:
-            self.check_batch(where, batch)
-            self._make_plan(rows)
-            self._ready = False
-
-    def check_batch(self, where: str, batch: Any, index: Any = None) -> None:
-        """Looks for an element that does not belong there; `index` as for checked_batch.
-
-        Raises:
-            ValueError: there is one.
-        """
-        status = lib.mg_plan_check(self._predicting()[0], batch, self._result)
-        if status:
-            self.raise_status(where, status, self._result, batch, index)
+        self.plans.step = step
 
     def memory(self) -> dict[str, int]:
         """What the network takes, in bytes, for a batch as large as the largest so far.
@@ -234,139 +188,41 @@ class Network:
             work, minibatches, packed matrices.
         recomputed_layers: how many times the last backward pass evaluated a layer again.
         """
-        isolated = self.lowered("training", isolate=True)
-        rows = 0 if self._plan is None else int(lib.mg_plan_rows(self._plan))
-        stages = passes.stages_of(isolated, self._dtype.itemsize * max(rows, 1))
-        checkpoint = every(len(stages)) if self.checkpoint is None else self.checkpoint
-        cost = replay(stages, checkpoint.order(stages))
-        kept = cost.kept_bytes if rows else 0
-        used = 0
-        for plan in (self._plan, self._prediction_plan):
-            used += 0 if plan is None else int(lib.mg_plan_workspace_bytes(plan))
-        return {
-            "parameter_bytes": self._parameters.flat.nbytes,
-            "gradient_bytes": self._parameters.flat.nbytes,
-            "activation_bytes": kept,
-            "workspace_bytes": max(0, used - kept),
-            "recomputed_layers": cost.recomputed,
-        }
-
-    def _initial_parameters(self) -> Parameters:
-        """The first values of all parameters, drawn in float64."""
-        shapes = [shape for start in self._starts for shape in start.shapes()]
-        shapes += [(name, ()) for name in self._functions.names()]
-        firsts = [*draw(self._starts, self.seed), *(v.data for v in self._functions.leaves)]
-        parameters = Parameters(shapes, self._dtype)
-        for parameter, first in zip(parameters, firsts, strict=True):
-            parameter.data[...] = first
-        return parameters
-
-    def lowered(self, purpose: Purpose, isolate: bool = False) -> Graph:
-        """The graph of the layers; see micrograd.lowering."""
-        programs = self._functions.programs()
-        return lower(self.layers, self.in_features, self._starts, purpose, programs, isolate)
-
-    def loss_op(self) -> passes.LossOp:
-        """The loss, for a plan."""
-        return self._functions.loss()
-
-    def bound_plan(self, lowered: Passes, gradients: Any, share: bool = True) -> Any:
-        """A plan of the C core that uses this network's parameters."""
-        plan = make_plan(lowered, self._parameters.size, self.dtype, share)
-        lib.mg_plan_bind(plan, self._parameters.data_pointer, gradients)
-        lib.mg_plan_set_random(plan, self.seed % 2**64, 0)
-        return plan
+        return self.plans.memory()
 
     # ---- what comes in ----
 
-    def _takes(self) -> str:
-        i = next(i for i, layer in enumerate(self.layers) if layer.takes is not None)
-        return f"layer {i} {self.layers[i]} takes {self.in_features}"
-
-    def _fill_x(self, batch: Any, where: str, X: Any) -> tuple[Any, int]:
-        """Points the batch at X; returns what has to be kept alive, and the number of rows."""
-        plain = type(X) is np.ndarray and X.dtype is self._dtype and X.ndim == 2
-        if not (plain and X.shape[1] == self.in_features and X.size and X.flags.c_contiguous):
-            X = core.as_matrix(where, "X", X, self.in_features, self._dtype, self._takes())
-        held = ffi.from_buffer(X)
-        batch.x, batch.x_ld, batch.rows = held, self.in_features, X.shape[0]
-        return held, X.shape[0]
-
-    def _fill_y(self, batch: Any, where: str, y: Any, rows: int) -> Any:
-        """Points the batch at the labels or targets; returns what has to be kept alive."""
-        if self.loss_kind.takes_labels:
-            labels = as_labels(where, y, rows, self.out_features)
-            if labels is not None:
-                held = ffi.from_buffer(labels)
-                batch.labels, batch.targets = held, ffi.NULL
-                return held
-        if self.loss_kind.function is None:
-            targets = as_targets(where, y, rows, self.out_features, self._dtype)
-        else:
-            targets = self._own_targets(where, y, rows)
-        held = ffi.from_buffer(targets)
-        batch.labels, batch.targets, batch.targets_ld = ffi.NULL, held, targets.shape[1]
-        return held
-
-    def _own_targets(self, where: str, y: Any, rows: int) -> Array:
-        """Targets (rows, n), or (rows,) for n = 1, for a loss that is a function: any n will do."""
-        targets = core.as_reals(where, "y", y, self._dtype)
-        if targets.ndim == 1:
-            targets = targets[:, None]
-        if targets.ndim != 2 or len(targets) != rows or targets.shape[1] == 0:
-            raise ValueError(
-                f"{where}: y has shape {np.shape(y)}, ({rows},) or ({rows}, n) is wanted"
-            )
-        if targets.shape[1] != self._functions.targets:
-            before = self._functions.targets
-            self._functions.targets = targets.shape[1]
-            try:
-                self._functions.loss()
-            except Exception:
-                self._functions.targets = before
-                raise
-            self._prediction_plan = None
-            self._ready = False
-            if self._plan is not None:
-                self._make_plan(self._planned_rows)
-        return targets
-
     def fill_batch(self, batch: Any, where: str, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Points the batch at arrays that have been checked; returns what has to be kept alive."""
-        held_x, rows = self._fill_x(batch, where, X)
-        held_y = self._fill_y(batch, where, y, rows)
-        if sample_weight is None:
-            batch.weights, batch.total_weight = ffi.NULL, rows
-            return held_x, held_y
-        weights, total = as_weights(where, sample_weight, rows, self._dtype)
-        held_w = ffi.from_buffer(weights)
-        batch.weights, batch.total_weight = held_w, total
-        return held_x, held_y, held_w
+        held = self.incoming.fill(batch, where, X, y, sample_weight)
+        if batch.targets_ld != self.plans.functions.targets:
+            self.plans.retarget(batch.targets_ld)
+            self._adopt_plan()
+        return held
 
-    def raise_status(
-        self, where: str, status: int, result: Any, batch: Any, index: Any = None
-    ) -> None:
-        """Raises the exception for a status of the C core; `index` names the rows."""
-        at, column = int(result.row), int(result.column)
-        row = at if index is None else int(index[at])
-        real = "float *" if self.dtype == "float32" else "double *"
-        if status == lib.MG_INPUT_NOT_FINITE:
-            value = ffi.cast(real, batch.x)[at * batch.x_ld + column]
-            raise ValueError(f"{where}: X[{row}, {column}] is {value}; finite numbers are wanted")
-        if status == lib.MG_TARGET_NOT_FINITE:
-            value = ffi.cast(real, batch.targets)[at * batch.targets_ld + column]
-            raise ValueError(f"{where}: y[{row}, {column}] is {value}; finite numbers are wanted")
-        if status == lib.MG_LABEL_OUT_OF_RANGE:
-            label = ffi.cast("int64_t *", batch.labels)[at]
-            raise ValueError(
-                f"{where}: y[{row}] is {label}, the network has {self.out_features} classes: "
-                f"0 to {self.out_features - 1}"
-            )
-        if status == lib.MG_TARGET_NOT_PROBABILITY:
-            raise ValueError(f"{where}: row {row} of y is no probability row: 0 or more, sum 1")
-        if status == lib.MG_OUT_OF_MEMORY:
-            raise MemoryError(f"{where}: no memory for a batch of {batch.rows} rows")
-        raise RuntimeError(f"{where}: the C core refused its arguments (status {status})")
+    def check_batch(self, where: str, batch: Any, index: Any = None) -> None:
+        """Looks for an element that does not belong there; `index` as for checked_batch.
+
+        Raises:
+            ValueError: there is one.
+        """
+        status = lib.mg_plan_check(self.plans.predicting(), batch, self._result)
+        if status:
+            self.incoming.raise_status(where, status, self._result, batch, index)
+
+    def _adopt_plan(self) -> None:
+        """Takes over a new training plan; what the one before has cached is gone."""
+        self._plan = self.plans.training
+        self._targets = self.plans.functions.targets
+        self._ready = False
+        self._set_up = 0
+
+    def _plan_for(self, where: str, batch: Any, rows: int) -> None:
+        """A new plan where the one there is was made for fewer rows; checks the batch first."""
+        if not self.plans.fits(rows):
+            self.check_batch(where, batch)
+            self.plans.make_for(rows)
+            self._adopt_plan()
 
     # ---- what it does ----
 
@@ -394,7 +250,7 @@ class Network:
             self._plan_for("Network.loss", batch, batch.rows)
         status = lib.mg_plan_loss(self._plan, batch, core.threads, self._result)
         if status:
-            self.raise_status("Network.loss", status, self._result, batch)
+            self.incoming.raise_status("Network.loss", status, self._result, batch)
         self._held = held
         self._ready = True
         return self._result.loss  # type: ignore[no-any-return]
@@ -412,7 +268,7 @@ class Network:
             if labels:
                 if y.shape != (rows,) or not self.loss_kind.takes_labels:
                     return None
-            elif y.dtype is not self._dtype or y.shape != (rows, self._functions.targets):
+            elif y.dtype is not self._dtype or y.shape != (rows, self._targets):
                 return None
             held = ffi.from_buffer(X), ffi.from_buffer(y)
         except (AttributeError, TypeError, ValueError, BufferError):
@@ -427,7 +283,7 @@ class Network:
             self._set_up = set_up
             batch.rows = batch.total_weight = rows
             batch.x_ld, batch.weights = columns, ffi.NULL
-            batch.targets_ld = self._functions.targets
+            batch.targets_ld = self._targets
             if labels:
                 batch.targets = ffi.NULL
             else:
@@ -449,7 +305,7 @@ class Network:
         parameters = self._parameters
         status = lib.mg_plan_backward(self._plan, not parameters.stale, core.threads)
         if status:
-            self.raise_status("Network.backward", status, self._result, self._batch)
+            self.incoming.raise_status("Network.backward", status, self._result, self._batch)
         parameters.stale = False
 
     def forward(self, X: Any) -> Array:
@@ -460,16 +316,16 @@ class Network:
         """
         batch = self._batch
         self._set_up = 0
-        held, rows = self._fill_x(batch, "Network.forward", X)
+        held, rows = self.incoming.fill_x(batch, "Network.forward", X)
         batch.labels = batch.targets = batch.weights = ffi.NULL
         batch.total_weight = rows
         if self._replans:
             self._plan_for("Network.forward", batch, rows)
         status = lib.mg_plan_forward(self._plan, batch, core.threads, self._result)
         if status:
-            self.raise_status("Network.forward", status, self._result, batch)
+            self.incoming.raise_status("Network.forward", status, self._result, batch)
         self._held, self._ready = held, False
-        return buffer_copy(self._plan, self._passes, self._output, rows, self._dtype)
+        return buffer_copy(self._plan, self.plans.passes, self.plans.output, rows, self._dtype)
 
     def predict(self, X: Any) -> Array:
         """The network's output (rows, out_features): logits for cross_entropy and bce.
@@ -480,21 +336,13 @@ class Network:
         Raises:
             TypeError, ValueError: input that does not fit.
         """
-        plan, batch = self._predicting()
-        _held, rows = self._fill_x(batch, "Network.predict", X)
+        plan, batch = self.plans.predicting(), self._prediction_batch
+        _held, rows = self.incoming.fill_x(batch, "Network.predict", X)
         out = np.empty((rows, self.out_features), self._dtype)
         status = lib.mg_plan_predict(plan, batch, ffi.from_buffer(out), core.threads, self._result)
         if status:
-            self.raise_status("Network.predict", status, self._result, batch)
+            self.incoming.raise_status("Network.predict", status, self._result, batch)
         return out
-
-    def _predicting(self) -> tuple[Any, Any]:
-        """The plan without a backward pass, and a batch to call it with."""
-        if self._prediction_plan is None:
-            forward = passes.forward_only(self.lowered("predicting"), self._functions.loss())
-            self._prediction_plan = self.bound_plan(forward, ffi.NULL)
-            self._prediction_batch = ffi.new("mg_batch *")
-        return self._prediction_plan, self._prediction_batch
 
     def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[float, float | None]:
         """The mean loss without dropout, and the accuracy where the targets are classes.
@@ -511,11 +359,11 @@ class Network:
         Raises:
             TypeError, ValueError: input that does not fit.
         """
-        plan, batch = self._predicting()
+        plan, batch = self.plans.predicting(), self._prediction_batch
         held = self.fill_batch(batch, "Network.evaluate", X, y, sample_weight)
         status = lib.mg_plan_evaluate(plan, batch, core.threads, self._result)
         if status:
-            self.raise_status("Network.evaluate", status, self._result, batch)
+            self.incoming.raise_status("Network.evaluate", status, self._result, batch)
         del held
         has_classes = self.loss_kind.takes_labels
         return self._result.loss, self._result.right if has_classes else None
@@ -577,7 +425,7 @@ class Network:
         if status in (lib.MG_LOSS_NOT_FINITE, lib.MG_STEP_NOT_FINITE):
             constraints.raise_status("Network.fit", status, optimizer)
         if status:
-            self.raise_status("Network.fit", status, constraints.result, data)
+            self.incoming.raise_status("Network.fit", status, constraints.result, data)
         return constraints.loss
 
     def accumulate_step(
@@ -590,6 +438,8 @@ class Network:
             FloatingPointError: the loss is not finite; what was accumulated is forgotten.
         """
         self._ready = False
+        if self._replans:
+            self._plan_for("Network.fit", data, len(index))
         status = lib.mg_plan_accumulate(
             self._plan,
             data,
@@ -602,7 +452,7 @@ class Network:
         if status == lib.MG_LOSS_NOT_FINITE:
             raise FloatingPointError(f"Network.fit: the loss is {constraints.loss}")
         if status:
-            self.raise_status("Network.fit", status, constraints.result, data)
+            self.incoming.raise_status("Network.fit", status, constraints.result, data)
         self._parameters.stale = False
         return constraints.loss
 
