@@ -38,7 +38,7 @@ def gradient_flow(
             ("saturated", [layer.saturated for layer in layers]),
             ("dead", [layer.dead for layer in layers]),
         )
-        if any(value == value for value in values)
+        if any(value > 0 for value in values)
     ]
     figure = Figure(figsize=(5.0 * (3 if shares else 2), 4.0), layout="constrained")
     axes = figure.subplots(1, 3 if shares else 2, squeeze=False)[0]
