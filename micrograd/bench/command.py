@@ -91,6 +91,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scalar", action="store_true", help="the engine of Values beside others, nothing else"
     )
     parser.add_argument(
+        "--deep",
+        action="store_true",
+        help="blocks and recomputation in deep networks, nothing else",
+    )
+    parser.add_argument(
         "--karpathy",
         type=Path,
         metavar="PATH",
@@ -189,6 +194,12 @@ def run(options: argparse.Namespace) -> int:
             from micrograd.bench import scalar
 
             print("\n".join(scalar.run(options.karpathy, count)))
+            return 0
+        if options.deep:
+            from micrograd.bench import deep
+
+            for line in deep.run(count):
+                print(line, flush=True)
             return 0
         if options.step_overhead:
             _print_overhead(options.threads[0])

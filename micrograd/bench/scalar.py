@@ -39,11 +39,14 @@ BARS = (  # slow, fast, how many times as fast
 class Process:
     """One contender; `outcome` is its loss and gradients, `seconds` what its rounds took a step."""
 
+    worker = "micrograd.bench.scalar_worker"
+    block_seconds = BLOCK_SECONDS
+
     def __init__(self, name: str, argument: str) -> None:
         self.name = name
         self.seconds: list[float] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "micrograd.bench.scalar_worker", argument],
+            [sys.executable, "-m", self.worker, argument],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -54,8 +57,8 @@ class Process:
         self.outcome = None if self.error else (answer[0], np.array(answer[1]))
         self._count = 1
         if not self.error:
-            self._time()
-            self._count = max(1, round(BLOCK_SECONDS / self._time()))
+            self._time()  # the first is not like the others
+            self._count = max(1, round(self.block_seconds / self._time()))
 
     def _line(self) -> str:
         assert self._process.stdout is not None
