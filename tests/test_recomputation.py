@@ -150,7 +150,8 @@ def test_ten_sigmoids_within_the_documents_bound():
 
 
 def test_a_thousand_residual_layers_train():
-    blocks = [mg.Residual(mg.Linear(8, 8), mg.ReLU()) for _ in range(1000)]
+    body = mg.Linear(8, 8), mg.ReLU(), mg.Linear(8, 8)
+    blocks = [mg.Residual(*body) for _ in range(1000)]
     net = mg.Network(mg.Linear(2, 8), *blocks, mg.Linear(8, 1), loss="mse", seed=0)
     x = np.random.default_rng(1).uniform(-1, 1, (128, 2)).astype(np.float32)
     target = (x[:, :1] * x[:, 1:]).astype(np.float32)
