@@ -101,8 +101,10 @@ def make_plan(passes: Passes, n_parameters: int, dtype: str, share: bool = True)
         raise MemoryError("Network: no memory for the plan")
     programs = [op.program for op in passes.ops if op.program is not None]
 
+    release = lib.mg_plan_free  # `lib` may be gone when a program ends
+
     def free(plan: Any, held: Any = programs) -> None:  # programs live as long as the plan
-        lib.mg_plan_free(plan)
+        release(plan)
 
     return ffi.gc(plan, free)
 
