@@ -187,8 +187,9 @@ class Optimizer:
         """
         state: dict[str, Any] = {"steps": self.steps}
         state |= {name: np.array(values) for name, values in self.state.items()}
-        if hasattr(self._schedule, "state_dict"):
-            state["schedule"] = self._schedule.state_dict()  # type: ignore[union-attr]
+        remembered: dict[str, Any] = getattr(self._schedule, "state_dict", dict)()
+        if remembered:
+            state["schedule"] = remembered
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

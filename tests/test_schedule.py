@@ -1,0 +1,218 @@
+"""Schedules against torch.optim.lr_scheduler, step for step, and by hand."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import micrograd as mg
+from micrograd import codec, schedule
+from micrograd.optim import SGD
+from micrograd.schedule import (
+    Constant,
+    Cosine,
+    Exponential,
+    Linear,
+    OneCycle,
+    Product,
+    ReduceOnPlateau,
+    Sequence,
+    Step,
+    Warmup,
+)
+
+STEPS = 60
+
+
+def torchs(make, lr=0.1):
+    """The learning rates of STEPS steps under PyTorch's scheduler, which steps after each."""
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=lr)
+    scheduler = make(torch.optim.lr_scheduler, optimizer)
+    found = []
+    for _ in range(STEPS):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+@pytest.mark.parametrize(
+    "ours, make",
+    [
+        (Constant(0.1), lambda s, o: s.ConstantLR(o, factor=1.0)),
+        (Step(0.1, 7, 0.5), lambda s, o: s.StepLR(o, 7, 0.5)),
+        (Step(0.1, 1), lambda s, o: s.StepLR(o, 1)),
+        (Exponential(0.1, 0.9), lambda s, o: s.ExponentialLR(o, 0.9)),
+        (Cosine(0.1, STEPS), lambda s, o: s.CosineAnnealingLR(o, STEPS)),
+        (Cosine(0.1, STEPS, end=0.01), lambda s, o: s.CosineAnnealingLR(o, STEPS, 0.01)),
+        (OneCycle(0.1, STEPS), lambda s, o: s.OneCycleLR(o, 0.1, STEPS)),
+        (
+            OneCycle(0.1, STEPS, 0.5, 10, 100),
+            lambda s, o: s.OneCycleLR(
+                o, 0.1, STEPS, pct_start=0.5, div_factor=10, final_div_factor=100
+            ),
+        ),
+        (Linear(0.02, 0.1, 20), lambda s, o: s.LinearLR(o, 0.2, 1.0, 20)),
+        (
+            Sequence((10, Linear(0.01, 0.1, 10)), (None, Exponential(0.1, 0.9))),
+            lambda s, o: s.SequentialLR(
+                o, [s.LinearLR(o, 0.1, 1.0, 10), s.ExponentialLR(o, 0.9)], [10]
+            ),
+        ),
+        (
+            Warmup(Cosine(0.1, 50), 10, start=0.01),
+            lambda s, o: s.SequentialLR(
+                o, [s.LinearLR(o, 0.1, 1.0, 10), s.CosineAnnealingLR(o, 50)], [10]
+            ),
+        ),
+        (
+            Product(Step(0.1, 7, 0.5), Exponential(1.0, 0.9)),
+            lambda s, o: s.ChainedScheduler([s.StepLR(o, 7, 0.5), s.ExponentialLR(o, 0.9)]),
+        ),
+    ],
+    ids=lambda x: type(x).__name__ if isinstance(x, schedule.Schedule) else "",
+)  # fmt: skip
+def test_beside_torch(ours, make):
+    np.testing.assert_allclose([ours(t) for t in range(STEPS)], torchs(make), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"patience": 2, "factor": 0.5},
+        {"patience": 0, "cooldown": 3},
+        {"patience": 1, "threshold": 0.1, "least": 1e-3},
+        {"patience": 2, "mode": "max", "factor": 0.7},
+    ],
+    ids=str,
+)
+def test_plateau_beside_torch(settings):
+    torch = pytest.importorskip("torch")
+    ours = ReduceOnPlateau(0.1, **settings)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    names = {"least": "min_lr"}
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, **{names.get(k, k): v for k, v in settings.items()}
+    )
+    rng, seen = np.random.default_rng(0), set()
+    for epoch in range(200):
+        metric = 1 / (1 + epoch / 9) + 0.3 * rng.normal()
+        if epoch in (0, 3, 50):
+            metric = math.inf if epoch == 0 else math.nan
+        ours.update(metric)
+        theirs.step(metric)
+        assert ours(epoch) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        seen.add(ours(epoch))
+    assert len(seen) > 2
+
+
+def test_cosine_with_warm_up_by_hand():
+    """(t + 1) / 5 of the peak over four steps, then cos(0), cos(pi/2) and cos(pi) of six steps."""
+    f = Cosine(1.0, 10, warmup=4)
+    np.testing.assert_allclose([f(t) for t in range(5)], [0.2, 0.4, 0.6, 0.8, 1.0])
+    np.testing.assert_allclose([f(7), f(10), f(11), f(1000)], [0.5, 0, 0, 0], atol=1e-16)
+
+
+def test_one_cycle_stays_at_its_end():
+    f = OneCycle(1.0, 20)
+    assert f(19) == f(20) == f(500) == pytest.approx(1 / 25 / 1e4)
+    assert max(f(t) for t in range(20)) == f(5) == 1.0
+    assert OneCycle(1.0, 20, rise=0)(0) < 1.0
+
+
+def test_products_and_numbers():
+    f = Step(0.5, 2, 0.5) * Exponential(1.0, 0.5) * 3
+    assert [f(t) for t in range(3)] == [1.5, 0.75, 0.1875]
+    assert (2 * Constant(0.25))(9) == 0.5
+
+
+EVERY = [
+    Constant(0.1),
+    Linear(0.0, 0.1, 5),
+    Step(0.1, 3),
+    Exponential(0.1, 0.9),
+    Cosine(0.1, 20, warmup=3),
+    OneCycle(0.1, 20),
+    Warmup(Step(0.1, 3), 4),
+    Sequence((3, Constant(0.1)), (None, Warmup(Exponential(0.1, 0.9), 4))),
+    Product(Constant(0.5), Sequence((3, Step(0.1, 1)))),
+    Warmup(ReduceOnPlateau(0.1, patience=0), 3),
+]
+
+
+@pytest.mark.parametrize("ours", EVERY, ids=str)
+def test_as_json_and_back(ours):
+    text = json.loads(json.dumps(codec.encode(ours)))
+    back = codec.decode(text, codec.classes_of("schedule"))
+    assert back == ours and [back(t) for t in range(20)] == [ours(t) for t in range(20)]
+    assert repr(back) == repr(ours)
+
+
+@pytest.mark.parametrize("ours", EVERY, ids=str)
+def test_as_an_optimizers_learning_rate(ours):
+    values = [mg.Value(1.0)]
+    optimizer = SGD(values, lr=ours)
+    for t in range(6):
+        values[0].grad = 1.0
+        before = values[0].data
+        optimizer.step()
+        assert before - values[0].data == pytest.approx(ours(t), abs=1e-15)
+
+
+def test_what_a_plateau_remembers_goes_with_the_optimizer():
+    def make():
+        return SGD([mg.Value(1.0)], lr=Product(Constant(1.0), ReduceOnPlateau(0.1, patience=1)))
+
+    one, two = make(), make()
+    for metric in (1.0, 2.0, 2.0, 2.0):
+        one.lr.update(metric)
+    assert one.current_lr() == pytest.approx(0.01)
+    state = json.loads(json.dumps({n: v for n, v in one.state_dict().items() if n != "velocity"}))
+    two.load_state_dict(state)
+    for metric in (2.0, 2.0):
+        for each in (one, two):
+            each.lr.update(metric)
+        assert one.current_lr() == two.current_lr()
+    for bad in ({}, {"1": {}}, {"1": {"lr": "x", "best": 0.0, "bad": 0, "rest": 0}}, 5):
+        with pytest.raises(ValueError, match="load_state_dict"):
+            two.load_state_dict({"steps": 0, "schedule": bad})
+
+
+def test_fit_tells_the_plateau():
+    """A learning rate of 0 never improves: reduced after every epoch but the first."""
+    net = mg.Network(mg.Linear(3, 1), loss="mse", seed=0)
+    plateau = ReduceOnPlateau(1e-30, patience=0, factor=0.5, least=0.0)
+    plateau._state["lr"] = 1.0
+    optimizer = SGD(net.parameters(), lr=Product(Constant(0.0), plateau))
+    X, y = np.ones((8, 3)), np.ones((8, 1))
+    net.fit(X, y, epochs=4, batch_size=8, optimizer=optimizer, progress=False)
+    assert plateau(0) == 0.125
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Constant(-1), lambda: Constant("a"), lambda: Constant(math.nan),
+        lambda: Constant(math.inf), lambda: Constant(True), lambda: Step(0.1, 0),
+        lambda: Step(0.1, 1.5), lambda: Exponential(0.1, -0.1), lambda: Cosine(0.1, 10, warmup=10),
+        lambda: Cosine(0.1, 0), lambda: OneCycle(0.1, 1), lambda: OneCycle(0.1, 10, rise=1),
+        lambda: OneCycle(0.1, 10, start_divisor=0), lambda: Warmup(0.1, 5),
+        lambda: Warmup(Constant(0.1), 0), lambda: Sequence(), lambda: Sequence((1, 0.1)),
+        lambda: Sequence((None, Constant(1)), (2, Constant(1))), lambda: Sequence((0, Constant(1))),
+        lambda: Sequence((1, Constant(1), 2)), lambda: Product(Constant(1), 2),
+        lambda: Product(lambda t: 1, Constant(1)), lambda: ReduceOnPlateau(0.1, factor=1),
+        lambda: ReduceOnPlateau(0.1, patience=-1), lambda: ReduceOnPlateau(0.1, mode="least"),
+        lambda: Linear(0, 1, 0), lambda: Constant(1) * "a",
+    ],
+)  # fmt: skip
+def test_bad_settings(make):
+    with pytest.raises((TypeError, ValueError), match=r"^\w+: "):
+        make()
+
+
+def test_a_metric_that_is_no_number():
+    with pytest.raises(TypeError, match="metric"):
+        ReduceOnPlateau(0.1).update("good")
