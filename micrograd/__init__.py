@@ -20,6 +20,7 @@ _HOME = {
         "micrograd.gradcheck": "GradcheckError gradcheck gradgradcheck",
         "micrograd.watch": "AnomalyError detect_anomaly",
         "micrograd.blocks": "DenseBlock Highway Residual",
+        "micrograd.clip": "clip_grad_norm_ clip_grad_value_",
         "micrograd.core": "get_num_threads isa set_num_threads",
         "micrograd.layers": "Dropout GELU Identity LeakyReLU Linear Map ReLU Sigmoid Softmax Tanh",
         "micrograd.network": "Network",
@@ -45,6 +46,7 @@ _SUBMODULES = (
     "losses",
     "nn",
     "optim",
+    "schedule",
     "save",
     "tape",
     "train",
@@ -75,6 +77,8 @@ __all__ = [
     "TrainingState",
     "Value",
     "__version__",
+    "clip_grad_norm_",
+    "clip_grad_value_",
     "compile",
     "detect_anomaly",
     "diagnose",
@@ -97,6 +101,7 @@ __all__ = [
 if TYPE_CHECKING:
     from micrograd.blocks import DenseBlock, Highway, Residual
     from micrograd.callbacks import TrainingState
+    from micrograd.clip import clip_grad_norm_, clip_grad_value_
     from micrograd.core import get_num_threads, isa, set_num_threads
     from micrograd.engine import Value, grad, no_grad
     from micrograd.function import Function
