@@ -160,6 +160,11 @@ typedef struct {
     const mg_weight *weights; /* in the order of their offsets */
 } mg_constraints;
 
+/* Sums over rows that no step has been made from yet: 0 if there are none. */
+typedef struct {
+    double weight, loss;
+} mg_sums;
+
 /* ---- the machine ---- */
 int mg_isa_supported(int isa);
 int mg_isa_best(void);
@@ -192,14 +197,14 @@ int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads
 /* The mean loss of such a plan, in the same blocks, and for cross-entropy the share of right classes. */
 int mg_plan_evaluate(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result);
 /* One training step on the rows `index` of a data set that mg_plan_check has passed: gather, forward,
- * backward, update.  The optimizer is one for the parameters and gradients that the plan is bound to. */
+ * backward, update.  The optimizer is one for the parameters and gradients that the plan is bound to.
+ *
+ * Micro-batches: without an optimizer there is no update, but gradients and `sums` keep what the rows add
+ * up to.  A call that finds something in `sums` adds its own rows, and makes its step from the mean over
+ * all of them; result->loss is the mean so far.  After a step, and after a failure, `sums` is empty. */
 int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count,
-                  const mg_constraints *constraints, mg_optimizer *optimizer, int threads, mg_result *result);
-/* The same without the update: adds to the gradients of the next mg_plan_train, which then makes its step
- * from the mean over all rows of these calls and its own.  With `first` what was added before is forgotten.
- * result->loss is the mean so far. */
-int mg_plan_accumulate(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count, int first,
-                       int threads, mg_result *result);
+                  const mg_constraints *constraints, mg_optimizer *optimizer, mg_sums *sums, int threads,
+                  mg_result *result);
 
 /* What a buffer holds after such a run, and its leading dimension. */
 void *mg_plan_values(mg_plan *plan, int buffer, int64_t *ld);
@@ -320,11 +325,15 @@ int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const
                         const void *g, int64_t g_ld, void *g_in, int64_t g_in_ld);
 /* One step, counted.  Nothing is checked: a gradient that is not finite goes into the parameters. */
 int mg_optimizer_step(mg_optimizer *optimizer, int threads);
-/* One step with the constraints around it.  MG_STEP_NOT_FINITE: some number would not be finite; parameters and
+/* One step with the constraints around it, from the mean over the rows of `sums` if it is not empty, which
+ * it is afterwards.  MG_STEP_NOT_FINITE: some number would not be finite; parameters and
  * state are as they were. */
-int mg_update_step(mg_optimizer *optimizer, const mg_constraints *constraints, int threads,
+int mg_update_step(mg_optimizer *optimizer, const mg_constraints *constraints, mg_sums *sums, int threads,
                    mg_result *result);
-double mg_norm(int isa, int dtype, int64_t n, const void *x); /* Euclidean, summed in double */
+/* (sum |x|^p)^(1/p), p > 0, INFINITY: the largest |x|.  In double, without overflow on the way. */
+double mg_norm(int isa, int dtype, int64_t n, const void *x, double p);
+/* x = scale x, held within +-bound. */
+int mg_clip(int isa, int dtype, int64_t n, void *x, double scale, double bound);
 
 /* ---- the machine's limits, for benchmarks; -1 where they cannot be measured ---- */
 double mg_measure_fma(int isa, int dtype, int threads); /* GFLOP/s of multiply-adds in registers */

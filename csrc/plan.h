@@ -45,7 +45,6 @@ struct mg_plan {
     mg_run last;            /* what mg_plan_backward goes back over */
     int found[MG_MAX_TEAM]; /* what each member found wrong with its share of the input */
     int64_t found_row[MG_MAX_TEAM], found_column[MG_MAX_TEAM];
-    double accumulated_weight, accumulated_loss; /* of mg_plan_accumulate: sums over rows */
 };
 
 int mg_plan_reserve(mg_plan *plan, int64_t rows, int threads);

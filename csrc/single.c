@@ -1,4 +1,5 @@
 /* Single kernels behind the C interface: for optimizers, tests and benchmarks. */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -91,8 +92,27 @@ int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const
     return MG_OK;
 }
 
-double mg_norm(int isa, int dtype, int64_t n, const void *x)
+double mg_norm(int isa, int dtype, int64_t n, const void *x, double p)
 {
     const mg_kernels *kernels = mg_kernels_find(isa, dtype);
-    return kernels ? sqrt(kernels->sum_of_squares(n, x)) : -1;
+    if (!kernels || !(p > 0))
+        return -1;
+    if (p == 2) {
+        const double squares = kernels->sum_of_squares(n, x);
+        if (squares > DBL_MIN && squares <= DBL_MAX)
+            return sqrt(squares);
+    }
+    const double most = kernels->largest(n, x);
+    if (p == INFINITY || most == 0 || !isfinite(most))
+        return most;
+    return most * pow(kernels->power_sum(n, x, p, most), 1 / p);
+}
+
+int mg_clip(int isa, int dtype, int64_t n, void *x, double scale, double bound)
+{
+    const mg_kernels *kernels = mg_kernels_find(isa, dtype);
+    if (!kernels || n < 0)
+        return MG_BAD_ARGUMENT;
+    kernels->clip(n, x, scale, bound);
+    return MG_OK;
 }

@@ -8,6 +8,7 @@ typedef struct {
     const int64_t *index;
     mg_batch batch;
     mg_run run;
+    mg_sums *sums;
     double loss;
     mg_update update;
 } training;
@@ -45,19 +46,17 @@ static void train_body(mg_plan *plan, void *arguments, mg_team team)
     mg_barrier(team); /* the loss is known to all */
     if (!isfinite(t->loss))
         return;
-    mg_run_ops(plan, &t->run, plan->loss_op + 1, plan->n_ops, plan->accumulated_weight > 0, team);
+    mg_run_ops(plan, &t->run, plan->loss_op + 1, plan->n_ops, t->sums->weight > 0, team);
     if (t->update.optimizer)
         mg_update_run(&t->update, team);
 }
 
-/* Forward and backward over the gathered rows; the scale of their gradients is 1 where other rows are to
- * be added or have been, else that of the mean. */
-static int train(mg_plan *plan, training *t, int64_t count, int sums, int threads)
+/* Where other rows are to be added or have been, the gradients stay sums until the update scales them;
+ * else they are those of the mean at once. */
+static int train(mg_plan *plan, training *t, int64_t count, int threads)
 {
     const mg_batch *data = t->data;
-    if (!mg_targets_fit(plan, data) || count < 1 || !plan->parameters || !plan->gradients ||
-        !mg_plan_goes_back(plan))
-        return MG_BAD_ARGUMENT;
+    const int summing = !t->update.optimizer || t->sums->weight > 0;
     threads = mg_team_size(plan, count, threads);
     int status = mg_plan_reserve(plan, count, threads);
     if (status == MG_OK)
@@ -77,57 +76,45 @@ static int train(mg_plan *plan, training *t, int64_t count, int sums, int thread
         for (int64_t i = 0; i < count; i++)
             t->batch.total_weight += mg_value_at(plan, data->weights, t->index[i]);
     }
-    const double weight = plan->accumulated_weight + t->batch.total_weight;
+    const double weight = t->sums->weight + t->batch.total_weight;
     t->run = mg_run_of(plan, &t->batch);
     t->run.scratch = plan->scratch;
-    if (sums) {
+    if (summing) {
         t->run.scale = 1;
         t->update.factor = 1 / weight;
     }
-    if (plan->accumulated_weight == 0)
+    if (t->sums->weight == 0)
         mg_plan_clear_scalars(plan);
     mg_run_team(plan, train_body, t, threads);
     plan->step++;
-    if (sums) {
-        plan->accumulated_loss += t->loss;
-        t->loss = plan->accumulated_loss / weight;
-        plan->accumulated_weight = weight;
+    if (summing) {
+        *t->sums = (mg_sums){weight, t->sums->loss + t->loss};
+        t->loss = t->sums->loss / weight;
     }
     t->update.result->loss = t->loss;
     return isfinite(t->loss) ? t->update.status : MG_LOSS_NOT_FINITE;
 }
 
-static void forget(mg_plan *plan)
-{
-    plan->accumulated_weight = plan->accumulated_loss = 0;
-}
-
 int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count,
-                  const mg_constraints *constraints, mg_optimizer *optimizer, int threads, mg_result *result)
+                  const mg_constraints *constraints, mg_optimizer *optimizer, mg_sums *sums, int threads,
+                  mg_result *result)
 {
-    if (optimizer->n != plan->n_parameters || optimizer->parameters != plan->parameters ||
-        optimizer->gradients != plan->gradients || !mg_optimizer_kernels(optimizer))
+    if (!mg_targets_fit(plan, data) || count < 1 || !plan->parameters || !plan->gradients ||
+        !mg_plan_goes_back(plan))
+        return MG_BAD_ARGUMENT;
+    if (optimizer && (optimizer->n != plan->n_parameters || optimizer->parameters != plan->parameters ||
+                      optimizer->gradients != plan->gradients || !mg_optimizer_kernels(optimizer)))
         return MG_BAD_ARGUMENT;
     training t = {.data = data,
                   .index = index,
+                  .sums = sums,
                   .update = {.optimizer = optimizer,
                              .constraints = constraints,
                              .kernels = plan->kernels,
                              .factor = 1,
                              .result = result}};
-    const int status = train(plan, &t, count, plan->accumulated_weight > 0, threads);
-    forget(plan);
-    return status;
-}
-
-int mg_plan_accumulate(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count, int first,
-                       int threads, mg_result *result)
-{
-    if (first)
-        forget(plan);
-    training t = {.data = data, .index = index, .update = {.result = result}};
-    const int status = train(plan, &t, count, 1, threads);
-    if (status != MG_OK)
-        forget(plan);
+    const int status = train(plan, &t, count, threads);
+    if (optimizer || status != MG_OK)
+        *sums = (mg_sums){0, 0};
     return status;
 }

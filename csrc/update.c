@@ -210,12 +210,13 @@ const mg_kernels *mg_optimizer_kernels(const mg_optimizer *o)
     return mg_kernels_find(o->isa, o->dtype);
 }
 
-int mg_update_step(mg_optimizer *optimizer, const mg_constraints *constraints, int threads, mg_result *result)
+int mg_update_step(mg_optimizer *optimizer, const mg_constraints *constraints, mg_sums *sums, int threads,
+                   mg_result *result)
 {
     mg_update u = {.optimizer = optimizer,
                    .constraints = constraints,
                    .kernels = mg_optimizer_kernels(optimizer),
-                   .factor = 1,
+                   .factor = sums->weight > 0 ? 1 / sums->weight : 1,
                    .result = result};
     if (!u.kernels)
         return MG_BAD_ARGUMENT;
@@ -224,10 +225,10 @@ int mg_update_step(mg_optimizer *optimizer, const mg_constraints *constraints, i
     if (threads > 1) {
 #pragma omp parallel num_threads(threads)
         mg_update_run(&u, (mg_team){omp_get_thread_num(), omp_get_num_threads()});
-        return u.status;
-    }
+    } else
 #endif
-    mg_update_run(&u, (mg_team){0, 1});
+        mg_update_run(&u, (mg_team){0, 1});
+    *sums = (mg_sums){0, 0};
     return u.status;
 }
 

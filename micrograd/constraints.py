@@ -44,7 +44,7 @@ class Constraints:
     Attributes:
         loss, penalty, gradient_norm: of the last step: the mean loss without the penalty and the
             penalty, both before the step; the norm before clipping, penalties included.
-        c, result: the C core's structs.
+        c, result, sums: the C core's structs.
 
     Raises:
         TypeError, ValueError: a setting is no number or out of its range.
@@ -62,6 +62,7 @@ class Constraints:
     ) -> None:
         self.c = c = ffi.new("mg_constraints *")
         self.result = ffi.new("mg_result *")
+        self.sums = ffi.new("mg_sums *")
         c.l1, c.l2 = checked_number(where, "l1", l1), checked_number(where, "l2", l2)
         c.clip_norm = _limit(where, "clip_norm", clip_norm)
         c.clip_value = _limit(where, "clip_value", clip_value)
@@ -91,31 +92,32 @@ class Constraints:
     def step(
         self, optimizer: Optimizer, where: str = "Constraints.step", loss: float = 0.0
     ) -> None:
-        """One step of the optimizer from the gradients that are there, which came from this loss.
+        """One step of the optimizer from the gradients that are there, which came from this loss:
+        from the mean over the rows of Network.accumulate_step if there are any.
 
         Raises:
             FloatingPointError: a number would not be finite; parameters and state are as before.
         """
         self.result.loss = loss
         if not math.isfinite(loss):
-            self.raise_status(where, lib.MG_LOSS_NOT_FINITE, optimizer)
+            self.raise_status(where, lib.MG_LOSS_NOT_FINITE, optimizer.params, optimizer.steps)
         optimizer.params.settle()
-        status = lib.mg_update_step(optimizer.arguments(), self.c, core.threads, self.result)
+        status = lib.mg_update_step(
+            optimizer.arguments(), self.c, self.sums, core.threads, self.result
+        )
         if status:
-            self.raise_status(where, status, optimizer)
+            self.raise_status(where, status, optimizer.params, optimizer.steps)
 
-    def raise_status(self, where: str, status: int, optimizer: Optimizer) -> None:
+    def raise_status(self, where: str, status: int, params: Parameters, steps: int) -> None:
         """Raises what has to be said about a step that the C core refused as not finite."""
         advice = "a smaller learning rate or clip_norm may help"
         if status == lib.MG_LOSS_NOT_FINITE:
-            raise FloatingPointError(
-                f"{where}: the loss is {self.loss} at step {optimizer.steps}; {advice}"
-            )
+            raise FloatingPointError(f"{where}: the loss is {self.loss} at step {steps}; {advice}")
         if status == lib.MG_STEP_NOT_FINITE:
-            bad = next((p.name for p in optimizer.params if not np.isfinite(p.grad).all()), None)
+            bad = next((p.name for p in params if not np.isfinite(p.grad).all()), None)
             what = f"the gradient of {bad}" if bad else "lr times the gradient"
             raise FloatingPointError(
-                f"{where}: {what} is not finite at step {optimizer.steps}, the norm of all "
+                f"{where}: {what} is not finite at step {steps}, the norm of all "
                 f"gradients is {self.gradient_norm:.4g}; {advice}"
             )
         raise RuntimeError(f"{where}: the C core refused its arguments (status {status})")

@@ -407,6 +407,22 @@ class Network:
         Raises:
             FloatingPointError: the loss or the update is not finite; the weights are those before.
         """
+        return self._train(data, index, optimizer.arguments(), constraints, optimizer.steps)
+
+    def accumulate_step(
+        self, data: Any, index: Array, constraints: Constraints, steps: int
+    ) -> float:
+        """The forward and backward pass of some rows of the next train_step (number `steps`), which
+        makes its update from the mean over all of them. Returns the mean loss so far.
+
+        Raises:
+            FloatingPointError: the loss is not finite; all these rows are forgotten.
+        """
+        return self._train(data, index, ffi.NULL, constraints, steps)
+
+    def _train(
+        self, data: Any, index: Array, optimizer: Any, constraints: Constraints, steps: int
+    ) -> float:
         self._ready = False
         if self._replans:
             self._plan_for("Network.fit", data, len(index))
@@ -416,44 +432,17 @@ class Network:
             ffi.from_buffer("int64_t[]", index),
             len(index),
             constraints.c,
-            optimizer.arguments(),
+            optimizer,
+            constraints.sums,
             core.threads,
             constraints.result,
         )
         if status != lib.MG_LOSS_NOT_FINITE:
             self._parameters.stale = False
         if status in (lib.MG_LOSS_NOT_FINITE, lib.MG_STEP_NOT_FINITE):
-            constraints.raise_status("Network.fit", status, optimizer)
+            constraints.raise_status("Network.fit", status, self._parameters, steps)
         if status:
             self.incoming.raise_status("Network.fit", status, constraints.result, data)
-        return constraints.loss
-
-    def accumulate_step(
-        self, data: Any, index: Array, constraints: Constraints, first: bool
-    ) -> float:
-        """The forward and backward pass of some more rows of the next train_step, which makes its
-        update from the mean over all of them; `first` begins anew. Returns the mean loss so far.
-
-        Raises:
-            FloatingPointError: the loss is not finite; what was accumulated is forgotten.
-        """
-        self._ready = False
-        if self._replans:
-            self._plan_for("Network.fit", data, len(index))
-        status = lib.mg_plan_accumulate(
-            self._plan,
-            data,
-            ffi.from_buffer("int64_t[]", index),
-            len(index),
-            first,
-            core.threads,
-            constraints.result,
-        )
-        if status == lib.MG_LOSS_NOT_FINITE:
-            raise FloatingPointError(f"Network.fit: the loss is {constraints.loss}")
-        if status:
-            self.incoming.raise_status("Network.fit", status, constraints.result, data)
-        self._parameters.stale = False
         return constraints.loss
 
     def fit(

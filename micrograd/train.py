@@ -137,6 +137,7 @@ def fit(
             run.seconds += time.perf_counter() - started
             state.history.seconds.append(run.seconds)
             run.judge()
+            run.follow_metric()
             for call in on_epoch:
                 call(state)
             bar.show(state.history)
@@ -235,10 +236,10 @@ class _Run:
         """An epoch in which `accumulate` batches make a step: g = sum_b w_b g_b / sum_b w_b."""
         total = weight = 0.0
         while True:
-            loss, share = self._gather_gradient(islice(batches, self.accumulate))
-            if not share:
-                return self._mean(total, weight), True
             try:
+                loss, share = self._gather(islice(batches, self.accumulate))
+                if not share:
+                    return self._mean(total, weight), True
                 self.constraints.step(self.state.optimizer, self.where, loss)
             except FloatingPointError as error:
                 raise self._diverged(error, self.feed.arrays(self._index)) from None
@@ -247,6 +248,17 @@ class _Run:
             self.recent.norms.append(self.constraints.gradient_norm)
             if self.on_step and self._stopped_by_step(loss):
                 return total / weight, False
+
+    def _gather(self, group: Iterator[Batch]) -> tuple[float, float]:
+        """Leaves the gradients of these batches for a step; returns their mean loss and weight."""
+        accumulate = getattr(self.model, "accumulate_step", None)
+        if accumulate is None:
+            return self._gather_gradient(group)
+        loss = share = 0.0
+        for data, self._index, each in group:
+            loss = accumulate(data, self._index, self.constraints, self.state.optimizer.steps)
+            share += each
+        return loss, share
 
     def _gather_gradient(self, group: Iterator[Batch]) -> tuple[float, float]:
         """Leaves the gradient of the mean over these batches; returns that mean and its weight."""
@@ -286,6 +298,13 @@ class _Run:
         value = state.history.list_of(patience.monitor)[-1]
         if patience.improved(state.epoch, value) and patience.settings.restore_best:
             self.best = self.model.parameters().flat.copy()
+
+    def follow_metric(self) -> None:
+        """A schedule that follows a metric is told the last epoch's loss."""
+        update = getattr(self.state.optimizer.lr, "update", None)
+        if update is not None:
+            history = self.state.history
+            update((history.val_loss or history.loss)[-1])
 
     def finish_epoch(self, whole: bool) -> None:
         """Writes the model file, if there is one, unless the epoch was broken off."""

@@ -256,7 +256,7 @@ def test_gates(isa, dtype, n):
 def test_norm(isa, dtype, n):
     x = np.random.default_rng(3).normal(size=n).astype(dtype)
     want = math.sqrt(math.fsum(float(v) ** 2 for v in x))
-    assert lib.mg_norm(isa, code(x), n, address(x)) == pytest.approx(want, rel=1e-14)
+    assert lib.mg_norm(isa, code(x), n, address(x), 2) == pytest.approx(want, rel=1e-14)
 
 
 # ---- softmax ----

@@ -217,7 +217,8 @@ static void test_elements(void)
         double squares = 0;
         for (int64_t i = 0; i < n; i++)
             squares += get(g, i) * get(g, i);
-        CHECK(mg_norm(isa, dtype, n, g) == sqrt(squares), "norm isa %d dtype %d n %ld", isa, dtype, (long)n);
+        CHECK(mg_norm(isa, dtype, n, g, 2) == sqrt(squares), "norm isa %d dtype %d n %ld", isa, dtype,
+              (long)n);
         release_all();
     }
 }

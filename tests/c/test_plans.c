@@ -193,19 +193,21 @@ static void check_network(int isa, int loss, int64_t inputs, int64_t hidden, int
         CHECK(!wrong, "gradient isa %d loss %d rows %ld", isa, loss, (long)rows);
     }
 
+    mg_sums sums = {0, 0};
     const mg_constraints clipped = {.clip_norm = 1, .clip_value = INFINITY, .max_norm = INFINITY};
     mg_optimizer sgd = {.isa = isa, .dtype = dtype, .n = n, .parameters = parameters, .gradients = gradients};
     sgd.lr = 0.01, sgd.momentum = 0.5, sgd.state[0] = velocity, sgd.largest = INFINITY;
     for (int64_t i = 0; i < rows; i++)
         index[i] = i;
-    wrong = mg_plan_train(plan, &batch, index, (rows + 1) / 2, &clipped, &sgd, threads, &result) != MG_OK;
+    wrong =
+        mg_plan_train(plan, &batch, index, (rows + 1) / 2, &clipped, &sgd, &sums, threads, &result) != MG_OK;
     wrong += mg_plan_loss(plan, &batch, threads, &result) != MG_OK;
     const double before = result.loss;
     sgd.lr = 0.02, sgd.momentum = 0, sgd.state[0] = NULL;
     for (int step = 0; step < 8; step++) {
         for (int64_t i = 0; i < rows; i++)
             index[i] = (i + step) % rows;
-        wrong += mg_plan_train(plan, &batch, index, rows, &clipped, &sgd, threads, &result) != MG_OK;
+        wrong += mg_plan_train(plan, &batch, index, rows, &clipped, &sgd, &sums, threads, &result) != MG_OK;
     }
     wrong += mg_plan_loss(plan, &batch, threads, &result) != MG_OK ||
              (rate == 0 && before > 0 && result.loss >= before);
@@ -332,11 +334,12 @@ static void test_bad_calls(int isa)
     const int64_t labels[2] = {0, 1}, index[2] = {0, 1};
     mg_result result;
     mg_batch batch = {.x = x, .x_ld = 4, .rows = 2, .targets = y, .targets_ld = 3, .total_weight = 2};
+    mg_sums sums = {0, 0};
     const mg_constraints none = {.clip_norm = INFINITY, .clip_value = INFINITY, .max_norm = INFINITY};
     mg_optimizer sgd = {.isa = isa, .dtype = dtype, .n = r.n_parameters, .lr = 0.1};
     int64_t ld;
     CHECK(mg_plan_values(plan, 1, &ld) == NULL, "values before any run");
-    CHECK(mg_plan_train(plan, &batch, index, 2, &none, &sgd, 1, &result) == MG_BAD_ARGUMENT,
+    CHECK(mg_plan_train(plan, &batch, index, 2, &none, &sgd, &sums, 1, &result) == MG_BAD_ARGUMENT,
           "train, nothing bound");
     mg_plan_bind(plan, parameters, NULL);
     mg_plan_bind(predicting, parameters, gradients);
@@ -349,7 +352,7 @@ static void test_bad_calls(int isa)
     CHECK(mg_plan_loss(predicting, &batch, 1, &result) == MG_OK, "a loss without a gradient");
     CHECK(mg_plan_backward(predicting, 0, 1) == MG_BAD_ARGUMENT, "nothing to go back over");
     sgd.parameters = parameters, sgd.gradients = gradients;
-    CHECK(mg_plan_train(plan, &batch, index, 0, &none, &sgd, 1, &result) == MG_BAD_ARGUMENT,
+    CHECK(mg_plan_train(plan, &batch, index, 0, &none, &sgd, &sums, 1, &result) == MG_BAD_ARGUMENT,
           "train on nothing");
     batch.targets = NULL;
     CHECK(mg_plan_loss(plan, &batch, 1, &result) == MG_BAD_ARGUMENT, "no targets");
