@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Verdict = Literal["healthy", "vanishing", "exploding", "dead units"]
 
 FADED = 1e-3  # |delta| of a layer over that of the last: below this it vanishes ...
-GROWN = 1e3  # ... and above this it explodes
+GROWN = 1e2  # ... and above this it explodes: steps are lost sooner to large gradients
 MANY = 0.5  # a share of dead or saturated units that is the layer's trouble
 LARGE_STEP = 0.1  # |update| / |weight| of a step: rather 1e-3
 SMALL_STEP = 1e-6
