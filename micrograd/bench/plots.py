@@ -65,11 +65,17 @@ def _roofline(report: Report, threads: int, path: Path) -> bool:
     axes.plot(x, np.minimum(peak, bandwidth * x), color="black")
     axes.annotate(f"FMA peak {peak:.0f} GFLOP/s", (ends[1], peak), ha="right", va="bottom")
     axes.annotate(f"triad {bandwidth:.0f} GB/s", (x[10], bandwidth * x[10]), ha="left", va="top")
-    for name, points in _points(rows, intensity).items():
+    found = _points(rows, intensity)
+    for name, points in found.items():
         axes.plot(*zip(*points, strict=True), **{**_style(name), "linestyle": "none"})
+    rates = [rate for points in found.values() for _, rate in points]
+    bottom = min(*rates, bandwidth * ends[0]) / 10  # room for the names of the rows
+    axes.set_ylim(bottom, 2 * max(*rates, peak))
     for row in rows:
-        at = (intensity[row.workload], row.gflops)
-        axes.annotate(row.workload.layers, at, (6, 6), textcoords="offset points", fontsize=7)
+        at = (intensity[row.workload], 0.01)
+        axes.axvline(at[0], color="0.9", zorder=0)
+        style = {"xycoords": ("data", "axes fraction"), "rotation": 90, "fontsize": 7}
+        axes.annotate(row.workload.layers, at, ha="right", va="bottom", **style)
     axes.set(xscale="log", yscale="log", xlabel="operations a byte of traffic", ylabel="GFLOP/s")
     axes.set(title=f"One SGD step, {report.settings.dtype}, threads {threads}")
     axes.legend()
