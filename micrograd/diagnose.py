@@ -291,7 +291,7 @@ class _Batch:
         for number, delta in deltas.items():
             step = self.graph.steps[number - 1]
             path, a, node = step.path or "", self.seen[f"a{number}"], made_by[step.a]
-            activation = "" if step.a == step.z else _ACTIVATIONS.get(node.function, "")
+            activation = "" if step.a == step.z else _ACTIVATIONS.get(node.function, "Map")
             if node.kind == lib.MG_SOFTMAX:
                 activation = "Softmax"
             dW_db = [self.gradients.get(f"{path}.{kind}") for kind in ("weight", "bias")]

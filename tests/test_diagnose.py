@@ -139,6 +139,25 @@ def test_bound_of_a_residual_by_hand():
     assert all(math.isnan(v) for v in flow.bounds([mg.Linear(6, 4), highway], norms).values())
 
 
+def test_steepest_of_layers_without_weights():
+    assert flow.steepest(mg.Dropout(0.75)) == 4 and flow.steepest(mg.Identity()) == 1
+    assert math.isnan(flow.steepest(mg.Map(lambda z: z * z)))
+    x = np.array([0.0, 0.0])  # Softmax at (1/2, 1/2): diag(p) - p p^T has the eigenvalue 1/2
+    p = np.exp(x) / np.exp(x).sum()
+    largest = np.linalg.norm(np.diag(p) - np.outer(p, p), 2)
+    assert math.isclose(flow.steepest(mg.Softmax()), largest)
+
+
+def test_functions_of_values():
+    """A Map has no known bound and no flat parts; it is named where it follows no Linear."""
+    square = mg.Map(lambda z: z * z)
+    net = mg.Network(mg.Linear(6, 4), square, mg.Residual(mg.Linear(4, 4)), square, mg.Linear(4, 3))
+    found = mg.diagnose(net, X, y)
+    assert [x.name for x in found.layers] == ["0", "2.0", "Map", "4"]
+    assert [x.layer for x in found.layers] == ["6->4 Map", "4->4", "Map", "4->3"]
+    assert math.isnan(found["2.0"].bound) and math.isnan(found["0"].saturated)
+
+
 def test_saturated_and_dead_units():
     net = mg.Network(mg.Linear(1, 4), mg.Tanh(), mg.Linear(4, 4), mg.ReLU(), mg.Linear(4, 2))
     for p in net.parameters():
