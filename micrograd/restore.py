@@ -203,8 +203,8 @@ def load(path: Path) -> Network:
         file = _File(path)
         if "layers" not in file.text:
             raise ValueError(
-                "it holds the parameters of a compiled Program, whose function is not in the "
-                "file; Program.fit(..., resume=path) reads it"
+                "it holds the progress of a compiled Program, or of a network with functions in "
+                "it, which are not in the file; fit(..., resume=path) reads it"
             )
         layers = file.layers()
         shapes = [shape for start in starts(layers) for shape in start.shapes()]
@@ -231,10 +231,11 @@ def read_progress(model: Network | Program, path: Path, optimizer: Any) -> Saved
         return None
     with _naming(path, f"{where}: resume"):
         file = _File(path)
-        layers = tuple(file.layers()) if "layers" in file.text else ()
-        if layers != getattr(model, "layers", ()) or file.dtype != model.dtype:
+        whole = "layers" in file.text
+        differs = whole and tuple(file.layers()) != getattr(model, "layers", ())
+        if differs or file.dtype != model.dtype:
             raise ValueError("it is of another network: the layers or the dtype differ")
-        if layers and file.text.get("loss") != model.loss_name:
+        if whole and file.text.get("loss") != model.loss_name:
             raise ValueError(
                 f"its loss is {file.text.get('loss')!r}, here it is {model.loss_name!r}"
             )

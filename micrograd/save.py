@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from micrograd import codec, core
+from micrograd import codec
 from micrograd.atomic import write_bytes
 from micrograd.core import Array
 from micrograd.losses import LOSSES
@@ -47,28 +48,40 @@ def save(net: Network, path: Path) -> None:
         ValueError: a layer or loss is a function, or a parameter is not finite.
         OSError: the file cannot be written; the one that was there still is.
     """
-    name = net.loss_name
-    if name not in LOSSES:
+    _write_model(net, path, "Network.save", _architecture(net))
+
+
+def _architecture(net: Network) -> dict[str, Any]:
+    """What makes the same network again, but for its parameters.
+
+    Raises:
+        ValueError: a layer or the loss is a function.
+    """
+    if net.loss_name not in LOSSES:
         raise ValueError(
-            f"Network.save: the loss {core.describe(name)} is a function, which a model file "
-            "cannot hold; give a network with a named loss the same layers and parameters, and "
-            "save that"
+            f"Network.save: the loss {net.loss_name} is a function, which a model file cannot "
+            "hold; give a network with a named loss the same layers and parameters, and save that"
         )
     try:
         layers = [codec.encode(layer) for layer in net.layers]
     except ValueError as error:
         raise ValueError(f"Network.save: {error}") from None
     checkpoint = None if net.checkpoint is None else net.checkpoint.to_plain()
-    model = {"layers": layers, "loss": name, "seed": net.seed, "checkpoint": checkpoint}
-    _write_model(net, path, "Network.save", model | {"metadata": net.metadata})
+    model = {"layers": layers, "loss": net.loss_name, "seed": net.seed, "checkpoint": checkpoint}
+    return model | {"metadata": net.metadata}
 
 
 def save_progress(model: Network | Program, path: Path) -> None:
-    """What fit(resume=path) writes after each epoch; without an architecture for a Program."""
+    """What fit(resume=path) writes after each epoch.
+
+    Who reads it has the model: for a Program, and for a Network with functions among its layers or
+    as its loss, the file has no architecture, and `load` refuses it.
+    """
+    description: dict[str, Any] = {}
     if hasattr(model, "layers"):
-        save(cast("Network", model), path)
-    else:
-        _write_model(model, path, "Program.fit", {})
+        with suppress(ValueError):
+            description = _architecture(cast("Network", model))
+    _write_model(model, path, f"{type(model).__name__}.fit", description)
 
 
 def _write_model(

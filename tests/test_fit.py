@@ -293,6 +293,46 @@ def test_accumulated_batches_are_one_large_batch():
     np.testing.assert_allclose(one.parameters().flat, two.parameters().flat, rtol=1e-10)
 
 
+def test_accumulated_batches_of_other_sources(tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    ends = []
+    for source in (
+        (X, Y),
+        (mapped, Y),
+        ([(X[i : i + 10], Y[i : i + 10]) for i in range(0, 53, 10)],),
+    ):
+        net = network()
+        fitted(net, *source, shuffle=False, accumulate=4)  # the last step of an epoch has 2
+        ends.append(net.parameters().flat.copy())
+    assert same_bits(ends[0], ends[1]) and same_bits(ends[0], ends[2])
+
+
+def test_nothing_stays_accumulated_behind_a_run_that_was_broken_off():
+    def batches():
+        yield from chunks(10)[:2]
+        raise RuntimeError("no more")
+
+    one, two = network(), network()
+    with pytest.raises(RuntimeError, match="no more"):
+        fitted(one, batches, accumulate=5, epochs=1)
+    for net in (one, two):
+        fitted(net, X, Y)
+    assert same_bits(one.parameters().flat, two.parameters().flat)
+
+
+def test_divergence_while_accumulating():
+    net = network("mse")
+    x, y = data("mse")
+    net.parameters()[0].data[...] = 1e200
+    before = net.parameters().flat.copy()
+    with pytest.raises(
+        FloatingPointError, match=r"^Network\.fit: .*at step 0 \(epoch 1\).*(layer|gradient of)"
+    ):
+        net.fit(x, y, batch_size=5, accumulate=4, **QUIET)
+    assert same_bits(net.parameters().flat, before)
+
+
 # ---- callbacks ----
 
 

@@ -162,6 +162,22 @@ def test_a_run_that_a_step_stopped_leaves_the_last_whole_epoch(path):
     assert same_bits(net.parameters().flat, whole.parameters().flat)
 
 
+def test_a_network_with_functions_in_it_resumes(path):
+    def mapped():
+        return mg.Network(mg.Linear(5, 6), mg.Map(lambda v: v.sin()), mg.Linear(6, 1), seed=1,
+                          loss=lambda z, y: (z - y) ** 2)  # fmt: skip
+
+    keywords = {"batch_size": 8, "seed": 1, "progress": False}
+    whole, first, second = mapped(), mapped(), mapped()
+    y = X[:, 0]
+    whole.fit(X, y, epochs=5, **keywords)
+    first.fit(X, y, epochs=2, resume=path, **keywords)
+    second.fit(X, y, epochs=5, resume=path, **keywords)
+    assert same_bits(second.parameters().flat, whole.parameters().flat)
+    with pytest.raises(ValueError, match="functions in it"):
+        mg.load(path)
+
+
 def test_a_program_resumes(path):
     def program():
         w, b = mg.Value(0.5, label="w"), mg.Value(0.0)

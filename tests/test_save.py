@@ -233,9 +233,14 @@ def test_metadata_that_json_does_not_have(path):
     assert not path.exists()
 
 
-def test_a_function_is_not_saved():
-    with pytest.raises(ValueError, match=r"lr is function .*no code"):
-        codec.encode_value("Map", "lr", len.__class__ and (lambda x: x))
+def test_functions_are_not_saved(path):
+    mapped = mg.Network(mg.Linear(4, 3), mg.Map(lambda v: v * v.sigmoid()), seed=0)
+    with pytest.raises(ValueError, match=r"^Network\.save: Map: f is function .*no code"):
+        mapped.save(path)
+    own = mg.Network(mg.Linear(4, 1), loss=lambda z, y: (z - y) ** 2, seed=0)
+    with pytest.raises(ValueError, match=r"^Network\.save: the loss .* is a function"):
+        own.save(path)
+    assert not path.exists()
 
 
 def test_without_the_package(path):
