@@ -209,8 +209,8 @@ def budget(bytes: int) -> Checkpoint:
 
     The bytes are those of activations and of what blocks keep inside, for the batch at hand: not
     the network's input, parameters, gradients or workspaces. Sizes and costs of layers may all
-    differ. Up to 100 layers the order is the cheapest there is (revolve.with_bytes says how
-    exactly); longer networks are cut into 100 groups of layers that are kept or dropped together,
+    differ. Up to 100 layers a dynamic programme finds the cheapest order (revolve.with_bytes
+    says among which); longer networks are cut into 100 groups of layers that are kept or dropped together,
     or run by binomial(slots) with the most slots that fit, whichever is cheaper.
 
     Raises:

@@ -223,10 +223,11 @@ def with_bytes(stages: Sequence[Stage], limit: int) -> list[Event] | None:
     """An order of least cost whose activations and internals fit into `limit` bytes, or None.
 
     Least among the orders that keep an activation until the way back has come to it, and what is
-    inside a stage only together with its input: none other pays unless sizes differ much. Exact
-    where the sizes of what is kept have a common divisor that makes a table of no more than
-    ENTRIES; else sizes are rounded up to a coarser unit: the order fits but may not be the
-    cheapest. At most STAGES stages.
+    inside a stage only together with its input; where what is inside takes more than the input, an
+    order that drops the input for a while can be cheaper, and is not looked for. Exact where the
+    sizes of what is kept have a common divisor that makes a table of no more than ENTRIES; else
+    sizes are rounded up to a coarser unit: the order fits but may not be the cheapest. At most
+    STAGES stages.
     """
     n = len(stages)
     outputs = np.array([stage.activation_bytes for stage in stages], float)
