@@ -117,7 +117,7 @@ def complain(text: str, code: int) -> int:
 def run(arguments: Sequence[str], clock: Clock) -> None:
     """Finds the subcommand and runs it with its options."""
     table = commands()
-    listed = "".join(f"\n  {name:8}{command.summary}" for name, command in table.items())
+    listed = "".join(f"\n  {name:10}{command.summary}" for name, command in table.items())
     more = "micrograd COMMAND --help explains one of them, with an example."
     top = Parser("micrograd", f"commands:{listed}\n\n{more}", usage="micrograd COMMAND [options]")
     top.add_argument("--version", action="version", version=f"micrograd {__version__}")
