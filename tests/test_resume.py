@@ -162,6 +162,35 @@ def test_a_run_that_a_step_stopped_leaves_the_last_whole_epoch(path):
     assert same_bits(net.parameters().flat, whole.parameters().flat)
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda: mg.schedule.Warmup(mg.schedule.Cosine(0.1, steps=40), 5),
+        lambda: mg.schedule.Product(mg.schedule.OneCycle(0.1, 60), mg.schedule.Step(1.0, 9, 0.5)),
+        lambda: mg.schedule.Sequence(
+            (10, mg.schedule.Linear(0.0, 0.1, 10)), (None, mg.schedule.Exponential(0.1, 0.9))
+        ),
+        lambda: mg.schedule.ReduceOnPlateau(0.5, factor=0.5, patience=1),
+    ],
+)
+def test_schedules_resume_and_come_back_from_the_file(path, schedule):
+    def end(epochs, resume, lr):
+        net = network()
+        optimizer = None if lr is None else SGD(net.parameters(), lr=lr, momentum=0.9)
+        net.fit(X, Y, epochs=epochs, batch_size=10, optimizer=optimizer, validation=0.2, seed=3,
+                resume=resume, progress=False)  # fmt: skip
+        return net.parameters().flat.copy()
+
+    whole = end(8, None, schedule())
+    end(3, path, schedule())
+    loaded = mg.load(path).optimizer
+    assert loaded.lr == schedule() and loaded.steps == 15
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    assert same_bits(end(8, path, schedule()), whole)
+    assert same_bits(end(8, copy, None), whole)  # with the optimizer of the file
+
+
 def test_a_network_with_functions_in_it_resumes(path):
     def mapped():
         return mg.Network(mg.Linear(5, 6), mg.Map(lambda v: v.sin()), mg.Linear(6, 1), seed=1,
