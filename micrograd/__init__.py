@@ -34,6 +34,7 @@ _HOME = {
     for name in names.split()
 }
 _SUBMODULES = (
+    "constraints",
     "blocks",
     "checkpoint",
     "convert",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from micrograd import core
 from micrograd.core import ffi, lib
-from micrograd.optim import checked_number
 from micrograd.parameters import Parameters
+from micrograd.settings import checked_number
 
 if TYPE_CHECKING:
     from micrograd.optim import Optimizer
@@ -132,3 +133,39 @@ def weight_matrices(params: Parameters) -> list[tuple[int, int, int]]:
             found.append((offset, rows, columns))
         offset += p.data.size
     return found
+
+
+def apply_penalties(params: Parameters | Iterable[Any], l1: float = 0.0, l2: float = 0.0) -> float:
+    """Adds l1 * sign(w) + l2 * w to the gradients, for loops that make their steps themselves.
+
+    Of a model's parameters the weight matrices are penalized, as by Constraints; of a list of
+    Values all, so leave the biases out of it.
+
+    Args:
+        params: model.parameters(), or a list of Values.
+        l1, l2: 0 or more.
+
+    Returns:
+        The penalty l1 * ||w||_1 + l2/2 * ||w||^2, to be added to the loss that is reported.
+
+    Raises:
+        TypeError, ValueError: arguments out of their range.
+    """
+    where = "apply_penalties"
+    l1, l2 = checked_number(where, "l1", l1), checked_number(where, "l2", l2)
+    if not isinstance(params, Parameters):
+        values = list(params) if isinstance(params, Iterable) else [None]
+        if not all(hasattr(p, "data") and hasattr(p, "grad") for p in values):
+            raise TypeError(f"{where}: params is neither model.parameters() nor a list of Values")
+        for p in values:
+            p.grad += l2 * p.data + l1 * ((p.data > 0) - (p.data < 0))
+        return math.fsum(l1 * abs(p.data) + l2 / 2 * p.data**2 for p in values)
+    penalty = 0.0
+    flat, gradients = params.flat, params.flat_grad
+    for offset, rows, columns in weight_matrices(params) or [(0, params.size, 1)]:
+        part = slice(offset, offset + rows * columns)
+        w = flat[part]
+        gradients[part] += l2 * w + l1 * np.sign(w)
+        wide = w.astype(np.float64)
+        penalty += float(l1 * np.abs(wide).sum() + l2 / 2 * np.square(wide).sum())
+    return penalty

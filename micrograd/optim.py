@@ -16,29 +16,13 @@ import numpy as np
 
 from micrograd import core
 from micrograd.core import ffi, lib
+from micrograd.lbfgs import LBFGS
 from micrograd.parameters import Parameters
+from micrograd.settings import checked_number
 
-__all__ = ["SGD", "Adam", "AdamW", "LearningRate", "Optimizer", "RMSprop"]
+__all__ = ["LBFGS", "SGD", "Adam", "AdamW", "LearningRate", "Optimizer", "RMSprop"]
 
 LearningRate = float | Callable[[int], float]
-
-
-def checked_number(
-    where: str, name: str, value: Any, least: float = 0.0, below: float = math.inf
-) -> float:
-    """A float in [least, below).
-
-    Raises:
-        TypeError, ValueError: it is no number, or out of its range.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{where}: {name} is {core.describe(value)}, a number is wanted")
-    if not least <= value < below:
-        wanted = f"a finite number, {least:g} or more" if below == math.inf else (
-            f"{least:g} or more and less than {below:g}"
-        )  # fmt: skip
-        raise ValueError(f"{where}: {name} is {value}, {wanted}, is wanted")
-    return float(value)
 
 
 class _Number:

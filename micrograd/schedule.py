@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from micrograd import core
+from micrograd.settings import checked_count, checked_number
 
 __all__ = [
     "Constant",
@@ -36,22 +37,11 @@ __all__ = [
 
 
 def _number(owner: Any, name: str, least: float = 0.0, below: float = math.inf) -> None:
-    value, where = getattr(owner, name), type(owner).__name__
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{where}: {name} is {core.describe(value)}, a number is wanted")
-    if not least <= value < below:
-        limit = "" if below == math.inf else f" and less than {below:g}"
-        raise ValueError(
-            f"{where}: {name} is {value}, a finite number, {least:g} or more{limit}, is wanted"
-        )
+    checked_number(type(owner).__name__, name, getattr(owner, name), least, below)
 
 
 def _count(owner: Any, name: str, least: int = 1) -> None:
-    value, where = getattr(owner, name), type(owner).__name__
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{where}: {name} is {core.describe(value)}, an integer is wanted")
-    if value < least:
-        raise ValueError(f"{where}: {name} is {value}, {least} or more is wanted")
+    checked_count(type(owner).__name__, name, getattr(owner, name), least)
 
 
 def _schedule(owner: Any, value: Any) -> None:
@@ -291,10 +281,7 @@ class Sequence(Schedule):
             _schedule(self, schedule)
             if steps is None and i == len(self.parts) - 1:
                 continue
-            if steps is None or isinstance(steps, bool) or not hasattr(steps, "__index__"):
-                raise TypeError(f"Sequence: steps is {core.describe(steps)}, an integer is wanted")
-            if steps < 1:
-                raise ValueError(f"Sequence: steps is {steps}, 1 or more is wanted")
+            checked_count("Sequence", "steps", steps)
 
     def _inner(self) -> tuple[Schedule, ...]:
         return tuple(schedule for _, schedule in self.parts)

@@ -7,7 +7,7 @@ import pytest
 from conftest import same_bits, torch_loss, torch_twin
 
 import micrograd as mg
-from micrograd.constraints import Constraints
+from micrograd.constraints import Constraints, apply_penalties
 from micrograd.optim import SGD, Adam, RMSprop
 from micrograd.parameters import Parameters
 
@@ -285,3 +285,22 @@ def test_a_program_is_penalized_whole():
     assert constraints.penalty == pytest.approx(0.25 * 9)
     with pytest.raises(ValueError, match="max_norm"):
         Constraints(program.parameters(), max_norm=1.0)
+
+
+def test_penalties_by_themselves():
+    """The same as around the fused step; of a list of Values all are penalized."""
+    one, two, (X, y) = network(), network(), data()
+    constraints = Constraints(one.parameters(), l1=0.1, l2=0.3)
+    fused(one, SGD(one.parameters(), lr=0.1), constraints, X, y)
+    two.loss(X, y)
+    two.backward()
+    penalty = apply_penalties(two.parameters(), l1=0.1, l2=0.3)
+    SGD(two.parameters(), lr=0.1).step()
+    np.testing.assert_allclose(two.parameters().flat, one.parameters().flat, rtol=1e-13)
+    assert penalty == pytest.approx(constraints.penalty, rel=1e-13)
+    values = [mg.Value(-2.0), mg.Value(0.0), mg.Value(3.0)]
+    assert apply_penalties(values, l1=0.5, l2=1.0) == 0.5 * 5 + 13 / 2
+    assert [v.grad for v in values] == [-2.5, 0.0, 3.5]
+    for bad in ([values, -1], [values, "a"], [[1.0], 1], [5, 1]):
+        with pytest.raises((TypeError, ValueError), match="apply_penalties"):
+            apply_penalties(*bad)
