@@ -62,8 +62,9 @@ class Residual(Block):
             with a learned W_s (out_features, in_features) and no bias.
 
     The last Linear of F starts smaller than elsewhere, by one over the square root of the number of
-    Residuals that follow one another in the network: the sum then neither grows nor fades with
-    depth at first, and a thousand of them train.
+    Residuals that follow one another in the network: where F ends in it, the sum neither grows nor
+    fades with depth at first, and a thousand of them train. An F that ends in a ReLU only ever adds
+    to x, and the sum grows with depth all the same.
 
     Raises:
         TypeError: something is no layer.
