@@ -137,6 +137,7 @@ enum { MG_SGD, MG_RMSPROP, MG_ADAM, MG_ADAMW, MG_OPTIMIZERS };
 
 typedef struct {
     int32_t kind, isa, dtype, nesterov;
+    int32_t epsilon_hat; /* of adam: eps is added to sqrt(s), before the correction of s */
     double lr, weight_decay, momentum, alpha, beta1, beta2, eps;
     int64_t n; /* elements of each array */
     void *parameters;
@@ -205,6 +206,13 @@ int mg_plan_evaluate(mg_plan *plan, const mg_batch *batch, int threads, mg_resul
 int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count,
                   const mg_constraints *constraints, mg_optimizer *optimizer, mg_sums *sums, int threads,
                   mg_result *result);
+/* The same for many batches of `batch_rows` rows each, the last as many as are left: steps one after the
+ * other, in the order of `index`.  The penalties are those of a sum over rows: each batch divides l1 and l2
+ * by its weight.  Batches of weight 0 are left out.  totals[0] += rows * loss, totals[1] += rows * penalty,
+ * batch by batch. */
+int mg_plan_train_batches(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count,
+                          int64_t batch_rows, const mg_constraints *constraints, mg_optimizer *optimizer,
+                          int threads, double *totals, mg_result *result);
 
 /* What a buffer holds after such a run, and its leading dimension. */
 void *mg_plan_values(mg_plan *plan, int buffer, int64_t *ld);

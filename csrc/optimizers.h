@@ -113,6 +113,7 @@ static double T(update)(const mg_optimizer *o, mg_range range, double scale, dou
 {
     const int adam = o->kind == MG_ADAM || o->kind == MG_ADAMW;
     const double t = (double)o->steps + 1, correction = adam ? 1 - pow(o->beta1, t) : 1;
+    const double root = adam ? 1 / sqrt(1 - pow(o->beta2, t)) : 1;
     const double keep_square = adam ? o->beta2 : o->alpha;
     const T(sweep) s = {
         .p = (real *)o->parameters,
@@ -123,12 +124,12 @@ static double T(update)(const mg_optimizer *o, mg_range range, double scale, dou
         .lr = T(v_splat)((real)(o->lr / correction)),
         .decay = T(v_splat)((real)(o->kind == MG_ADAMW ? 0 : o->weight_decay)),
         .shrink = T(v_splat)((real)(o->kind == MG_ADAMW ? 1 - o->lr * o->weight_decay : 1)),
-        .eps = T(v_splat)((real)o->eps),
+        .eps = T(v_splat)((real)(o->epsilon_hat ? o->eps * root : o->eps)),
         .momentum = T(v_splat)((real)o->momentum),
         .blend = T(v_splat)((real)(1 - o->beta1)),
         .keep_square = T(v_splat)((real)keep_square),
         .blend_square = T(v_splat)((real)(1 - keep_square)),
-        .correction = T(v_splat)((real)(adam ? 1 / sqrt(1 - pow(o->beta2, t)) : 1)),
+        .correction = T(v_splat)((real)root),
         .first_step = o->steps == 0,
         .nesterov = o->nesterov,
         .dry = dry,
@@ -203,25 +204,32 @@ static void T(clip)(int64_t n, void *x_, double scale_, double bound_)
     }
 }
 
+/* What penalize does to `count` elements, into 16 sums of each kind. */
+static inline void T(penalize_some)(int count, const real *w, real *g, const real factor[3],
+                                    double squares[16], double ridge[16], double lasso[16])
+{
+    for (int j = 0; j < count; j++) {
+        const real x = w[j], sign = (real)(x > 0) - (real)(x < 0);
+        const real y = factor[0] * g[j] + factor[2] * x + factor[1] * sign;
+        g[j] = y;
+        squares[j] += (double)y * (double)y;
+        ridge[j] += (double)x * (double)x;
+        lasso[j] += (double)(x * sign);
+    }
+}
+
 /* g = factor g + l2 w + l1 sign(w), sign(0) = 0.  sums[0] += g^2, sums[1] += l2/2 w^2 + l1 |w|, in double. */
 static void T(penalize)(int64_t n, const void *w_, void *g_, double factor_, double l1, double l2,
                         double sums[2])
 {
     const real *w = (const real *)w_;
     real *g = (real *)g_;
-    const real factor = (real)factor_, linear = (real)l1, square = (real)l2;
+    const real factor[3] = {(real)factor_, (real)l1, (real)l2};
     double squares[16] = {0}, ridge[16] = {0}, lasso[16] = {0};
-    for (int64_t i = 0; i < n; i += 16) {
-        const int count = n - i < 16 ? (int)(n - i) : 16;
-        for (int j = 0; j < count; j++) {
-            const real x = w[i + j];
-            const real y = factor * g[i + j] + square * x + (x > 0 ? linear : x < 0 ? -linear : 0);
-            g[i + j] = y;
-            squares[j] += (double)y * (double)y;
-            ridge[j] += (double)x * (double)x;
-            lasso[j] += fabs((double)x);
-        }
-    }
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        T(penalize_some)(16, w + i, g + i, factor, squares, ridge, lasso);
+    T(penalize_some)((int)(n - i), w + i, g + i, factor, squares, ridge, lasso);
     for (int j = 0; j < 16; j++) {
         sums[0] += squares[j];
         sums[1] += l2 / 2 * ridge[j] + l1 * lasso[j];

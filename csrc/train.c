@@ -51,6 +51,16 @@ static void train_body(mg_plan *plan, void *arguments, mg_team team)
         mg_update_run(&t->update, team);
 }
 
+static double weight_of(const mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count)
+{
+    double weight = 0;
+    if (!data->weights)
+        return (double)count;
+    for (int64_t i = 0; i < count; i++)
+        weight += mg_value_at(plan, data->weights, index[i]);
+    return weight;
+}
+
 /* Where other rows are to be added or have been, the gradients stay sums until the update scales them;
  * else they are those of the mean at once. */
 static int train(mg_plan *plan, training *t, int64_t count, int threads)
@@ -70,12 +80,7 @@ static int train(mg_plan *plan, training *t, int64_t count, int threads)
                           .targets = data->targets ? plan->staged_targets : NULL,
                           .targets_ld = mg_plan_target_columns(plan),
                           .weights = data->weights ? plan->staged_weights : NULL,
-                          .total_weight = (double)count};
-    if (data->weights) {
-        t->batch.total_weight = 0;
-        for (int64_t i = 0; i < count; i++)
-            t->batch.total_weight += mg_value_at(plan, data->weights, t->index[i]);
-    }
+                          .total_weight = weight_of(plan, data, t->index, count)};
     const double weight = t->sums->weight + t->batch.total_weight;
     t->run = mg_run_of(plan, &t->batch);
     t->run.scratch = plan->scratch;
@@ -117,4 +122,28 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
     if (optimizer || status != MG_OK)
         *sums = (mg_sums){0, 0};
     return status;
+}
+
+int mg_plan_train_batches(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count,
+                          int64_t batch_rows, const mg_constraints *constraints, mg_optimizer *optimizer,
+                          int threads, double *totals, mg_result *result)
+{
+    mg_sums sums = {0};
+    if (batch_rows < 1 || !optimizer)
+        return MG_BAD_ARGUMENT;
+    for (int64_t first = 0; first < count; first += batch_rows) {
+        const int64_t rows = count - first < batch_rows ? count - first : batch_rows;
+        const double weight = weight_of(plan, data, index + first, rows);
+        if (weight == 0)
+            continue;
+        mg_constraints divided = *constraints;
+        divided.l1 /= weight, divided.l2 /= weight;
+        const int status =
+            mg_plan_train(plan, data, index + first, rows, &divided, optimizer, &sums, threads, result);
+        if (status != MG_OK)
+            return status;
+        totals[0] += (double)rows * result->loss;
+        totals[1] += (double)rows * result->penalty;
+    }
+    return MG_OK;
 }

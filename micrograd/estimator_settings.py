@@ -123,7 +123,7 @@ def hidden_dropout(estimator: Any, layers: int) -> list[float]:
     return [float(rate) for rate in rates]
 
 
-_FEW_ROWS = 512  # a fit on fewer takes milliseconds, most of them not spent on arithmetic
+_FEW_ROWS = 200  # no more than a minibatch: a fit takes milliseconds either way
 
 
 def chosen_dtype(estimator: Any, X: Any) -> str:

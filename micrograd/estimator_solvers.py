@@ -6,13 +6,14 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from micrograd.callbacks import TrainingState, split_callbacks
 from micrograd.constraints import Constraints
-from micrograd.core import Array
+from micrograd.core import Array, ffi
 from micrograd.estimator_model import Model, row_blocks
 from micrograd.history import History
 from micrograd.optim import SGD, Adam
@@ -48,8 +49,8 @@ class Steps:
 
     scikit-learn's rules in terms of `micrograd.optim`, for gradients `scale` times as large:
     SGD wants the learning rate divided by scale, Adam, whose steps do not depend on it, epsilon
-    multiplied by it. scikit-learn's Adam adds epsilon before the second moment is corrected, ours
-    after: epsilon / sqrt(1 - beta_2^t) there is the same.
+    multiplied by it, and added before the second moment is corrected (Kingma and Ba 2015, end of
+    section 2).
     """
 
     def __init__(self, estimator: Any, model: Model) -> None:
@@ -69,6 +70,7 @@ class Steps:
     def _make(self) -> None:
         parameters = self.model.net.parameters()
         self.optimizer = (SGD if self.sgd else Adam)(parameters, **self.settings)
+        self.optimizer.c.epsilon_hat = True
 
     def set_rate(self, rate: float) -> None:
         """Another learning rate for SGD: the old one is in scikit-learn's velocity, not in ours."""
@@ -77,12 +79,6 @@ class Steps:
             velocity *= self.learning_rate / rate
         self.learning_rate = rate
         self.settings["lr"] = self.optimizer.lr = rate / self.model.scale
-
-    def prepare(self) -> None:
-        """Adam's epsilon for the next step."""
-        if not self.sgd:
-            c = self.optimizer.c
-            c.eps = self.settings["eps"] / math.sqrt(1 - c.beta2 ** (c.steps + 1))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "optimizer": self.optimizer.state_dict()}
@@ -111,6 +107,9 @@ class Epochs:
         on_step, self.on_epoch = split_callbacks(where, estimator.callbacks)
         self.on_step: list[Callable[[TrainingState], Any]] = on_step
         self.state = TrainingState(model.net, steps.optimizer, History(), estimator.max_iter)
+        self.totals = ffi.new("double[2]")
+        self.batches_a_call = 1
+        self.data: Any = None
         self.sparse = hasattr(train.X, "tocsr")
         if not self.sparse:
             self.data, self._held = model.net.checked_batch(
@@ -124,58 +123,64 @@ class Epochs:
         self.order = self.order[permutation]
 
     def run(self) -> float:
-        """One epoch; returns its mean loss, penalty included."""
-        rows, size, model, steps = len(self.order), self.batch_size, self.model, self.steps
-        step, optimizer, constraints = model.net.train_step, steps.optimizer, self.constraints
-        c, result, order = constraints.c, constraints.result, self.order
-        penalty = self.estimator.alpha * model.scale
-        factor, share = model.loss_factor, 1 / model.scale
-        totals, offsets = self._sums()
-        total = 0.0
-        for i, start in enumerate(range(0, rows, size)):
-            index = order[start : start + size]
-            count = len(index)
-            weight = count if totals is None else totals[i]
-            if not weight:
-                continue
-            c.l2 = penalty / weight
-            steps.prepare()
-            if self.sparse:
-                loss = self._sparse_step(index)
-            else:
-                loss = step(self.data, index, optimizer, constraints)
-            loss = factor * loss + share * result.penalty
-            if offsets is not None:
-                loss += offsets[i] / weight
-            total += loss * count
-            if self.on_step and self._stopped_by_step(loss):
+        """One epoch; returns its mean loss, penalty included.
+
+        Many batches go into one call of the C core, as many as take some milliseconds, so that an
+        interrupt is heard. The totals do not depend on how many.
+        """
+        rows, size = len(self.order), self.batch_size
+        alone = self.sparse or bool(self.on_step)
+        self.constraints.c.l2 = self.estimator.alpha * self.model.scale
+        self.totals[0] = self.totals[1] = 0
+        offsets = self._offsets()
+        start = 0
+        while start < rows:
+            index = self.order[start : start + (size if alone else size * self.batches_a_call)]
+            started = perf_counter()
+            self._train(index)
+            if not alone:
+                self._adjust(perf_counter() - started)
+            elif self.on_step and self._stopped_by_step(offsets[start // size]):
                 break
-        return total / rows
+            start += len(index)
+        total = self.model.loss_factor * self.totals[0] + self.totals[1] / self.model.scale
+        counts = np.diff(np.append(self.starts, rows))
+        return float((total + offsets @ counts) / rows)
 
-    def _sums(self) -> tuple[list[float] | None, list[float] | None]:
-        """The sum of the weights of each batch, and of weight times offset."""
-        weights, offset = self.train.weights, self.train.offset
-        if weights is None:
-            totals = None
-        else:
-            weights = weights[self.order].astype(np.float64)
-            totals = np.add.reduceat(weights, self.starts).tolist()
-        if offset is None:
-            return totals, None
-        offset = offset[self.order]
-        offset = offset if weights is None else offset * weights
-        return totals, np.add.reduceat(offset, self.starts).tolist()
+    def _train(self, index: Array) -> None:
+        net, data = self.model.net, self.data
+        if self.sparse:
+            batch = self.train.take(index)
+            if batch.weights is not None and not batch.weights.any():
+                return
+            where = f"{type(self.estimator).__name__}.fit"
+            data, _held = net.checked_batch(where, batch.X.toarray(), batch.targets, batch.weights)
+            index = np.arange(len(index), dtype=np.int64)
+        optimizer = self.steps.optimizer
+        net.train_batches(data, index, self.batch_size, optimizer, self.constraints, self.totals)
 
-    def _sparse_step(self, index: Array) -> float:
-        net, batch = self.model.net, self.train.take(index)
-        where = f"{type(self.estimator).__name__}.fit"
-        data, _held = net.checked_batch(where, batch.X.toarray(), batch.targets, batch.weights)
-        every = np.arange(len(index), dtype=np.int64)
-        return net.train_step(data, every, self.steps.optimizer, self.constraints)
+    def _adjust(self, seconds: float) -> None:
+        if seconds < 5e-3:
+            self.batches_a_call = min(2 * self.batches_a_call, len(self.starts))
+        elif seconds > 2e-2 and self.batches_a_call > 1:
+            self.batches_a_call //= 2
 
-    def _stopped_by_step(self, loss: float) -> bool:
-        state = self.state
-        state.step, state.loss = self.steps.optimizer.steps, loss
+    def _offsets(self) -> Array:
+        """The mean offset of each batch."""
+        if self.train.offset is None:
+            return np.zeros(len(self.starts))
+        offset, weights = self.train.offset[self.order], np.ones(len(self.order))
+        if self.train.weights is not None:
+            weights = self.train.weights[self.order].astype(np.float64)
+        sums = np.add.reduceat(offset * weights, self.starts)
+        totals = np.add.reduceat(weights, self.starts)
+        means: Array = np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0)
+        return means
+
+    def _stopped_by_step(self, offset: float) -> bool:
+        state, result = self.state, self.constraints.result
+        loss = self.model.loss_factor * result.loss + result.penalty / self.model.scale + offset
+        state.step, state.loss = self.steps.optimizer.steps, float(loss)
         state.gradient_norm = self.constraints.gradient_norm / self.model.scale
         for call in self.on_step:
             call(state)

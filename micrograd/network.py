@@ -437,6 +437,44 @@ class Network:
             core.threads,
             constraints.result,
         )
+        return self._trained(status, data, constraints, steps)
+
+    def train_batches(
+        self,
+        data: Any,
+        index: Array,
+        batch_rows: int,
+        optimizer: Optimizer,
+        constraints: Constraints,
+        totals: Any,
+    ) -> float:
+        """As train_step for each batch of `batch_rows` of these rows, in one call of the C core.
+
+        The penalties l1 and l2 are divided by the weight of each batch; those of weight 0 are left
+        out. `totals`, a C array of two doubles, grows by rows * loss and rows * penalty of each.
+        Returns the loss of the last.
+
+        Raises:
+            FloatingPointError: the loss or an update is not finite; the weights are those before.
+        """
+        self._ready = False
+        if self._replans:
+            self._plan_for("Network.fit", data, batch_rows)
+        status = lib.mg_plan_train_batches(
+            self._plan,
+            data,
+            ffi.from_buffer("int64_t[]", index),
+            len(index),
+            batch_rows,
+            constraints.c,
+            optimizer.arguments(),
+            core.threads,
+            totals,
+            constraints.result,
+        )
+        return self._trained(status, data, constraints, optimizer.steps)
+
+    def _trained(self, status: int, data: Any, constraints: Constraints, steps: int) -> float:
         if status != lib.MG_LOSS_NOT_FINITE:
             self._parameters.stale = False
         if status in (lib.MG_LOSS_NOT_FINITE, lib.MG_STEP_NOT_FINITE):

@@ -68,7 +68,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             projection where their sizes differ (He et al. 2016).
         clip_norm: gradients of a larger Euclidean norm are scaled down to it; None does not.
         dtype: "float64", that of scikit-learn for X in float64, "float32", faster, or "auto":
-            float32 for adam and sgd on 512 rows or more, else that of X.
+            float32 for adam and sgd on 200 rows or more, else that of X.
         n_jobs: threads, at most, within what mg.set_num_threads and the environment allow; None
             and -1 are all those. Results do not depend on it.
         callbacks: functions of a TrainingState after each epoch, or objects with on_epoch or

@@ -1,0 +1,89 @@
+"""Many steps in one call of the C core: the same as one call each."""
+
+import numpy as np
+import pytest
+
+import micrograd as mg
+from micrograd.constraints import Constraints
+from micrograd.core import ffi
+from micrograd.optim import Adam
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(50, 4)), RNG.normal(size=(50, 2))
+WEIGHTS = RNG.uniform(0.5, 2, size=50)
+WEIGHTS[20:30] = 0  # the third batch in the order of the rows
+ORDER = np.arange(50)
+
+
+def trained(weights, batches, order=ORDER):
+    """Parameters, sums of loss and penalty, and steps, after batches of ten rows."""
+    net = mg.Network(
+        mg.Linear(4, 6), mg.Tanh(), mg.Dropout(0.2), mg.Linear(6, 2),
+        loss="mse", dtype="float64", seed=1,
+    )  # fmt: skip
+    data, _held = net.checked_batch("test", X, Y, weights)
+    adam = Adam(net.parameters(), lr=0.01)
+    constraints = Constraints(net.parameters(), l1=0.3, l2=2.0, clip_norm=0.5)
+    totals = np.zeros(2)
+    if batches:
+        net.train_batches(data, order, 10, adam, constraints, ffi.from_buffer("double[]", totals))
+    else:
+        for start in range(0, len(order), 10):
+            index = order[start : start + 10]
+            weight = len(index) if weights is None else np.cumsum(weights[index])[-1]
+            if weight == 0:
+                continue
+            constraints.c.l1, constraints.c.l2 = 0.3 / weight, 2.0 / weight
+            loss = net.train_step(data, index, adam, constraints)
+            totals += len(index) * np.array([loss, constraints.penalty])
+    return net.parameters().flat.copy(), totals, adam.steps
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+def test_equals_a_call_for_each_batch(weights):
+    for order in (ORDER, RNG.permutation(50)[:47]):
+        alone, together = trained(weights, False, order), trained(weights, True, order)
+        for want, got in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(got, want)
+    assert trained(weights, True)[2] == (5 if weights is None else 4)
+
+
+def test_totals_do_not_depend_on_how_many_batches_a_call_has():
+    net = mg.Network(mg.Linear(4, 2), loss="mse", seed=0)
+    data, _held = net.checked_batch("test", X, Y)
+    found = []
+    for rows in (10, 20, 50):
+        net.parameters().flat[...] = 0.1
+        adam, constraints = Adam(net.parameters()), Constraints(net.parameters(), l2=1.0)
+        totals = ffi.new("double[2]")
+        for start in range(0, 50, rows):
+            index = ORDER[start : start + rows]
+            net.train_batches(data, index, 10, adam, constraints, totals)
+        found.append(list(totals))
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_loss_that_is_not_finite_stops_before_its_step():
+    net = mg.Network(mg.Linear(4, 2), loss="mse", dtype="float64", seed=0)
+    rows = X.copy()
+    rows[25] = 1e200
+    data, _held = net.checked_batch("test", rows, Y)
+    adam, constraints = Adam(net.parameters()), Constraints(net.parameters())
+    with pytest.raises(FloatingPointError, match="at step 2"):
+        net.train_batches(data, ORDER, 10, adam, constraints, ffi.new("double[2]"))
+    assert adam.steps == 2 and np.isfinite(net.parameters().flat).all()
+
+
+def test_epsilon_before_the_correction_of_the_second_moment():
+    net = mg.Network(mg.Linear(1, 1), loss="mse", dtype="float64", seed=0)
+    parameters = net.parameters()
+    adam = Adam(parameters, lr=0.1, eps=0.01)
+    adam.c.epsilon_hat = True
+    p, m, s = parameters.flat.copy(), np.zeros(2), np.zeros(2)
+    for t in range(1, 6):
+        parameters.flat_grad[...] = g = np.array([0.3 * t, -0.02])
+        m, s = 0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g**2
+        rate = 0.1 * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)  # Kingma and Ba, end of section 2
+        p = p - rate * m / (np.sqrt(s) + 0.01)
+        adam.step()
+        np.testing.assert_allclose(parameters.flat, p, rtol=1e-13)
