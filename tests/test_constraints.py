@@ -304,3 +304,19 @@ def test_penalties_by_themselves():
     for bad in ([values, -1], [values, "a"], [[1.0], 1], [5, 1]):
         with pytest.raises((TypeError, ValueError), match="apply_penalties"):
             apply_penalties(*bad)
+
+
+def test_a_small_gradient_upon_a_large_velocity():
+    """v = 1.5e38 for ever: p = -1.5e38, -3e38, and then past what a float32 holds."""
+    params = Parameters([("a", (40,))], np.dtype("float32"))
+    optimizer = SGD(params, lr=1.0, momentum=1.0)
+    constraints = Constraints(params)
+    for g in (1.5e38, 1.0):
+        params.flat_grad[:] = 0
+        params.flat_grad[7] = g
+        constraints.step(optimizer)
+    before = params.flat.copy()
+    assert before[7] == np.float32(-3e38)
+    with pytest.raises(FloatingPointError, match="lr times the gradient is not finite at step 2"):
+        constraints.step(optimizer)
+    assert same_bits(params.flat, before) and optimizer.steps == 2
