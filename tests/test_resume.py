@@ -292,21 +292,21 @@ def test_killed_at_random_moments(path):
         assert child.stdout.readline() == "go\n"
         return child
 
-    loads = killed = 0
+    killed = 0
     while killed < kills:
         child = start(str(path))
+        while not path.exists() and child.poll() is None:
+            time.sleep(0.01)  # the first one, until there is something to lose
         time.sleep(moments.uniform(0, 0.15))
         if child.poll() is not None:
             break  # it was through: there is nothing left to kill
         child.kill()
         child.wait()
         killed += 1
-        if path.exists():
-            loaded = mg.load(path)
-            loads += 1
-            assert 1 <= loaded.position.epoch <= int(epochs)
-            assert len(loaded.position.history["loss"]) == loaded.position.epoch
-    assert killed >= kills // 2 and loads >= kills // 3
+        loaded = mg.load(path)
+        assert 1 <= loaded.position.epoch <= int(epochs)
+        assert len(loaded.position.history["loss"]) == loaded.position.epoch
+    assert killed >= kills // 2
     resumed, uninterrupted = start(str(path)), start()
     assert resumed.communicate()[0] == uninterrupted.communicate()[0] != ""
     assert resumed.returncode == uninterrupted.returncode == 0
