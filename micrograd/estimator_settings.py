@@ -55,7 +55,7 @@ def check_settings(estimator: Any) -> None:
         TypeError, ValueError: one has the wrong type or is out of its range.
     """
     where = type(estimator).__name__
-    parameters = estimator.get_params(deep=False)
+    parameters = vars(estimator)
     for name, choices in _CHOICES.items():
         if name in parameters and not _is_one_of(parameters[name], choices):
             wanted = ", ".join(map(repr, choices))

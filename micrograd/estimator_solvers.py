@@ -132,7 +132,7 @@ class Epochs:
         alone = self.sparse or bool(self.on_step)
         self.constraints.c.l2 = self.estimator.alpha * self.model.scale
         self.totals[0] = self.totals[1] = 0
-        offsets = self._offsets()
+        offsets = None if self.train.offset is None else self._offsets(self.train.offset)
         start = 0
         while start < rows:
             index = self.order[start : start + (size if alone else size * self.batches_a_call)]
@@ -140,12 +140,13 @@ class Epochs:
             self._train(index)
             if not alone:
                 self._adjust(perf_counter() - started)
-            elif self.on_step and self._stopped_by_step(offsets[start // size]):
+            elif self.on_step and self._stopped_by_step(offsets, start // size):
                 break
             start += len(index)
         total = self.model.loss_factor * self.totals[0] + self.totals[1] / self.model.scale
-        counts = np.diff(np.append(self.starts, rows))
-        return float((total + offsets @ counts) / rows)
+        if offsets is not None:
+            total += float(offsets @ np.diff(np.append(self.starts, rows)))
+        return float(total / rows)
 
     def _train(self, index: Array) -> None:
         net, data = self.model.net, self.data
@@ -165,11 +166,9 @@ class Epochs:
         elif seconds > 2e-2 and self.batches_a_call > 1:
             self.batches_a_call //= 2
 
-    def _offsets(self) -> Array:
+    def _offsets(self, offset: Array) -> Array:
         """The mean offset of each batch."""
-        if self.train.offset is None:
-            return np.zeros(len(self.starts))
-        offset, weights = self.train.offset[self.order], np.ones(len(self.order))
+        offset, weights = offset[self.order], np.ones(len(self.order))
         if self.train.weights is not None:
             weights = self.train.weights[self.order].astype(np.float64)
         sums = np.add.reduceat(offset * weights, self.starts)
@@ -177,9 +176,10 @@ class Epochs:
         means: Array = np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0)
         return means
 
-    def _stopped_by_step(self, offset: float) -> bool:
+    def _stopped_by_step(self, offsets: Array | None, batch: int) -> bool:
         state, result = self.state, self.constraints.result
-        loss = self.model.loss_factor * result.loss + result.penalty / self.model.scale + offset
+        loss = self.model.loss_factor * result.loss + result.penalty / self.model.scale
+        loss += 0.0 if offsets is None else offsets[batch]
         state.step, state.loss = self.steps.optimizer.steps, float(loss)
         state.gradient_norm = self.constraints.gradient_norm / self.model.scale
         for call in self.on_step:
