@@ -8,11 +8,11 @@
 #endif
 
 /* Multiply-adds of a forward pass below which one thread does it all.  Measured by `micrograd bench
- * --threads-threshold` (AMD Zen 4, two processors with nothing else to do): where call follows call, and
- * the second thread is awake, it pays from 65,000 on (1.7x at 1.5 million); after a pause it has to be
- * woken, which takes some 30 microseconds, and pays from 5 million on.  This lies between the two; with
- * a neighbour on the second processor nothing below 16 million pays. */
-#define PARALLEL_MULTIPLICATIONS 1500000
+ * --threads-threshold` and by whole steps (AMD Zen 4, two virtual processors): at best two threads pay
+ * from 65,000 on, and bring 1.7x at 1.5 million.  But they sleep between calls, and where the system
+ * wakes both on one processor, steps of 2 to 13 million took up to twice as long as with one thread;
+ * from 17 million on the worst was 0.85x, and steps of 68 million gained 1.2x to 1.9x. */
+#define PARALLEL_MULTIPLICATIONS 16000000
 
 /* The same for each op on the average: the team meets after every op, which takes 0.1 to 0.5
  * microseconds where both processors are free and a time slice where one is not.  A thousand

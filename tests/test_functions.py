@@ -146,7 +146,7 @@ def test_any_number_of_target_columns():
 
 def test_masks_threads_and_recomputation_keep_the_bits(threads):
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(400, 64)), rng.normal(size=(400, 64))
+    X, y = rng.normal(size=(1200, 64)), rng.normal(size=(1200, 64))
     swish = mg.Map(lambda z: z * z.sigmoid())
     slope = mg.Value(0.1, label="slope")
     prelu = mg.Map(lambda z: mg.where(z > 0, z, slope * z))

@@ -130,7 +130,7 @@ def test_every_row_is_used_once_an_epoch_in_a_new_order():
 
 
 def test_threads_give_the_same_bits(threads, dtype):
-    """256-256-256 with 128 rows: 17 million multiply-adds, far above PARALLEL_MULTIPLICATIONS."""
+    """256-256-256 with 128 rows: 17 million multiply-adds, above PARALLEL_MULTIPLICATIONS."""
     rng = np.random.default_rng(8)
     X, y = rng.normal(size=(300, 256)).astype(dtype), rng.integers(0, 10, 300)
     ends = []
