@@ -1,4 +1,4 @@
-"""Builds micrograd._core from csrc/ (API mode, abi3); setup.py names `make` to setuptools.
+"""Builds micrograd._core from csrc/ for setup.py (API mode, with the stable ABI if there is one).
 
 csrc/micrograd.h is the whole interface: cffi reads the same declarations that the C files include.
 """
@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -39,13 +40,36 @@ def source_hash(csrc: Path = CSRC) -> str:
 
 def compiler() -> list[str]:
     """The command of the C compiler that setuptools will use."""
-    command = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-    if shutil.which(command[0]) is None:
-        raise SystemExit(
-            f"micrograd: no C compiler: {command[0]!r} is not on the PATH; install gcc or clang "
-            "(Debian, Ubuntu: apt-get install gcc python3-dev; macOS: xcode-select --install)"
+    return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+
+
+def missing() -> str | None:
+    """What a build lacks here, in a clause that says how to get it; None where it lacks nothing.
+
+    Raises:
+        SystemExit: the environment variable CC names a compiler that is not there.
+    """
+    command, header = compiler()[0], Path(sysconfig.get_path("include"), "Python.h")
+    if shutil.which(command) is None:
+        text = (
+            f"there is no C compiler: {command!r} is not on the PATH; install gcc or clang "
+            "(Debian, Ubuntu: apt-get install gcc python3-dev; macOS: xcode-select --install; "
+            "Windows: mingw-w64 or clang, MSVC has no vector extensions)"
         )
-    return command
+        if os.environ.get("CC"):
+            raise SystemExit(f"micrograd: CC={os.environ['CC']!r}: {text}")
+        return text
+    if not header.is_file():
+        return (
+            f"Python's C headers are missing: no {header}; install them "
+            "(Debian, Ubuntu: apt-get install python3-dev)"
+        )
+    return None
+
+
+def stable_abi() -> bool:
+    """Whether this interpreter has the stable ABI: CPython with its global lock."""
+    return sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
 def compiles(source: str, *flags: str) -> bool:
@@ -89,7 +113,7 @@ def make() -> FFI:
         extra_compile_args=[*FLAGS, *openmp, f"-DMG_SOURCE_HASH={source_hash()}"],
         extra_link_args=openmp,
         libraries=["m"],
-        py_limited_api=True,
+        py_limited_api=stable_abi(),
     )
     return builder
 

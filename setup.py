@@ -1,3 +1,27 @@
+"""Builds the C core; where this machine cannot, installs the scalar engine alone and says so.
+
+MICROGRAD_REQUIRE_CORE=1 makes that an error: wheels are built with it.
+"""
+
+import os
+import runpy
+import sys
+from pathlib import Path
+
 from setuptools import setup
 
-setup(cffi_modules=["build_ffi.py:make"])
+build_ffi = runpy.run_path(str(Path(__file__).with_name("build_ffi.py")))
+missing = build_ffi["missing"]()
+if missing and os.environ.get("MICROGRAD_REQUIRE_CORE"):
+    raise SystemExit(f"micrograd: MICROGRAD_REQUIRE_CORE is set, but {missing}")
+if missing:
+    print(
+        f"micrograd: {missing}. Only the scalar engine is installed, which needs none: Value, "
+        "micrograd.nn, gradcheck; the rest (Network, compile) raises ImportError.",
+        file=sys.stderr,
+    )
+    setup()
+else:
+    # One wheel for CPython 3.10 and later; an interpreter without the stable ABI has its own.
+    abi3 = {"bdist_wheel": {"py_limited_api": "cp310"}} if build_ffi["stable_abi"]() else {}
+    setup(cffi_modules=["build_ffi.py:make"], options=abi3)

@@ -8,9 +8,10 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from micrograd import __version__
+import micrograd
 from micrograd.commands import (
     Clock,
     UsageError,
@@ -18,6 +19,7 @@ from micrograd.commands import (
     diagnose,
     export,
     info,
+    installed,
     predict,
     suggestion,
     train,
@@ -86,6 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns 0; 1 if the command failed (bad file, diverged); 2 if it was not understood; 130 after
     Ctrl-C. Errors are one line on standard error.
     """
+    if not hasattr(micrograd, "__version__"):  # another package's __init__.py lies over ours
+        package = Path(__file__).parent
+        return complain(f"error: {installed.collision(package) or installed.FOREIGN}", FAILURE)
     try:
         if argv is None:
             run(sys.argv[1:], Clock(process_start()))
@@ -120,7 +125,7 @@ def run(arguments: Sequence[str], clock: Clock) -> None:
     listed = "".join(f"\n  {name:10}{command.summary}" for name, command in table.items())
     more = "micrograd COMMAND --help explains one of them, with an example."
     top = Parser("micrograd", f"commands:{listed}\n\n{more}", usage="micrograd COMMAND [options]")
-    top.add_argument("--version", action="version", version=f"micrograd {__version__}")
+    top.add_argument("--version", action="version", version=f"micrograd {micrograd.__version__}")
     if not arguments:
         top.print_help(sys.stderr)
         raise SystemExit(USAGE)

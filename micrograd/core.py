@@ -41,7 +41,9 @@ try:
 except ImportError as error:
     raise ImportError(
         "micrograd: the C extension micrograd._core is missing or does not load "
-        f"({error}); build it with `pip install .` in the project's folder"
+        f"({error}); the scalar engine works without it. Install a C compiler, then "
+        "`pip install --force-reinstall --no-cache-dir micrograd-core`, or `pip install .` "
+        "in the project's folder"
     ) from error
 
 Array = npt.NDArray[Any]

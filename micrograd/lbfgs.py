@@ -168,5 +168,5 @@ def _scipy_minimize() -> Any:
     try:
         from scipy.optimize import minimize
     except ImportError:
-        raise ImportError("LBFGS wants scipy: pip install 'micrograd[scipy]'") from None
+        raise ImportError("LBFGS wants scipy: pip install 'micrograd-core[scipy]'") from None
     return minimize

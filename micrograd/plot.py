@@ -15,7 +15,7 @@ FORMATS = (".png", ".svg", ".pdf")
 def require_matplotlib() -> None:
     """Raises ImportError, which says what to install, where matplotlib is missing."""
     if find_spec("matplotlib") is None:
-        raise ImportError("a plot needs matplotlib: pip install 'micrograd[plot]'")
+        raise ImportError("a plot needs matplotlib: pip install 'micrograd-core[plot]'")
 
 
 def check(path: str | os.PathLike[str]) -> None:

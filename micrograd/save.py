@@ -134,7 +134,7 @@ def write_file(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, 
 def require_safetensors(where: str) -> None:
     """Raises ImportError, which says what to install, where the safetensors package is missing."""
     if find_spec("safetensors") is None:
-        raise ImportError(f"{where} needs safetensors: pip install 'micrograd[save]'")
+        raise ImportError(f"{where} needs safetensors: pip install 'micrograd-core[save]'")
 
 
 def check_finite(where: str, name: str, array: Array) -> None:

@@ -17,7 +17,7 @@ try:
     from sklearn.base import ClassifierMixin, RegressorMixin
 except ImportError:
     raise ImportError(
-        "micrograd.sklearn needs scikit-learn: pip install 'micrograd[sklearn]'"
+        "micrograd.sklearn needs scikit-learn: pip install 'micrograd-core[sklearn]'"
     ) from None
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import LabelBinarizer

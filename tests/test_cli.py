@@ -358,7 +358,7 @@ def test_plot_errors_come_before_the_training(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(micrograd.Network, "fit", None)
     monkeypatch.setattr("micrograd.plot.find_spec", lambda name: None)
     argv = ["train", "digits", "--plot"]
-    assert "pip install 'micrograd[plot]'" in error_line(capsys, 1, *argv, "a.png")
+    assert "pip install 'micrograd-core[plot]'" in error_line(capsys, 1, *argv, "a.png")
     monkeypatch.setattr("micrograd.plot.find_spec", lambda name: True)
     assert "'a.doc': its name ends in none of .png" in error_line(capsys, 1, *argv, "a.doc")
     missing = str(tmp_path / "no" / "a.png")

@@ -150,5 +150,5 @@ def test_bad_parameters(params):
 
 def test_without_scipy(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
-    with pytest.raises(ImportError, match=r"pip install 'micrograd\[scipy\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'micrograd-core\[scipy\]'"):
         LBFGS([Value(1.0)])

@@ -255,7 +255,7 @@ def test_without_the_package(path):
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == [
-        f"{where} needs safetensors: pip install 'micrograd[save]'"
+        f"{where} needs safetensors: pip install 'micrograd-core[save]'"
         for where in ("Network.save", "load")
     ]
 

@@ -168,7 +168,7 @@ def _impossible(options: argparse.Namespace) -> str | None:
         try:
             import matplotlib  # noqa: F401
         except ImportError:
-            return "--plot wants matplotlib: pip install 'micrograd[plot]'"
+            return "--plot wants matplotlib: pip install 'micrograd-core[plot]'"
         if options.plot.exists() and not options.plot.is_dir():
             return f"--plot: {options.plot} is no folder"
     if options.threads_threshold and max(options.threads) == 1:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 
 import micrograd
-from micrograd.commands import Clock
+from micrograd.commands import Clock, installed
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,21 +20,36 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
 
     import numpy as np
 
+    package = Path(micrograd.__file__).parent
+    facts = {
+        "micrograd": f"{micrograd.__version__} in {package}",
+        **core_facts(package.parent),
+        "Python": f"{platform.python_version()}, numpy {np.__version__}, {platform.platform()}",
+    }
+    collision = installed.collision(package)
+    if collision is not None:
+        facts["installed twice"] = collision
+    print("\n".join(f"{name:16}{fact}" for name, fact in facts.items()))
+
+
+def core_facts(root: Path) -> dict[str, str]:
+    """What the C core, built from sources in `root`, says of itself; or that there is none."""
+    if find_spec("micrograd._core") is None:
+        return {
+            "C core": "none: only the scalar engine works; to build it, install a C compiler "
+            "and then `pip install --force-reinstall --no-cache-dir micrograd-core`"
+        }
     from micrograd import core
 
     lib, text = core.lib, core.ffi.string
-    package = Path(micrograd.__file__).parent
     built = text(lib.mg_source_hash()).decode()
-    facts = {
-        "micrograd": f"{micrograd.__version__} in {package}",
+    return {
         "instruction set": f"{core.isa()} (this machine has {', '.join(core.supported_isas())})",
         "threads": f"{core.get_num_threads()} at most",
         "OpenMP": "yes" if lib.mg_has_openmp() else "no: everything runs on one thread",
         "compiler": text(lib.mg_compiler()).decode(),
-        "C sources": source_state(built, package.parent),
-        "Python": f"{platform.python_version()}, numpy {np.__version__}, {platform.platform()}",
+        "C sources": source_state(built, root),
     }
-    print("\n".join(f"{name:16}{fact}" for name, fact in facts.items()))
 
 
 def source_state(built: str, root: Path) -> str:

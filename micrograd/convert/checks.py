@@ -26,7 +26,9 @@ def require(where: str, package: str, module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError:
-        raise ImportError(f"{where} needs {package}: pip install 'micrograd[{extra}]'") from None
+        raise ImportError(
+            f"{where} needs {package}: pip install 'micrograd-core[{extra}]'"
+        ) from None
 
 
 def check_network(where: str, net: object) -> None:
