@@ -10,16 +10,48 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from micrograd import core
-from micrograd.layers import Layer
+from micrograd import blocks, core, layers, optim, schedule
 
 Kinds = Mapping[str, Callable[..., Any]]
+
+
+def _by_name(*classes: type) -> dict[str, type]:
+    return {each.__name__: each for each in classes}
+
+
+# What a model file may name. A new class is added here, and is refused by `save` until it is.
+LAYERS = _by_name(
+    layers.Linear,
+    layers.ReLU,
+    layers.LeakyReLU,
+    layers.Sigmoid,
+    layers.Tanh,
+    layers.GELU,
+    layers.Map,
+    layers.Identity,
+    layers.Softmax,
+    layers.Dropout,
+    blocks.Residual,
+    blocks.Highway,
+    blocks.DenseBlock,
+)
+OPTIMIZERS = _by_name(optim.SGD, optim.RMSprop, optim.Adam, optim.AdamW, optim.LBFGS)
+SCHEDULES = _by_name(
+    schedule.Constant,
+    schedule.Linear,
+    schedule.Step,
+    schedule.Exponential,
+    schedule.Cosine,
+    schedule.OneCycle,
+    schedule.Warmup,
+    schedule.Sequence,
+    schedule.Product,
+    schedule.ReduceOnPlateau,
+)
 
 
 class LostFunction:
@@ -62,17 +94,13 @@ def encode_value(owner: str, name: str, value: Any) -> Any:
         return value.item()
     if isinstance(value, (tuple, list)):
         return [encode_value(owner, name, each) for each in value]
-    if isinstance(value, Layer) or _is_ours(value):
+    if type(value) in (*LAYERS.values(), *SCHEDULES.values()):
         return encode(value)
     raise ValueError(
         f"{owner}: {name} is {core.describe(value)}, which a model file cannot hold (no code is "
         f"ever written to one); save a network without {owner}, or keep the weights alone: "
         "numpy.save(file, net.parameters().flat)"
     )
-
-
-def _is_ours(value: Any) -> bool:
-    return dataclasses.is_dataclass(value) and type(value).__module__.startswith("micrograd.")
 
 
 def decode(data: Any, kinds: Kinds) -> Any:
@@ -100,28 +128,6 @@ def decode_value(value: Any, kinds: Kinds) -> Any:
     if isinstance(value, list):
         return tuple(decode_value(each, kinds) for each in value)
     return value
-
-
-def layer_kinds(base: type = Layer) -> dict[str, type]:
-    """The package's layers by name: the classes below `base` that have none below them."""
-    found: dict[str, type] = {}
-    subclasses: list[type] = base.__subclasses__()
-    for each in subclasses:
-        if each.__module__.startswith("micrograd."):
-            found.update(layer_kinds(each) or {each.__name__: each})
-    return found
-
-
-def classes_of(module: str) -> dict[str, type]:
-    """The public classes that micrograd.`module` defines, by name; none where it does not exist."""
-    if find_spec(f"micrograd.{module}") is None:
-        return {}
-    names: dict[str, Any] = vars(import_module(f"micrograd.{module}"))
-    return {
-        name: value
-        for name, value in names.items()
-        if isinstance(value, type) and value.__module__ == f"micrograd.{module}" and name[0] != "_"
-    }
 
 
 # ---- optimizers ----
@@ -153,11 +159,10 @@ def decode_optimizer(data: Mapping[str, Any], parameters: Any) -> Any:
     Raises:
         TypeError, ValueError: the kind is unknown, or its settings do not fit.
     """
-    kinds = {n: c for n, c in classes_of("optim").items() if hasattr(c, "load_state_dict")}
-    schedules = {**classes_of("schedule"), "LostFunction": LostFunction}
-    if not isinstance(data.get("kind"), str) or data["kind"] not in kinds:
+    schedules = {**SCHEDULES, "LostFunction": LostFunction}
+    if not isinstance(data.get("kind"), str) or data["kind"] not in OPTIMIZERS:
         raise ValueError(f"the optimizer {core.describe(data.get('kind'))} is unknown")
     settings = {
         name: decode_value(value, schedules) for name, value in data.items() if name != "kind"
     }
-    return kinds[data["kind"]](parameters, **settings)
+    return OPTIMIZERS[data["kind"]](parameters, **settings)

@@ -93,8 +93,7 @@ class _File:
         layers = self.text.get("layers")
         if not isinstance(layers, list):
             raise ValueError(f"layers is {core.describe(layers)}, a list is wanted")
-        kinds = codec.layer_kinds()
-        return [codec.decode(layer, kinds) for layer in layers]
+        return [codec.decode(layer, codec.LAYERS) for layer in layers]
 
     def check(self, shapes: Shapes) -> None:
         """Every parameter is there with its shape, and nothing else but what goes with training.

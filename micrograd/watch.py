@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import linecache
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from types import FrameType
 
 from micrograd import engine
 from micrograd.backward import FROZEN, number_of
 from micrograd.engine import Operand, Value
 from micrograd.rules import Rule
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PACKAGE = __name__.partition(".")[0]
 
 
 class Watcher:
@@ -99,10 +99,15 @@ def _shown(operands: Sequence[Operand]) -> str:
     return ", ".join(shown) + (f", ... {len(operands)} in all" if len(operands) > 8 else "")
 
 
+def _is_ours(frame: FrameType) -> bool:
+    # by the module's name: files may lie behind links, in an archive or nowhere
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == _PACKAGE
+
+
 def _users_line() -> str:
     """File, line and text of the innermost call that is not from within this package."""
     frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+    while _is_ours(frame) and frame.f_back is not None:
         frame = frame.f_back
     name, line = frame.f_code.co_filename, frame.f_lineno
     text = linecache.getline(name, line, frame.f_globals).strip()

@@ -146,7 +146,7 @@ EVERY = [
 @pytest.mark.parametrize("ours", EVERY, ids=str)
 def test_as_json_and_back(ours):
     text = json.loads(json.dumps(codec.encode(ours)))
-    back = codec.decode(text, codec.classes_of("schedule"))
+    back = codec.decode(text, codec.SCHEDULES)
     assert back == ours and [back(t) for t in range(20)] == [ours(t) for t in range(20)]
     assert repr(back) == repr(ours)
 
