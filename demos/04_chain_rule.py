@@ -8,7 +8,7 @@ operands (reverse topological order) sees to it; another order gives wrong numbe
 import math
 
 from micrograd import Value
-from micrograd.rules import RULES
+from micrograd.engine.rules import RULES
 
 STEP = 1e-6
 

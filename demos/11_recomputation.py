@@ -15,7 +15,7 @@ import numpy as np
 
 import micrograd as mg
 from micrograd import checkpoint, plot
-from micrograd.revolve import fewest_recomputed
+from micrograd.checkpoint.revolve import fewest_recomputed
 
 DEPTH, WIDTH, ROWS, ROUNDS = 128, 64, 384, 7
 SLOTS = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 64, 96, 126)

@@ -26,12 +26,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
-from micrograd import engine, forward
-from micrograd.backward import accumulate, gradients, leaves, number_of, topological
-from micrograd.engine import Operand, Value, _constant, _operand
-from micrograd.forward import Dual
-from micrograd.functions import dot
-from micrograd.watch import Operations, count_operations
+from micrograd.engine import dual as forward
+from micrograd.engine import value as engine
+from micrograd.engine.backward import accumulate, gradients, leaves, number_of, topological
+from micrograd.engine.dual import Dual
+from micrograd.engine.functions import dot
+from micrograd.engine.value import Operand, Value, _constant, _operand
+from micrograd.engine.watch import Operations, count_operations
 
 __all__ = [
     "Operations",

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from micrograd.engine import Operand, Value
-from micrograd.functions import dot
+from micrograd.engine.functions import dot
+from micrograd.engine.value import Operand, Value
 
 
 class Module:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from micrograd import core
-from micrograd.settings import checked_count, checked_number
+from micrograd.checks import checked_count, checked_number
 
 __all__ = [
     "Constant",

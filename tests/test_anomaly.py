@@ -8,12 +8,10 @@ import threading
 import pytest
 
 import micrograd as mg
-import micrograd.engine as engine
+import micrograd.engine.value as engine
 from micrograd import func
-from micrograd.engine import Value, grad, no_grad
-from micrograd.functions import dot
+from micrograd.engine import AnomalyError, Value, detect_anomaly, dot, grad, no_grad, watch
 from micrograd.nn import MLP
-from micrograd.watch import AnomalyError, detect_anomaly
 
 inf, nan = math.inf, math.nan
 
@@ -196,7 +194,7 @@ def test_it_is_the_error_of_pytorch_and_of_numpy():
 
 
 def test_off_it_costs_no_memory_and_no_line_is_looked_up(monkeypatch):
-    monkeypatch.setattr("micrograd.watch._users_line", lambda: pytest.fail("looked up a line"))
+    monkeypatch.setattr(watch, "_users_line", lambda: pytest.fail("looked up a line"))
     x = Value(2.0)
     y = (x * x).log()
     y.backward()

@@ -6,8 +6,8 @@ import operator
 
 import pytest
 
-from micrograd.engine import Value, _record, grad
-from micrograd.rules import RULES
+from micrograd.engine.rules import RULES
+from micrograd.engine.value import Value, _record, grad
 
 inf = math.inf
 

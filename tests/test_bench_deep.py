@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from micrograd.bench import deep
-from micrograd.bench.deep_contenders import BLOCKS, layers_of, make
+from micrograd.bench.deep import report as deep
+from micrograd.bench.deep.contenders import BLOCKS, layers_of, make
 
 
 @pytest.mark.parametrize("problem", [*BLOCKS, "3"])

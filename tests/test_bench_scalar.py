@@ -6,15 +6,16 @@ import textwrap
 import numpy as np
 import pytest
 
-from micrograd.bench import command, scalar
-from micrograd.bench.scalar_contenders import CONTENDERS, find
-from micrograd.bench.values import load_peer
+from micrograd.bench import command
+from micrograd.bench.scalar import report as scalar
+from micrograd.bench.scalar.contenders import CONTENDERS, find
+from micrograd.bench.scalar.values import load_peer
 
 
 def numpy_outcome():
     """Loss and gradients of the moons function, worked out by hand on matrices."""
-    from micrograd.bench.scalar_contenders import moons
-    from micrograd.bench.values import PENALTY, drawn_weights
+    from micrograd.bench.scalar.contenders import moons
+    from micrograd.bench.scalar.values import PENALTY, drawn_weights
 
     X, y = map(np.array, moons())
     layers = [

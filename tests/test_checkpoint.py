@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from micrograd import checkpoint, revolve
-from micrograd.checkpoint import Backward, Forward, Stage, Tape, replay
+from micrograd import checkpoint
+from micrograd.checkpoint import policies, revolve
+from micrograd.checkpoint.chain import Backward, Forward, Replay, Stage, Tape, replay
 
 
 def equal(n, internal=0):
@@ -98,7 +99,7 @@ def test_keeping_all():
     stages = [Stage(10, 0, 1), Stage(20, 0, 1), Stage(30, 0, 1), Stage(40, 0, 1)]
     order = [Forward(j) for j in range(4)] + [Backward(j) for j in (3, 2, 1, 0)]
     assert checkpoint.every(4).order(stages) == order
-    assert replay(stages, order) == checkpoint.Replay(2, 30, 4, 100, 0, 0)
+    assert replay(stages, order) == Replay(2, 30, 4, 100, 0, 0)
 
 
 def test_recomputing_all():
@@ -109,7 +110,7 @@ def test_recomputing_all():
         *[Forward(0), Forward(1), Backward(2), Forward(0), Backward(1), Backward(0)],
     ]
     assert revolve.with_slots(stages, 0) == order
-    assert replay(stages, order) == checkpoint.Replay(0, 0, 2, 50, 3, 1 + 5 + 1)
+    assert replay(stages, order) == Replay(0, 0, 2, 50, 3, 1 + 5 + 1)
 
 
 def test_internals_live_from_their_tape_to_backward():
@@ -117,14 +118,14 @@ def test_internals_live_from_their_tape_to_backward():
     stages = [Stage(10, 7, 1), Stage(20, 3, 1)]
     order = [Forward(0), Tape(1), Backward(1), Tape(0), Backward(0)]
     assert revolve.with_slots(stages, 1) == order
-    assert replay(stages, order) == checkpoint.Replay(0, 0, 2, 33, 1, 1)
+    assert replay(stages, order) == Replay(0, 0, 2, 33, 1, 1)
     twice = [Tape(0), Tape(1), Backward(1), Tape(0), Backward(0)]
     assert (
         replay([Stage(10, 7), Stage(1, 1)], twice).peak_bytes == 17
     )  # not 24: the first is of no use
     kept = [Tape(0), Tape(1), Backward(1), Backward(0)]
     assert checkpoint.every(2).order(stages) == kept
-    assert replay(stages, kept) == checkpoint.Replay(0, 7, 2, 40, 0, 0)
+    assert replay(stages, kept) == Replay(0, 7, 2, 40, 0, 0)
 
 
 def test_a_new_instance_replaces_the_old_one():
@@ -262,7 +263,7 @@ sizes = st.lists(
 def test_budget_is_the_cheapest_that_fits(sizes, more):
     """Against a search over everything that can be kept, for unequal sizes, internals and costs."""
     stages = [Stage(*size) for size in sizes]
-    least = checkpoint.least_bytes(stages)
+    least = policies.least_bytes(stages)
     assert search(stages, within_bytes(stages, least - 1), lambda stage: (stage.cost, 1)) is None
     limit = least + more
     result = replay(stages, checkpoint.budget(limit).order(stages))
@@ -287,7 +288,7 @@ def test_budget_of_long_chains(length, internal):
         for _ in range(length)
     ]
     least, everything = (
-        checkpoint.least_bytes(stages),
+        policies.least_bytes(stages),
         sum(stage.activation_bytes + stage.internal_bytes for stage in stages),
     )
     spent = []
@@ -319,21 +320,21 @@ def test_policies_are_values():
 
     assert checkpoint.every(4) == checkpoint.every(np.int64(4)) != checkpoint.every(5)
     assert checkpoint.every(4) != checkpoint.binomial(4)
-    assert len({checkpoint.sqrt(), checkpoint.find("sqrt"), checkpoint.budget(2)}) == 2
+    assert len({checkpoint.sqrt(), policies.find("sqrt"), checkpoint.budget(2)}) == 2
     assert repr(checkpoint.binomial(3)) == "checkpoint.binomial(3)"
     assert str(checkpoint.sqrt()) == "checkpoint.sqrt()"
     for policy in (checkpoint.every(2), checkpoint.sqrt(), checkpoint.binomial(1)):
         assert checkpoint.Checkpoint.from_plain(policy.to_plain()) == policy
-        assert checkpoint.find(policy) is policy
+        assert policies.find(policy) is policy
     assert checkpoint.budget(9).to_plain() == {"name": "budget", "bytes": 9}
-    assert checkpoint.find(None) is None
+    assert policies.find(None) is None
 
 
 def test_unknown_policies():
     with pytest.raises(ValueError, match=r"checkpoint is 'log', \"sqrt\", checkpoint.every"):
-        checkpoint.find("log")
+        policies.find("log")
     with pytest.raises(TypeError, match="checkpoint is 4, "):
-        checkpoint.find(4)
+        policies.find(4)
     with pytest.raises(ValueError, match="'log' is no policy, one of every, sqrt, "):
         checkpoint.Checkpoint.from_plain({"name": "log"})
     with pytest.raises(TypeError):

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import micrograd
-from micrograd import cli, core
-from micrograd.cli import main
-from micrograd.commands import info
+from micrograd import core
+from micrograd.cli import info
+from micrograd.cli.main import IMPORTED, commands, main, process_start
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -129,7 +129,7 @@ def test_the_process_trains_on_digits():
 
 def test_nothing_slow_is_imported():
     code = (
-        "import sys; from micrograd.cli import main; assert 'numpy' not in sys.modules; "
+        "import sys; from micrograd.cli.main import main; assert 'numpy' not in sys.modules; "
         "main(['train', 'digits', '--epochs', '1', '--quiet']); "
         "print({'matplotlib', 'sklearn', 'torch', 'scipy', 'cffi'} & set(sys.modules))"
     )
@@ -272,8 +272,8 @@ def test_info_compares_the_sources_with_the_build(capsys, tmp_path, monkeypatch)
 def test_version_and_help(capsys):
     assert printed(capsys, "--version") == f"micrograd {micrograd.__version__}\n"
     for argv in (["--help"], ["-h"]):
-        assert all(name in printed(capsys, *argv) for name in cli.commands())
-    for name in cli.commands():
+        assert all(name in printed(capsys, *argv) for name in commands())
+    for name in commands():
         out = printed(capsys, name, "--help")
         assert re.search(rf"example:\n  .*micrograd {name}", out)
     assert "default: 0.9" in printed(capsys, "train", "--help")
@@ -356,10 +356,10 @@ def test_divergence(capsys, quantity_csv):
 
 def test_plot_errors_come_before_the_training(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(micrograd.Network, "fit", None)
-    monkeypatch.setattr("micrograd.plot.find_spec", lambda name: None)
+    monkeypatch.setattr("micrograd.plot.curves.find_spec", lambda name: None)
     argv = ["train", "digits", "--plot"]
     assert "pip install 'micrograd-core[plot]'" in error_line(capsys, 1, *argv, "a.png")
-    monkeypatch.setattr("micrograd.plot.find_spec", lambda name: True)
+    monkeypatch.setattr("micrograd.plot.curves.find_spec", lambda name: True)
     assert "'a.doc': its name ends in none of .png" in error_line(capsys, 1, *argv, "a.doc")
     missing = str(tmp_path / "no" / "a.png")
     assert "the folder does not exist" in error_line(capsys, 1, *argv, missing)
@@ -385,4 +385,4 @@ def test_unsupported_instruction_set():
 
 def test_time_counts_from_the_start_of_python():
     """Not from that of a shell that became this process: its waiting is no processor time."""
-    assert cli.IMPORTED - time.process_time() <= cli.process_start() < cli.IMPORTED
+    assert IMPORTED - time.process_time() <= process_start() < IMPORTED

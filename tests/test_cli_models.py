@@ -21,7 +21,7 @@ from test_cli import (  # noqa: F401, some are fixtures
 
 import micrograd as mg
 from micrograd.cli import main
-from micrograd.commands.columns import columns_of, in_file_units
+from micrograd.cli.columns import columns_of, in_file_units
 
 pytest.importorskip("safetensors")
 

@@ -9,7 +9,7 @@ import pytest
 import micrograd as mg
 from micrograd import core
 from micrograd.nn import MLP
-from micrograd.tape import RecordingError
+from micrograd.program import RecordingError
 
 inf, nan = math.inf, math.nan
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import micrograd as mg
 from micrograd import core
-from micrograd.backward import topological
-from micrograd.derivatives import reads
-from micrograd.engine import _record
-from micrograd.instructions import OPCODES
-from micrograd.rules import ANY, RULES
+from micrograd.engine.backward import topological
+from micrograd.engine.rules import ANY, RULES
+from micrograd.engine.value import _record
+from micrograd.program.reads import reads
+from micrograd.program.slots import OPCODES
 
 inf, nan = math.inf, math.nan
 

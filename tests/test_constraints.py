@@ -7,8 +7,8 @@ import pytest
 from conftest import same_bits, torch_loss, torch_twin
 
 import micrograd as mg
-from micrograd.constraints import Constraints, apply_penalties
 from micrograd.optim import SGD, Adam, RMSprop
+from micrograd.optim.constraints import Constraints, apply_penalties
 from micrograd.parameters import Parameters
 
 inf, nan = math.inf, math.nan

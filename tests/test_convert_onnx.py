@@ -115,6 +115,6 @@ def test_errors_leave_no_file(tmp_path, monkeypatch):
 
 
 def test_more_than_protobuf_holds(tmp_path, monkeypatch):
-    monkeypatch.setattr("micrograd.convert.onnx_file.LARGEST", 1000)
+    monkeypatch.setattr("micrograd.convert.onnx.file.LARGEST", 1000)
     with pytest.raises(ValueError, match=r"\d+ bytes of parameters, .* at most 2 GiB"):
         mg.convert.to_onnx(every_kind(), tmp_path / "net.onnx")

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from test_random_programs import on_values, programs, run
 
 import micrograd as mg
-from micrograd import rules
-from micrograd.convert.c_scalar import c_function
-from micrograd.convert.c_source import FUNCTIONS
+from micrograd.convert.c.scalar import c_function
+from micrograd.convert.c.source import FUNCTIONS
 from micrograd.convert.scalar_function import scalar_function
+from micrograd.engine import rules
 
 SLOPE = mg.Value(0.3)  # a leaf that takes a gradient
 BELOW = mg.Value(-0.5, requires_grad=False)
@@ -119,7 +119,7 @@ def test_c(tmp_path):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_torch(dtype):
     torch = pytest.importorskip("torch")
-    from micrograd.convert.torch_scalar import Map
+    from micrograd.convert.torch.scalar import Map
 
     x = torch.from_numpy(X.astype(dtype))
     for name, f in EXAMPLES.items():
@@ -131,7 +131,7 @@ def test_torch(dtype):
 @given(programs(), st.integers(0, 9))
 def test_torch_on_random_programs_and_their_gradients(program, seed):
     torch = pytest.importorskip("torch")
-    from micrograd.convert.torch_scalar import Map
+    from micrograd.convert.torch.scalar import Map
 
     steps, numbers = program
     constants = [mg.Value(c, requires_grad=False) for c in numbers[1:]]
@@ -156,8 +156,8 @@ def test_onnx(dtype):
     runtime = pytest.importorskip("onnxruntime")
     from onnx.reference import ReferenceEvaluator
 
-    from micrograd.convert.onnx_file import IR_VERSION, OPSET, _Builder
-    from micrograd.convert.onnx_scalar import write_function
+    from micrograd.convert.onnx.file import IR_VERSION, OPSET, _Builder
+    from micrograd.convert.onnx.scalar import write_function
 
     helper = onnx.helper
     to = _Builder(onnx, mg.Network(mg.Linear(1, 1), dtype=dtype))

@@ -240,7 +240,7 @@ def test_a_forked_child_works(more_threads):
     [
         "import micrograd",
         "from micrograd import Value; Value(1.0) * 2",
-        "from micrograd.engine import Value; (Value(2.0) ** 3).backward()",
+        "from micrograd.engine.value import Value; (Value(2.0) ** 3).backward()",
         "from micrograd.nn import MLP; MLP(2, [3, 1])([1.0, 2.0])",
     ],
 )
@@ -267,7 +267,7 @@ def test_every_public_name_is_there():
         assert getattr(mg, name) is not None and name in dir(mg)
     with pytest.raises(AttributeError, match="no_such_name"):
         mg.no_such_name  # noqa: B018
-    assert mg.Network is sys.modules["micrograd.network"].Network
+    assert mg.Network is sys.modules["micrograd.network.network"].Network
 
 
 def test_a_missing_extension_says_how_to_build_it():

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import micrograd as mg
-from micrograd import flow
+from micrograd.diagnose import bounds
 
 ROWS = 24
 rng = np.random.default_rng(5)
@@ -51,20 +51,20 @@ def nested(dtype="float64", seed=1):
 def test_spectral_norm_is_the_largest_singular_value(rows, columns, seed, exponent):
     weight = np.random.default_rng(seed).normal(size=(rows, columns)) * 2.0**exponent
     largest = np.linalg.svd(weight, compute_uv=False)[0]
-    assert math.isclose(flow.spectral_norm(weight), largest, rel_tol=1e-6)
+    assert math.isclose(bounds.spectral_norm(weight), largest, rel_tol=1e-6)
 
 
 def test_spectral_norm_of_special_matrices():
     q = np.linalg.qr(np.random.default_rng(1).normal(size=(30, 30)))[0]
-    assert math.isclose(flow.spectral_norm(q), 1.0, rel_tol=1e-12)  # all singular values are 1
+    assert math.isclose(bounds.spectral_norm(q), 1.0, rel_tol=1e-12)  # all singular values are 1
     near = q @ np.diag([1.0, 1 - 1e-7, *[0.5] * 28])
-    assert math.isclose(flow.spectral_norm(near), 1.0, rel_tol=2e-7)
-    assert flow.spectral_norm(np.zeros((3, 4))) == 0
-    assert math.isnan(flow.spectral_norm(np.array([[1.0, np.nan]])))
+    assert math.isclose(bounds.spectral_norm(near), 1.0, rel_tol=2e-7)
+    assert bounds.spectral_norm(np.zeros((3, 4))) == 0
+    assert math.isnan(bounds.spectral_norm(np.array([[1.0, np.nan]])))
     huge = np.full((8, 8), 1e38, np.float32)
-    assert math.isclose(flow.spectral_norm(huge), 8e38, rel_tol=1e-6)
+    assert math.isclose(bounds.spectral_norm(huge), 8e38, rel_tol=1e-6)
     wide = np.random.default_rng(2).normal(size=(256, 256)).astype(np.float32)
-    assert math.isclose(flow.spectral_norm(wide), np.linalg.norm(wide, 2), rel_tol=1e-5)
+    assert math.isclose(bounds.spectral_norm(wide), np.linalg.norm(wide, 2), rel_tol=1e-5)
 
 
 # ---- the numbers ----
@@ -128,24 +128,24 @@ def test_bound_of_a_residual_by_hand():
     block = mg.Residual(mg.Linear(4, 4), mg.Tanh(), mg.Linear(4, 4))
     norms = {"0": 9.0, "1.0": 2.0, "1.2": 3.0, "2": 5.0}
     layers = [mg.Linear(6, 4), block, mg.Linear(4, 3)]
-    assert flow.bounds(layers, norms) == {"2": 1.0, "1.2": 5.0, "1.0": 15.0, "0": 5 * (1 + 2 * 3)}
+    assert bounds.bounds(layers, norms) == {"2": 1.0, "1.2": 5.0, "1.0": 15.0, "0": 5 * (1 + 2 * 3)}
     dense = mg.DenseBlock(mg.Linear(4, 4), mg.Sigmoid())
-    out = flow.bounds([mg.Linear(6, 4), dense, mg.Linear(8, 3)], {"0": 1.0, "1.0": 8.0, "2": 5.0})
+    out = bounds.bounds([mg.Linear(6, 4), dense, mg.Linear(8, 3)], {"0": 1.0, "1.0": 8.0, "2": 5.0})
     assert out == {"2": 1.0, "1.0": 1.25, "0": 5 * math.hypot(1, 2)}
     highway = mg.Highway(mg.Linear(4, 4))
     norms = {"0": 1.0, "1.0": 2.0, "1.gate": 2.0, "2": 5.0}
-    out = flow.bounds([mg.Linear(6, 4), highway, mg.Linear(4, 3)], norms)
+    out = bounds.bounds([mg.Linear(6, 4), highway, mg.Linear(4, 3)], norms)
     assert out["1.0"] == 5.0 and math.isnan(out["0"]) and math.isnan(out["1.gate"])
-    assert all(math.isnan(v) for v in flow.bounds([mg.Linear(6, 4), highway], norms).values())
+    assert all(math.isnan(v) for v in bounds.bounds([mg.Linear(6, 4), highway], norms).values())
 
 
 def test_steepest_of_layers_without_weights():
-    assert flow.steepest(mg.Dropout(0.75)) == 4 and flow.steepest(mg.Identity()) == 1
-    assert math.isnan(flow.steepest(mg.Map(lambda z: z * z)))
+    assert bounds.steepest(mg.Dropout(0.75)) == 4 and bounds.steepest(mg.Identity()) == 1
+    assert math.isnan(bounds.steepest(mg.Map(lambda z: z * z)))
     x = np.array([0.0, 0.0])  # Softmax at (1/2, 1/2): diag(p) - p p^T has the eigenvalue 1/2
     p = np.exp(x) / np.exp(x).sum()
     largest = np.linalg.norm(np.diag(p) - np.outer(p, p), 2)
-    assert math.isclose(flow.steepest(mg.Softmax()), largest)
+    assert math.isclose(bounds.steepest(mg.Softmax()), largest)
 
 
 def test_functions_of_values():
@@ -354,7 +354,7 @@ def test_bad_input():
 
 
 @pytest.mark.parametrize(
-    "first", ["pass", "import micrograd.diagnose", "from micrograd.diagnose import Monitor"]
+    "first", ["pass", "import micrograd.diagnose", "from micrograd.diagnose.report import Monitor"]
 )
 def test_it_is_a_module_and_can_be_called(first):
     code = (

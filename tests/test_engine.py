@@ -7,10 +7,9 @@ import threading
 
 import pytest
 
-import micrograd.engine as engine
-from micrograd.engine import Value, grad, no_grad
-from micrograd.functions import dot, maximum, minimum, softmax, where
-from micrograd.functions import sum as n_ary_sum
+import micrograd.engine.value as engine
+from micrograd.engine import Value, dot, grad, maximum, minimum, no_grad, softmax, where
+from micrograd.engine import sum as n_ary_sum
 
 inf, nan = math.inf, math.nan
 

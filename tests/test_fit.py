@@ -11,7 +11,7 @@ from conftest import same_bits, torch_twin
 from test_train import data, network, orders
 
 import micrograd as mg
-from micrograd import targets
+from micrograd.network import targets
 from micrograd.optim import SGD
 
 X, Y = data()
@@ -148,7 +148,7 @@ def test_bce_has_class_weights_and_smoothing():
 
 
 def test_smoothing_too_large_to_make_at_once(monkeypatch):
-    monkeypatch.setattr("micrograd.datasets.MOST_SMOOTHED", 10)
+    monkeypatch.setattr("micrograd.training.inputs.MOST_SMOOTHED", 10)
     one, two = network(), network()
     fitted(one, X, Y, label_smoothing=0.1, class_weight="balanced")
     monkeypatch.undo()

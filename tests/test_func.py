@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import micrograd.engine as engine
+import micrograd.engine.value as engine
 from micrograd import func
-from micrograd.engine import Value, no_grad
-from micrograd.functions import dot, softmax, where
-from micrograd.functions import sum as n_ary_sum
-from micrograd.rules import RULES
+from micrograd.engine import Value, dot, no_grad, softmax, where
+from micrograd.engine import sum as n_ary_sum
+from micrograd.engine.rules import RULES
 
 inf, nan = math.inf, math.nan
 

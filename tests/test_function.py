@@ -5,10 +5,9 @@ import math
 
 import pytest
 
-import micrograd.engine as engine
+import micrograd.engine.value as engine
 from micrograd import func
-from micrograd.engine import Value, grad, no_grad
-from micrograd.function import Function
+from micrograd.engine import Function, Value, grad, no_grad
 from micrograd.gradcheck import gradcheck, gradgradcheck
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import micrograd as mg
-from micrograd.tape import RecordingError
+from micrograd.program import RecordingError
 
 
 def data(rows=33, features=5, outputs=3, seed=0):

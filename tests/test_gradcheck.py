@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import micrograd as mg
 from micrograd import GradcheckError, Value, gradcheck, gradgradcheck
+from micrograd.engine.rules import RULES
 from micrograd.nn import MLP
-from micrograd.rules import RULES
 
 
 class Cube(mg.Function):
@@ -294,7 +294,7 @@ def test_data_and_gradients_are_restored_when_the_model_raises():
     "first",
     [
         "import micrograd.gradcheck",
-        "from micrograd.gradcheck import gradgradcheck",
+        "from micrograd.gradcheck.check import gradgradcheck",
         "mg.gradgradcheck",
         "mg.func",
     ],

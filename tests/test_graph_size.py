@@ -9,9 +9,8 @@ import weakref
 
 import pytest
 
-import micrograd.engine as engine
-from micrograd.engine import Value
-from micrograd.functions import dot, softmax
+import micrograd.engine.value as engine
+from micrograd.engine import Value, dot, softmax
 
 
 def run_python(code, **env):
@@ -54,8 +53,8 @@ def test_same_bits_under_any_hash_seed():
     code = """
 import random
 from micrograd import func
-from micrograd.engine import *
-from micrograd.functions import *
+from micrograd.engine.value import *
+from micrograd.engine.functions import *
 from micrograd.nn import MLP
 random.seed(3)
 m = MLP(3, [5, 4, 2])
@@ -111,7 +110,7 @@ def test_a_graph_is_freed_without_the_garbage_collector():
 
 def test_the_engine_imports_no_numpy():
     modules = run_python("import sys, micrograd.engine, micrograd.nn; print(*sys.modules)").split()
-    assert "micrograd.engine" in modules and "numpy" not in modules and "cffi" not in modules
+    assert "micrograd.engine.value" in modules and "numpy" not in modules and "cffi" not in modules
 
 
 def test_memory_of_a_node():

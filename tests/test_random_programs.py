@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from micrograd.engine import Value, grad, no_grad
-from micrograd.functions import dot, maximum, minimum, where
-from micrograd.functions import sum as n_ary_sum
+from micrograd.engine import Value, dot, grad, maximum, minimum, no_grad, where
+from micrograd.engine import sum as n_ary_sum
 
 OPS = [
     *("exp", "sin", "cos", "tanh", "sigmoid", "relu", "leaky_relu", "softplus", "gelu", "abs"),

@@ -31,7 +31,7 @@ def test_example(program, printed):
 
 def test_every_file_it_names_is_there():
     folder = README.parent
-    table = README.read_text().partition("## The files")[2]
+    table = README.read_text().partition("## The rooms")[2]
     names = re.findall(r"`((?:micrograd|csrc|demos)/[\w./]*)`", table)
     assert len(names) > 15
     assert [name for name in names if not (folder / name).exists()] == []

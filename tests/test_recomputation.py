@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import micrograd as mg
-from micrograd import revolve
+from micrograd.checkpoint import revolve
 
 WIDTH, ROWS = 6, 5
 rng = np.random.default_rng(0)

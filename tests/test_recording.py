@@ -10,8 +10,8 @@ import pytest
 import micrograd as mg
 from micrograd import core
 from micrograd.core import ffi, lib
-from micrograd.function import Function
-from micrograd.tape import RecordingError
+from micrograd.engine import Function
+from micrograd.program import RecordingError
 
 inf, nan = math.inf, math.nan
 

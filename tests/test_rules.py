@@ -6,10 +6,9 @@ import pickle
 
 import pytest
 
-from micrograd.engine import Value, grad
-from micrograd.functions import dot, maximum, minimum, where
-from micrograd.functions import sum as n_ary_sum
-from micrograd.rules import ANY, RULES
+from micrograd.engine import Value, dot, grad, maximum, minimum, where
+from micrograd.engine import sum as n_ary_sum
+from micrograd.engine.rules import ANY, RULES
 
 torch = pytest.importorskip("torch")
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import micrograd as mg
-from micrograd import atomic, codec
-from micrograd.layers import Layer
+from micrograd.network import Layer
 from micrograd.optim import SGD
+from micrograd.saving import atomic, parts
 
 safetensors = pytest.importorskip("safetensors")
 from safetensors.numpy import load_file, save_file  # noqa: E402
@@ -155,8 +155,8 @@ TREES = st.recursive(
 
 @given(TREES)
 def test_any_layers_survive_json(layer):
-    data = json.loads(json.dumps(codec.encode(layer)))
-    assert codec.decode(data, codec.LAYERS) == layer
+    data = json.loads(json.dumps(parts.encode(layer)))
+    assert parts.decode(data, parts.LAYERS) == layer
 
 
 def test_blocks_survive_json():
@@ -165,14 +165,14 @@ def test_blocks_survive_json():
         mg.Residual(mg.Linear(8, 4), mg.Residual(mg.Linear(4, 4)), projection=True),
         mg.Highway(mg.Linear(4, 4), gate_bias=-3.0),
     ):
-        assert codec.decode(codec.encode(block), codec.LAYERS) == block
+        assert parts.decode(parts.encode(block), parts.LAYERS) == block
 
 
 def test_every_layer_can_be_saved_or_says_why():
     """A layer that is new in mg. and missing in the registry is found here."""
     public = {getattr(mg, name) for name in mg.__all__}
     layers = {x for x in public if isinstance(x, type) and issubclass(x, Layer)}
-    assert layers == set(codec.LAYERS.values())
+    assert layers == set(parts.LAYERS.values())
 
 
 # ---- writing ----

@@ -8,8 +8,8 @@ import pytest
 import micrograd as mg
 from micrograd import core
 from micrograd.core import ffi, lib
-from micrograd.recording import RecordingError
-from micrograd.scalar_ops import loss_op, map_op
+from micrograd.program import RecordingError
+from micrograd.program.network_op import loss_op, map_op
 
 DTYPES = {"float32": (np.float32, 2e-5), "float64": (np.float64, 1e-12)}
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import micrograd as mg
-from micrograd import codec, schedule
+from micrograd import schedule
 from micrograd.optim import SGD
+from micrograd.saving import parts
 from micrograd.schedule import (
     Constant,
     Cosine,
@@ -145,8 +146,8 @@ EVERY = [
 
 @pytest.mark.parametrize("ours", EVERY, ids=str)
 def test_as_json_and_back(ours):
-    text = json.loads(json.dumps(codec.encode(ours)))
-    back = codec.decode(text, codec.SCHEDULES)
+    text = json.loads(json.dumps(parts.encode(ours)))
+    back = parts.decode(text, parts.SCHEDULES)
     assert back == ours and [back(t) for t in range(20)] == [ours(t) for t in range(20)]
     assert repr(back) == repr(ours)
 

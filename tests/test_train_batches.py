@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import micrograd as mg
-from micrograd.constraints import Constraints
 from micrograd.core import ffi
 from micrograd.optim import Adam
+from micrograd.optim.constraints import Constraints
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(50, 4)), RNG.normal(size=(50, 2))

@@ -191,12 +191,12 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings(count, options.dtype, options.quick)
     try:
         if options.scalar:
-            from micrograd.bench import scalar
+            from micrograd.bench.scalar import report as scalar
 
             print("\n".join(scalar.run(options.karpathy, count)))
             return 0
         if options.deep:
-            from micrograd.bench import deep
+            from micrograd.bench.deep import report as deep
 
             for line in deep.run(count):
                 print(line, flush=True)

@@ -52,7 +52,7 @@ class Micrograd(Contender):
         import micrograd as mg
 
         mg.set_num_threads(threads)
-        layers: list[mg.layers.Layer] = []
+        layers: list[mg.network.Layer] = []
         for W, _ in problem.weights:
             layers += [mg.Linear(W.shape[1], W.shape[0]), mg.ReLU()]
         self.net = net = mg.Network(*layers[:-1], dtype=problem.dtype, seed=0)
@@ -134,9 +134,9 @@ class ScalarValue(Contender):
     most_multiply_adds = 5_000_000
 
     def __init__(self, problem: Problem, threads: int) -> None:
-        from micrograd.engine import Value
-        from micrograd.functions import softmax
-        from micrograd.functions import sum as value_sum
+        from micrograd.engine.functions import softmax
+        from micrograd.engine.functions import sum as value_sum
+        from micrograd.engine.value import Value
         from micrograd.nn import MLP
 
         sizes = problem.workload.sizes

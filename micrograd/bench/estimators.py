@@ -97,7 +97,7 @@ def _make(name: str, parameters: dict[str, Any]) -> Any:
         from sklearn.neural_network import MLPClassifier as Theirs
 
         return Theirs(**parameters)
-    from micrograd.sklearn import MLPClassifier
+    from micrograd.sklearn.estimators import MLPClassifier
 
     return MLPClassifier(dtype="float64" if "float64" in name else "auto", **parameters)
 

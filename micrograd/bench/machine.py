@@ -14,9 +14,9 @@ import numpy as np
 
 from micrograd import core
 from micrograd.core import ffi, lib
-from micrograd.layers import Linear
-from micrograd.network import Network
-from micrograd.optim import SGD
+from micrograd.network.layers import Linear
+from micrograd.network.network import Network
+from micrograd.optim.optimizer import SGD
 
 OVERHEAD_STEPS = 500
 OVERHEAD_BLOCKS = 21

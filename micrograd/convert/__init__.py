@@ -11,10 +11,10 @@ What is converted is the network as `predict` computes it, so Dropout is absent,
 
 from __future__ import annotations
 
-from micrograd.convert.c_header import CHeader, to_c
-from micrograd.convert.onnx_file import to_onnx
-from micrograd.convert.pytorch import from_torch, load_state_dict, state_dict, to_torch
-from micrograd.convert.scikit import from_sklearn
+from micrograd.convert.c.header import CHeader, to_c
+from micrograd.convert.onnx.file import to_onnx
+from micrograd.convert.sklearn import from_sklearn
+from micrograd.convert.torch.modules import from_torch, load_state_dict, state_dict, to_torch
 
 __all__ = [
     "CHeader",

@@ -10,8 +10,8 @@ import numpy as np
 
 from micrograd import core
 from micrograd.core import Array
-from micrograd.engine import Value
-from micrograd.network import Network
+from micrograd.engine.value import Value
+from micrograd.network.network import Network
 from micrograd.parameters import Parameter
 
 Path = str | os.PathLike[str]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from micrograd.engine import Value
-from micrograd.recording import CONSTANT, INPUT, PARAMETER, Node, record
-from micrograd.simplify import simplify, varying
+from micrograd.engine.value import Value
+from micrograd.program.recording import CONSTANT, INPUT, PARAMETER, Node, record
+from micrograd.program.simplify import simplify, varying
 
 Written = TypeVar("Written")
 

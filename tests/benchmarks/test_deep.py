@@ -5,7 +5,7 @@
 
 import pytest
 
-from micrograd.bench.deep_contenders import BLOCKS, make
+from micrograd.bench.deep.contenders import BLOCKS, make
 
 CASES = [
     *(f"{problem}/{library}/plain" for problem in BLOCKS for library in ("micrograd", "torch")),

@@ -5,8 +5,8 @@ import pytest
 
 from micrograd import core
 from micrograd.core import ffi, lib
-from micrograd.passes import Buffer, Op, Passes
-from micrograd.storage import make_plan
+from micrograd.network.reverse import Buffer, Op, Passes
+from micrograd.network.storage import make_plan
 
 EPS = np.finfo(np.float32).eps
 F32 = core.DTYPES["float32"]

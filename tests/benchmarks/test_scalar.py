@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import micrograd as mg
-from micrograd.bench.scalar import mixed_function
-from micrograd.bench.scalar_contenders import find
+from micrograd.bench.scalar.contenders import find
+from micrograd.bench.scalar.report import mixed_function
 
 MOONS = ["slots and tuples", "micrograd, op by op", "micrograd.nn", "mg.compile, SGD step"]
 

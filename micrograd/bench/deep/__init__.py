@@ -1,0 +1,1 @@
+"""`micrograd bench --deep`: skip connections and recomputation beside PyTorch's."""

@@ -1,0 +1,1 @@
+"""`micrograd bench --scalar`: the scalar engine beside others."""

@@ -1,0 +1,23 @@
+"""`micrograd bench`: micrograd.bench behind the command line."""
+
+from __future__ import annotations
+
+import argparse
+
+from micrograd.cli.command import Clock
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `micrograd bench`."""
+    from micrograd.bench.command import add_arguments
+
+    add_arguments(parser)
+
+
+def run(options: argparse.Namespace, clock: Clock) -> None:
+    """Runs the benchmark; a status other than 0 ends the process with it."""
+    from micrograd.bench.command import run
+
+    status = run(options)
+    if status:
+        raise SystemExit(status)

@@ -1,0 +1,59 @@
+"""`micrograd diagnose`: whether the gradient reaches every layer of a saved model."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from micrograd import plot
+from micrograd.cli.command import Clock
+
+if TYPE_CHECKING:
+    from micrograd.cli.columns import Columns
+    from micrograd.core import Array
+
+ROWS = 1000  # of the data, the first: enough for means over rows
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `micrograd diagnose`."""
+    parser.usage = "micrograd diagnose MODEL DATA [options]"
+    add = parser.add_argument
+    about = "a file that micrograd train --save, or net.save, has written"
+    add("model", metavar="MODEL", help=about)
+    about = "what it was trained on: digits, a folder of MNIST IDX files, or a CSV file; "
+    about += f"{ROWS} rows at most are looked at"
+    add("source", metavar="DATA", help=about)
+    add("--plot", metavar="FILE.png", help="draw the size of delta in each layer")
+
+
+def run(options: argparse.Namespace, clock: Clock) -> None:
+    """Prints a line for each layer, a verdict and a remedy."""
+    if options.plot:
+        plot.check(options.plot)
+    from micrograd.cli.columns import load_model
+
+    net, columns = load_model(options.model)
+    X, y = load(options.source, columns)
+    from micrograd.diagnose.report import diagnose
+
+    diagnosis = diagnose(net, X[:ROWS], y[:ROWS])
+    print(diagnosis)
+    if options.plot:
+        diagnosis.plot(options.plot, f"{options.model}, {options.source}")
+
+
+def load(source: str, columns: Columns) -> tuple[Array, Array]:
+    """X and y as the network takes them."""
+    from micrograd import data
+    from micrograd.cli.columns import read_rows
+
+    if source == "digits":
+        return data.digits()
+    if os.path.isdir(source):
+        return data.mnist(source)[:2]
+    X, y = read_rows(source, columns, scaled=True)
+    if y is None:
+        raise ValueError(f"{source}: no column {columns.target!r}: a diagnosis wants the targets")
+    return X, y

@@ -1,0 +1,71 @@
+"""A scalar function as a static inline function of C99, in float."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from micrograd.convert.c.source import literal
+from micrograd.convert.scalar_function import ScalarFunction
+
+# What an op is in C, with {0}, {1}, ... for the operands; `@relu` is a function of c_source.
+EXPRESSIONS = {
+    "add": "{0} + {1}",
+    "sub": "{0} - {1}",
+    "mul": "{0} * {1}",
+    "div": "{0} / {1}",
+    "pow": "powf({0}, {1})",
+    "maximum": "@maximum({0}, {1})",
+    "minimum": "@minimum({0}, {1})",
+    "leaky_relu": "@leaky_relu({0}, {1})",
+    "neg": "-{0}",
+    "abs": "fabsf({0})",
+    "exp": "expf({0})",
+    "log": "logf({0})",
+    "sqrt": "sqrtf({0})",
+    "sin": "sinf({0})",
+    "cos": "cosf({0})",
+    "tanh": "tanhf({0})",
+    "sigmoid": "@sigmoid({0})",
+    "relu": "@relu({0})",
+    "softplus": "@softplus({0})",
+    "erfc": "erfcf({0})",
+    "gelu": "@gelu({0})",
+    "less": "(float)({0} < {1})",
+    "less_equal": "(float)({0} <= {1})",
+    "where": "{0} != 0.0f ? {1} : {2}",
+    "detach": "{0}",
+}
+
+
+def expression(op: str, operands: Sequence[str], use: Callable[[str], str]) -> str:
+    """One op in C; `use` gives the name of a function of c_source."""
+    if op == "sum":
+        return " + ".join(operands)
+    if op == "dot":
+        n = len(operands) // 2
+        pairs = zip(operands[:n], operands[n:-1], strict=True)
+        return " + ".join([operands[-1], *(f"{w} * {x}" for w, x in pairs)])
+    template = EXPRESSIONS[op]
+    if template.startswith("@"):
+        name, _, arguments = template[1:].partition("(")
+        template = f"{use(name)}({arguments}"
+    return template.format(*operands)
+
+
+def c_function(name: str, function: ScalarFunction, use: Callable[[str], str]) -> str:
+    """The definition of `static inline float name(float x)`."""
+    lines: list[str] = []
+
+    def op(kind: str, operands: Sequence[str]) -> str:
+        lines.append(f"const float v{len(lines)} = {expression(kind, operands, use)};")
+        return f"v{len(lines) - 1}"
+
+    def constant(value: float) -> str:
+        text = literal(value)
+        return f"({text})" if text.startswith("-") else text
+
+    result = function.write("x", constant, op)
+    if not function.varies:
+        lines.append("(void)x;")
+    body = "\n".join(f"    {line}" for line in [*lines, f"return {result};"])
+    return f"static inline float {name}(float x)\n{{\n{body}\n}}\n"

@@ -1,0 +1,21 @@
+"""The scalar graph: Values, their ops and derivatives. Only the standard library is used."""
+
+from micrograd.engine.custom import Function
+from micrograd.engine.functions import dot, maximum, minimum, softmax, sum, where
+from micrograd.engine.value import Value, grad, no_grad
+from micrograd.engine.watch import AnomalyError, detect_anomaly
+
+__all__ = [
+    "AnomalyError",
+    "Function",
+    "Value",
+    "detect_anomaly",
+    "dot",
+    "grad",
+    "maximum",
+    "minimum",
+    "no_grad",
+    "softmax",
+    "sum",
+    "where",
+]

@@ -1,0 +1,212 @@
+"""The backward pass: the order in which a graph is walked, and the chain rule along it.
+
+dL/dx is the sum, over all z that used x, of dL/dz * dz/dx. A node may pass on its gradient only
+when that sum is complete, so nodes are visited in reverse topological order: results before
+operands.
+This module knows of a node what `engine` keeps in it, and of an op what its `Rule` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final
+
+from micrograd.engine.rules import ADD, DOT, MUL
+
+if TYPE_CHECKING:
+    from micrograd.engine.value import Operand, Value
+    from micrograd.engine.watch import Watcher
+
+# `Value._rule` of an inner node is its Rule. A leaf has no rule, and both words for that are falsy:
+LEAF: Final = None  # a leaf that takes a gradient
+FROZEN: Final = False  # a leaf that takes none: requires_grad=False, or made under no_grad
+
+
+def number_of(x: Operand) -> float:
+    """The number itself, or a Value's data."""
+    return x if isinstance(x, float) else x._data
+
+
+def topological(roots: Sequence[Value]) -> list[Value]:
+    """Every inner node the roots depend on, operands before results.
+
+    Depth first with an explicit stack, one operand further down without it. A node whose operands
+    are all in the list is added and marked done. Any other is marked opened and stacked below the
+    operands that are missing: back at it, it is added. Met as an operand of yet another node, it is
+    skipped. The marks are new objects in each call, so that nothing needs to be wiped, not even
+    after an interrupt.
+    """
+    opened, done = object(), object()
+    order: list[Value] = []
+    stack = [root for root in reversed(roots) if root._rule]
+    finished: tuple[Value, ...] = ()  # inputs that the neurons of a layer share: looked at once
+    push, pop, add = stack.append, stack.pop, order.append
+    while stack:
+        v = pop()
+        while v._mark is not done:
+            if v._mark is opened:
+                v._mark = done
+                add(v)
+                if v._rule is DOT:
+                    finished = v._b
+                break
+            rule: Any = v._rule
+            if rule.arity == 2:
+                a, b = v._a, v._b
+                if type(b) is not float and b._rule and b._mark is not done:
+                    v._mark = opened
+                    push(v)
+                    if type(a) is not float and a._rule and a._mark is not done:
+                        push(a)
+                    v = b
+                elif type(a) is not float and a._rule and a._mark is not done:
+                    v._mark = opened
+                    push(v)
+                    v = a
+                else:
+                    v._mark = done
+                    add(v)
+                    break
+            elif rule.arity == 1:
+                a = v._a
+                if a._rule and a._mark is not done:
+                    v._mark = opened
+                    push(v)
+                    v = a
+                else:
+                    v._mark = done
+                    add(v)
+                    break
+            else:
+                v._mark = opened
+                push(v)
+                if v._b:
+                    for x in v._a:
+                        if x._rule and x._mark is not done:
+                            push(x)
+                    if v._b is not finished:
+                        for x in v._b:
+                            if x._rule and x._mark is not done:
+                                push(x)
+                else:
+                    for x in v._a:
+                        if type(x) is not float and x._rule and x._mark is not done:
+                            push(x)
+                break
+    return order
+
+
+def leaves(order: Sequence[Value]) -> set[Value]:
+    """The leaves that take a gradient, among the operands of these nodes."""
+    found: set[Value] = set()
+    for z in order:
+        rule: Any = z._rule
+        if rule.arity == 2:
+            operands: tuple[Operand, ...] = (z._a, z._b)
+        else:
+            operands = (z._a,) if rule.arity == 1 else (*z._a, *z._b)
+        for x in operands:
+            if type(x) is not float and x._rule is LEAF:  # type: ignore[union-attr]
+                found.add(x)  # type: ignore[arg-type]
+    return found
+
+
+def accumulate(order: list[Value], root: Value, seed: float) -> None:
+    """The chain rule on floats, from root to leaves: x.grad += (dL/dz) * (dz/dx).
+
+    This is `gradients` with `.grad` for the sums, unrolled by arity because it is the inner loop.
+    """
+    for z in order:
+        z.grad = 0.0
+    if root._rule:
+        root.grad = seed
+    else:
+        root.grad += seed
+    for z in reversed(order):
+        g = z.grad
+        rule: Any = z._rule
+        if not g and rule.bounded and isfinite(z._data):
+            continue  # exact: 0 times finite derivatives (half of all ReLU units are like this)
+        if rule is MUL or rule is ADD:  # most of many graphs: their rules, without a call
+            a, b = z._a, z._b
+            if type(b) is float:
+                a.grad += g * b if rule is MUL else g
+            elif type(a) is float:
+                b.grad += g * a if rule is MUL else g
+            elif rule is MUL:
+                x, y = a._data, b._data
+                if a._rule is not FROZEN:
+                    a.grad += g * y
+                if b._rule is not FROZEN:
+                    b.grad += g * x
+            else:
+                if a._rule is not FROZEN:
+                    a.grad += g
+                if b._rule is not FROZEN:
+                    b.grad += g
+        elif rule.arity == 2:
+            a, b = z._a, z._b
+            if type(b) is float:
+                a.grad += rule.dx(g, z._data, a._data, b)
+            elif type(a) is float:
+                b.grad += rule.dy(g, z._data, a, b._data)
+            else:
+                x, y = a._data, b._data
+                if a._rule is not FROZEN:
+                    a.grad += rule.dx(g, z._data, x, y)
+                if b._rule is not FROZEN:
+                    b.grad += rule.dy(g, z._data, x, y)
+        elif rule.arity == 1:
+            a = z._a
+            a.grad += rule.dx(g, z._data, a._data)
+        elif z._b:  # a dot of Values
+            ws, xs = z._a, z._b
+            for w, x in zip(ws, xs):  # noqa: B905 (the bias is left over; see dot)
+                if w._rule is not FROZEN:
+                    w.grad += g * x._data
+                if x._rule is not FROZEN:
+                    x.grad += g * w._data
+            if len(ws) > len(xs) and ws[-1]._rule is not FROZEN:
+                ws[-1].grad += g  # the bias
+        else:
+            values = [x if type(x) is float else x._data for x in z._a]
+            for x, dx in zip(z._a, rule.pull(g, z._data, values), strict=True):
+                if type(x) is not float and x._rule is not FROZEN:
+                    x.grad += dx
+
+
+def gradients(
+    order: Sequence[Value],
+    outputs: Sequence[Value],
+    seeds: Sequence[Operand],
+    create_graph: bool,
+    watchers: Sequence[Watcher] = (),
+) -> dict[Value, Operand]:
+    """d(sum of seed * output)/dx for every x on the way, leaves included; `.grad` is not touched.
+
+    With create_graph the rules run on the Values themselves, so the gradients are Values.
+    """
+    grads: dict[Value, Operand] = {}
+
+    def receive(x: Value, g: Operand) -> None:
+        grads[x] = grads[x] + g if x in grads else g
+
+    for output, seed in zip(outputs, seeds, strict=True):
+        receive(output, seed)
+    for z in reversed(order):
+        rule: Any = z._rule
+        g, operands = grads[z], z.operands
+        if watchers or not create_graph:
+            number = number_of(g)
+            contributions = rule.contributions(number, z._data, [*map(number_of, operands)])
+            for watcher in watchers:
+                watcher.pulled(z, number, contributions)
+        if create_graph:
+            contributions = rule.contributions(g, z, operands)
+        for x, dx in zip(operands, contributions, strict=True):
+            if not isinstance(x, float) and x._rule is not FROZEN:
+                receive(x, dx)
+    for watcher in watchers:
+        watcher.finished(grads)
+    return grads

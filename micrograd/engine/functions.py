@@ -1,0 +1,84 @@
+"""Functions of more than one Value: maximum, minimum, where, dot, sum, softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from micrograd.engine import rules
+from micrograd.engine import value as engine
+from micrograd.engine.backward import FROZEN, number_of
+from micrograd.engine.rules import DOT
+from micrograd.engine.value import Operand, Value, _new, _operand, _record
+
+
+def maximum(x: Operand, y: Operand) -> Value:
+    """The larger of two; at a tie each receives half the gradient. nan if either is nan."""
+    return _record(rules.MAXIMUM, _operand(x, "maximum"), _operand(y, "maximum"))
+
+
+def minimum(x: Operand, y: Operand) -> Value:
+    """The smaller of two; at a tie each receives half the gradient. nan if either is nan."""
+    return _record(rules.MINIMUM, _operand(x, "minimum"), _operand(y, "minimum"))
+
+
+def where(condition: Any, x: Operand, y: Operand) -> Value:
+    """x if condition (whatever has a truth value) else y.
+
+    The branch not taken enters as a mere number, so an infinite derivative behind it cannot turn
+    the other's gradient into nan, as it can in PyTorch: where(x > 0, x.sqrt(), 0.0) is safe at 0.
+    """
+    x, y = _operand(x, "where"), _operand(y, "where")
+    if engine._modes and (recorder := engine._recorder.get()) is not None:
+        recorded: Value = recorder.where(condition, x, y)
+        return recorded
+    if condition:
+        return _record(rules.WHERE, 1.0, x, number_of(y))
+    return _record(rules.WHERE, 0.0, number_of(x), y)
+
+
+def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Value:
+    """bias + w0*x0 + w1*x1 + ..., summed from the left, as one node.
+
+    dL/dw_i = g * x_i, dL/dx_i = g * w_i and dL/dbias = g. Raises ValueError if the lengths differ.
+    """
+    if len(ws) != len(xs):
+        raise ValueError(f"dot: {len(ws)} ws and {len(xs)} xs; want as many of each")
+    if not engine._modes:
+        with_bias = type(bias) is Value
+        try:  # the usual case, nothing but Values, without a check of each one's type
+            if (with_bias or bias == 0) and ws[0]._rule is not FROZEN:
+                total = bias._data if with_bias else 0.0
+                for w, x in zip(ws, xs):  # noqa: B905 (the keyword takes 15 % of this function)
+                    total += w._data * x._data
+                out = _new(Value)
+                out._data = total
+                out.grad = 0.0
+                out._rule = DOT
+                out._a = (*ws, bias) if with_bias else tuple(ws)
+                out._b = tuple(xs)
+                out._mark = None
+                return out
+        except (AttributeError, IndexError):
+            pass  # a number among them, or nothing at all
+    return _record(DOT, *[_operand(x, "dot") for x in (*ws, *xs, bias)])
+
+
+def sum(values: Iterable[Operand]) -> Value:
+    """The sum of the values from the left, as one node; Value(0) of none."""
+    return _record(rules.SUM, *[_operand(x, "sum") for x in values])
+
+
+def softmax(values: Iterable[Operand]) -> list[Value]:
+    """exp(z_i) / sum over j of exp(z_j), for each i; stable: the largest z is taken off first.
+
+    The Jacobian is da_i/dz_j = a_i * (1[i = j] - a_j). The shift is a constant: it cancels.
+    """
+    zs = [_operand(z, "softmax") for z in values]
+    if engine._modes and (recorder := engine._recorder.get()) is not None:
+        shift = recorder.largest(zs)
+    else:
+        shift = max(map(number_of, zs), default=0.0)
+    exps = [_record(rules.EXP, _record(rules.SUB, z, shift)) for z in zs]
+    total = sum(exps)
+    return [e / total for e in exps]

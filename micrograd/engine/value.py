@@ -1,0 +1,505 @@
+"""Value: a number that remembers how it was computed, and backward() over such numbers.
+
+Every operation on Values makes a new Value that holds the result, the op's `Rule` and the operands.
+These links form a graph, from results back to inputs. `backward()` walks it from the last result
+to the inputs and applies the chain rule at each node: dL/dx is the sum, over all z that used x, of
+dL/dz * dz/dx. How z = f(x, y) is differentiated is not written here but in `rules`, once per op.
+
+The accumulation rule is PyTorch's: a leaf (a Value the user made) adds up the gradients of all
+backward calls until someone sets `.grad = 0`; an inner node's `.grad` is the last call's alone.
+
+What makes it fast: slots, no closures and no reference cycles, so that a graph is freed by
+reference counting; operands held by the node itself and plain numbers kept as plain floats, so that
+an op makes one object for the garbage collector to visit, not three (it took half of the forward
+time); n-ary `dot` and `sum` (see `functions`), so that a neuron is one node. A node of two operands
+takes 88 bytes and 24 for its number; backward() adds 24 for its gradient and at most 16 for the
+order in which it goes. Only the standard library is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+import threading
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from math import inf
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
+
+from micrograd.engine import rules
+from micrograd.engine.backward import FROZEN, LEAF, accumulate, gradients, number_of, topological
+from micrograd.engine.grad_fn import GradFn
+from micrograd.engine.rules import ADD, ANY, MUL, Rule
+
+if TYPE_CHECKING:
+    from micrograd.engine.watch import Watcher
+
+Operand: TypeAlias = "Value | float"
+F = TypeVar("F", bound=Callable[..., Any])
+
+_new = object.__new__
+# What a block of code can switch on, for its thread or asyncio task: no_grad, watchers (anomaly
+# detection, counting), the name of a custom backward that is being differentiated.
+_no_grad_depth: ContextVar[int] = ContextVar("micrograd_no_grad_depth", default=0)
+_watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("micrograd_watchers", default=())
+_differentiating: ContextVar[str] = ContextVar("micrograd_differentiating", default="")
+# What `program.recording` puts here takes the ops of its context, and refuses to read numbers.
+_recorder: ContextVar[Any] = ContextVar("micrograd_recorder", default=None)
+_modes = 0  # such blocks, and forward passes, over all threads: at 0 an op need not look further
+_modes_lock = threading.Lock()
+
+
+def enter_mode() -> None:
+    """From here to `leave_mode` every op takes the careful way, `_record`."""
+    global _modes
+    with _modes_lock:
+        _modes += 1
+
+
+def leave_mode() -> None:
+    """The end of what `enter_mode` began."""
+    global _modes
+    with _modes_lock:
+        _modes -= 1
+
+
+def _number(x: Any, where: str) -> float:
+    """x as a float: int, bool, float, numpy scalar, Fraction. Anything else is a TypeError."""
+    is_number = isinstance(x, Real)
+    if not is_number:
+        shown = repr(x)
+        shown = shown if len(shown) <= 60 else shown[:57] + "..."
+        raise TypeError(f"{where}: {shown} is a {type(x).__name__}; want a Value or a real number")
+    try:
+        return float(x)
+    except OverflowError:  # an int beyond the doubles
+        return inf if x > 0 else -inf
+
+
+def _operand(x: Any, where: str) -> Operand:
+    return x if isinstance(x, Value) else _number(x, where)
+
+
+def _constant(x: Operand) -> Value:
+    return x if isinstance(x, Value) else Value(x, requires_grad=False)
+
+
+def _plain(x: Operand) -> Operand:
+    """x, or its number where nothing is to be differentiated with respect to it."""
+    kept = isinstance(x, Value) and (x._rule is not FROZEN or x._lift is not None)
+    return x if kept else number_of(x)
+
+
+def _read(x: Value, how: str) -> float:
+    """The data of x, unless what happens is being recorded, for other data than these."""
+    if _modes and (recorder := _recorder.get()) is not None:
+        recorder.refuse(how)
+    return x._data
+
+
+def _record(rule: Rule, *operands: Operand) -> Value:
+    """The node rule(*operands), or a frozen leaf where nothing is to be differentiated."""
+    watchers: tuple[Watcher, ...] = ()
+    if _modes:
+        for x in operands:
+            if isinstance(x, Value) and x._lift is not None:
+                return x._lift(rule, operands)  # type: ignore[no-any-return]
+        if (recorder := _recorder.get()) is not None:
+            return recorder.op(rule, operands)  # type: ignore[no-any-return]
+        watchers = _watchers.get()
+    out = _new(_Watched if watchers else Value)
+    out._data = rule.value(*map(number_of, operands))
+    out.grad = 0.0
+    out._mark = None
+    needed = any(isinstance(x, Value) and x._rule is not FROZEN for x in operands)
+    if not needed or (_modes and _no_grad_depth.get()):
+        out._rule = FROZEN
+    else:
+        out._rule = rule
+        if rule.arity == ANY:
+            out._a, out._b = operands, ()
+        else:
+            out._a = operands[0]
+            if rule.arity == 2:
+                out._b = operands[1]
+    for watcher in watchers:
+        watcher.made(out, rule, operands)
+    return out
+
+
+def _unary(rule: Rule) -> Callable[[Value], Value]:
+    value = rule.value
+
+    def method(self: Value) -> Value:
+        if _modes or self._rule is FROZEN:
+            return _record(rule, self)
+        out = _new(Value)
+        out._data = value(self._data)
+        out.grad = 0.0
+        out._rule = rule
+        out._a = self
+        out._mark = None
+        return out
+
+    return _named(method, rule.name, f"{rule.name} of this Value, see `micrograd.engine.rules`.")
+
+
+def _binary(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
+    value = rule.value
+
+    def method(self: Value, other: Any) -> Value:
+        if type(other) is Value:
+            if _modes or (self._rule is FROZEN and other._rule is FROZEN):
+                return _record(rule, self, other)
+            data = value(self._data, other._data)
+        elif type(other) is float:
+            if _modes or self._rule is FROZEN:
+                return _record(rule, self, other)
+            data = value(self._data, other)
+        else:
+            return _record(rule, self, _operand(other, f"Value.{name}"))
+        out = _new(Value)
+        out._data = data
+        out.grad = 0.0
+        out._rule = rule
+        out._a = self
+        out._b = other
+        out._mark = None
+        return out
+
+    return _named(method, name, f"{rule.name} of this Value and another, or a number.")
+
+
+def _reflected(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
+    def method(self: Value, other: Any) -> Value:
+        return _record(rule, _operand(other, f"Value.{name}"), self)
+
+    return _named(method, name, f"{rule.name} of a number and this Value.")
+
+
+def _comparison(compare: Callable[[float, float], bool], name: str) -> Callable[[Value, Any], bool]:
+    def method(self: Value, other: Any) -> bool:
+        other = _operand(other, f"Value.{name}")
+        if _modes and (recorder := _recorder.get()) is not None:
+            return recorder.compare(name, self, other)  # type: ignore[no-any-return]
+        return compare(self._data, number_of(other))
+
+    return _named(method, name, "Compare the data. (== is identity: a Value can be a dict key.)")
+
+
+def _named(method: F, name: str, doc: str) -> F:
+    method.__name__, method.__qualname__, method.__doc__ = name, f"Value.{name}", doc
+    return method
+
+
+class Value:
+    """A number in a computation that can be differentiated.
+
+    data: a real number (kept as a float, also on assignment). label: a name for drawings.
+    requires_grad: False makes a constant, which takes no gradient and needs no graph.
+
+    Operators take Values and numbers on either side; the result requires a gradient if an operand
+    does. Arithmetic is IEEE: log(0) is -inf, 1/0 is inf, 0/0 is nan, and nothing raises.
+
+    `grad` is dL/d(this) after `L.backward()`, 0.0 at first.
+
+    Raises TypeError if data, or an operand, is not a number.
+
+    >>> x, w = Value(1.0), Value(3.0)
+    >>> ((x * w - 2) ** 2).backward()
+    >>> w
+    Value(data=3.0, grad=2.0)
+    """
+
+    # _a and _b are the operands, Values or floats; a unary op has no _b, a leaf neither. An op of
+    # arity ANY has the tuple of its operands in _a and () in _b; only a `dot` of nothing but Values
+    # has (*ws, bias) or ws in _a and xs in _b. _mark is for topological. _label is unset for "".
+    __slots__ = ("_a", "_b", "_data", "_label", "_mark", "_rule", "grad")
+    __array_ufunc__ = None  # so that numpy leaves np.float64(2) * Value(3) to Value.__rmul__
+
+    _data: float
+    _label: str
+    _rule: Rule | Literal[False] | None
+    _a: Any
+    _b: Any
+    _mark: object
+    grad: Any  # a float; a Value after backward(create_graph=True)
+
+    # A subclass that stands for more than one number says here how an op applies to it: a function
+    # of the rule and its operands, to the result. See `forward`.
+    _lift: ClassVar[Any] = None
+
+    def __init__(self, data: Any, label: str = "", requires_grad: bool = True) -> None:
+        self._data = data if type(data) is float else _number(data, "Value")
+        self.grad = 0.0
+        self._rule = LEAF if requires_grad else FROZEN
+        self._mark = None
+        if label:
+            self._label = label
+
+    @property
+    def data(self) -> float:
+        """The number. Assigning to it (an optimizer's step) changes no result computed earlier."""
+        return _read(self, ".data") if _modes else self._data
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        self._data = _number(data, "Value.data")
+
+    @property
+    def label(self) -> str:
+        """A name for drawings, "" unless given."""
+        return getattr(self, "_label", "")
+
+    @label.setter
+    def label(self, label: str) -> None:
+        self._label = label
+
+    # Reading the graph.
+
+    @property
+    def op(self) -> str:
+        """The name of the op that made this Value, "" for a leaf."""
+        return self._rule.name if self._rule else ""
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        """What the op was applied to, in order: Values, and floats for plain numbers."""
+        rule = self._rule
+        if not rule:
+            return ()
+        if rule.arity != ANY:
+            return (self._a, self._b) if rule.arity == 2 else (self._a,)
+        if not self._b:
+            return tuple(self._a)
+        n = len(self._b)
+        return (*self._a[:n], *self._b, *(self._a[n:] or (0.0,)))
+
+    @property
+    def parents(self) -> tuple[Value, ...]:
+        """The Values among the operands, in order; x * x has x twice."""
+        return tuple(x for x in self.operands if isinstance(x, Value))
+
+    @property
+    def is_leaf(self) -> bool:
+        """True unless an op recorded in the graph made this Value."""
+        return not self._rule
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether backward reaches this Value. Assignable on a leaf, else a RuntimeError."""
+        return self._rule is not FROZEN
+
+    @requires_grad.setter
+    def requires_grad(self, requires_grad: bool) -> None:
+        if self._rule:
+            raise RuntimeError(
+                f"Value.requires_grad: this Value is the result of {self.op}, only a leaf's flag "
+                "can be changed; use detach() for a constant with the same data"
+            )
+        self._rule = LEAF if requires_grad else FROZEN
+
+    @property
+    def grad_fn(self) -> GradFn | None:
+        """The backward step of the op that made this Value, None for a leaf."""
+        return GradFn(self) if self._rule else None
+
+    @property
+    def _prev(self) -> set[Value]:
+        return set(self.parents)
+
+    @property
+    def _op(self) -> str:
+        if not self._rule:
+            return ""
+        constant_power = self._rule is rules.POW and type(self._b) is float
+        return f"**{self._b:g}" if constant_power else self._rule.symbol
+
+    def __repr__(self) -> str:
+        return f"Value(data={self._data}, grad={self.grad})"
+
+    # Arithmetic. + and * are what `_binary` makes, written out: most of many graphs.
+
+    def __add__(self, other: Any) -> Value:
+        """The sum of this Value and another, or a number."""
+        if type(other) is Value:
+            if _modes or (self._rule is FROZEN and other._rule is FROZEN):
+                return _record(ADD, self, other)
+            data = self._data + other._data
+        elif type(other) is float:
+            if _modes or self._rule is FROZEN:
+                return _record(ADD, self, other)
+            data = self._data + other
+        else:
+            return _record(ADD, self, _operand(other, "Value.__add__"))
+        out = _new(Value)
+        out._data = data
+        out.grad = 0.0
+        out._rule = ADD
+        out._a = self
+        out._b = other
+        out._mark = None
+        return out
+
+    def __mul__(self, other: Any) -> Value:
+        """The product of this Value and another, or a number."""
+        if type(other) is Value:
+            if _modes or (self._rule is FROZEN and other._rule is FROZEN):
+                return _record(MUL, self, other)
+            data = self._data * other._data
+        elif type(other) is float:
+            if _modes or self._rule is FROZEN:
+                return _record(MUL, self, other)
+            data = self._data * other
+        else:
+            return _record(MUL, self, _operand(other, "Value.__mul__"))
+        out = _new(Value)
+        out._data = data
+        out.grad = 0.0
+        out._rule = MUL
+        out._a = self
+        out._b = other
+        out._mark = None
+        return out
+
+    __sub__ = _binary(rules.SUB, "__sub__")
+    __truediv__ = _binary(rules.DIV, "__truediv__")
+    __pow__ = _binary(rules.POW, "__pow__")
+    __radd__ = _reflected(rules.ADD, "__radd__")
+    __rsub__ = _reflected(rules.SUB, "__rsub__")
+    __rmul__ = _reflected(rules.MUL, "__rmul__")
+    __rtruediv__ = _reflected(rules.DIV, "__rtruediv__")
+    __rpow__ = _reflected(rules.POW, "__rpow__")
+    __neg__ = _unary(rules.NEG)
+    __abs__ = abs = _unary(rules.ABS)
+
+    exp = _unary(rules.EXP)
+    log = _unary(rules.LOG)
+    sqrt = _unary(rules.SQRT)
+    sin = _unary(rules.SIN)
+    cos = _unary(rules.COS)
+    tanh = _unary(rules.TANH)
+    sigmoid = _unary(rules.SIGMOID)
+    relu = _unary(rules.RELU)
+    softplus = _unary(rules.SOFTPLUS)
+    erfc = _unary(rules.ERFC)
+    gelu = _unary(rules.GELU)
+
+    def leaky_relu(self, negative_slope: Operand = 0.01) -> Value:
+        """x for x > 0, else x * negative_slope (a Value makes the slope learnable)."""
+        return _record(rules.LEAKY_RELU, self, _operand(negative_slope, "Value.leaky_relu"))
+
+    __lt__ = _comparison(operator.lt, "__lt__")
+    __le__ = _comparison(operator.le, "__le__")
+    __gt__ = _comparison(operator.gt, "__gt__")
+    __ge__ = _comparison(operator.ge, "__ge__")
+
+    def __float__(self) -> float:
+        if _modes and self.requires_grad and _differentiating.get():
+            raise TypeError(
+                f"{_differentiating.get()}: float() of a Value, or a function of math, is a "
+                "constant to the derivative being recorded; use the methods of Value, such as "
+                "x.exp(), or float(x.detach()) if a constant is meant"
+            )
+        return _read(self, "float()")
+
+    def __bool__(self) -> bool:
+        return _read(self, "bool()") != 0.0
+
+    # Differentiation.
+
+    def detach(self) -> Value:
+        """A constant with the same data and label, outside the graph."""
+        if _modes and (recorder := _recorder.get()) is not None:
+            recorded: Value = recorder.detach(self)
+            return recorded
+        return Value(self._data, self.label, requires_grad=False)
+
+    def backward(self, grad: Operand = 1.0, create_graph: bool = False) -> None:
+        """Add grad * d(self)/d(leaf) to `.grad` of every leaf this Value was computed from.
+
+        Inner nodes' `.grad` is set, not added to. The derivative is taken at the operands' present
+        data: do not change a leaf's data between computing a result and calling backward on it.
+
+        create_graph: gradients become Values with a graph of their own, so that they can be
+        differentiated again. `grad` may then be a Value.
+
+        Raises RuntimeError if this Value does not require a gradient.
+        """
+        seed = _operand(grad, "Value.backward: grad")
+        _check_requires_grad(self, "Value.backward")
+        order = topological([self])
+        watchers = _watchers.get() if _modes else ()
+        if not create_graph:
+            seed = number_of(seed)
+            if not watchers:
+                accumulate(order, self, seed)
+                return
+        for x, g in gradients(order, [self], [seed], create_graph, watchers).items():
+            add = x.is_leaf and (isinstance(x.grad, Value) or x.grad != 0)
+            dx = _constant(g) if create_graph else g
+            x.grad = x.grad + dx if add else dx
+
+
+class _Watched(Value):
+    """A node made while somebody watched: it has room for the line of the user that made it."""
+
+    __slots__ = ("site",)
+
+    site: str
+
+
+def _check_requires_grad(value: Value, where: str) -> None:
+    if value._rule is FROZEN:
+        raise RuntimeError(
+            f"{where}: {value!r} does not require grad; it was made from constants, by detach() or "
+            "under no_grad(). Create the inputs to differentiate with requires_grad=True"
+        )
+
+
+def grad(
+    outputs: Value | Sequence[Value],
+    inputs: Value | Sequence[Value],
+    create_graph: bool = False,
+) -> tuple[Value, ...]:
+    """d(sum of outputs)/d(input) for each input, as a tuple of Values. No `.grad` is changed.
+
+    An input the outputs do not depend on has gradient 0. With create_graph the results can be
+    differentiated again, to any order; without it they are constants.
+
+    Raises RuntimeError if an output or input does not require a gradient, TypeError if one is not a
+    Value.
+    """
+    outs = [outputs] if isinstance(outputs, Value) else list(outputs)
+    ins = [inputs] if isinstance(inputs, Value) else list(inputs)
+    for what, values in (("outputs", outs), ("inputs", ins)):
+        for value in values:
+            if not isinstance(value, Value):
+                raise TypeError(f"grad: {value!r} among the {what} is not a Value")
+            _check_requires_grad(value, f"grad: {what}")
+    order, seeds = topological(outs), [1.0] * len(outs)
+    if _modes and (recorder := _recorder.get()) is not None:
+        grads = recorder.gradients(order, outs, seeds)
+        found = [_constant(grads.get(x, 0.0)) for x in ins]
+        return tuple(found if create_graph else map(recorder.detach, found))
+    watchers = _watchers.get() if _modes else ()
+    grads = gradients(order, outs, seeds, create_graph, watchers)
+    return tuple(_constant(grads.get(x, 0.0)) for x in ins)
+
+
+class no_grad(contextlib.ContextDecorator):
+    """Ops inside make plain constants: no graph, no memory for it.
+
+    `with no_grad(): ...` or `@no_grad()` over a function. It holds for the current thread, or
+    the current asyncio task, only. Blocks can be nested.
+    """
+
+    def __enter__(self) -> no_grad:
+        enter_mode()
+        _no_grad_depth.set(_no_grad_depth.get() + 1)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _no_grad_depth.set(_no_grad_depth.get() - 1)
+        leave_mode()

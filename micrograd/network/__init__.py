@@ -1,0 +1,35 @@
+"""Networks: layers, blocks and losses, lowered to a plan of the C core."""
+
+from micrograd.network.blocks import DenseBlock, Highway, Residual
+from micrograd.network.layers import (
+    GELU,
+    Dropout,
+    Identity,
+    Layer,
+    LeakyReLU,
+    Linear,
+    Map,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from micrograd.network.network import Network
+
+__all__ = [
+    "GELU",
+    "DenseBlock",
+    "Dropout",
+    "Highway",
+    "Identity",
+    "Layer",
+    "LeakyReLU",
+    "Linear",
+    "Map",
+    "Network",
+    "ReLU",
+    "Residual",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+]

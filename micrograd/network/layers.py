@@ -1,0 +1,269 @@
+"""What a layer is: plain data that a Network lowers to a plan for the C core.
+
+Names and meanings follow PyTorch.  Weights are (out_features, in_features), batches
+(rows, features): the documents' Z = W A + b is Z = X @ W.T + b here.  Layers made of layers are in
+`micrograd.network.blocks`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from micrograd import core
+from micrograd.core import lib
+
+INITS = ("he", "xavier")
+
+
+class Layer:
+    """Base of all layers; compare with isinstance."""
+
+    @property
+    def takes(self) -> int | None:
+        """Features of the input, or None where any number will do."""
+        return None
+
+    def gives(self, features: int) -> int:
+        """Features of the output for an input of so many."""
+        return features
+
+
+def checked_number(where: str, name: str, value: Any) -> float:
+    """`value` as a float.
+
+    Raises:
+        TypeError: it is no real number.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{where}: {name} is {value!r}, a number is wanted")
+    return float(value)
+
+
+def check_kinds(where: str, layers: Iterable[Any]) -> None:
+    """Checks that all of them are layers.
+
+    Raises:
+        TypeError: one is not.
+    """
+    for i, layer in enumerate(layers):
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise TypeError(
+                f"{where}: layer {i} is the class {layer.__name__}; write {layer.__name__}()"
+            )
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{where}: layer {i} is {core.describe(layer)}, a layer is wanted")
+
+
+def check_chain(where: str, layers: Sequence[Layer]) -> int | None:
+    """Checks that each layer takes what the one before it gives; returns what the first one takes.
+
+    None is returned where no layer says how many features it takes.
+
+    Raises:
+        ValueError: two layers do not fit together.
+    """
+    features = first = None
+    for i, layer in enumerate(layers):
+        takes = layer.takes
+        if features is None:
+            features = first = takes
+        elif takes is not None and takes != features:
+            raise ValueError(
+                f"{where}: layer {i} {layer} takes {takes} features, "
+                f"but the layers before it give {features}"
+            )
+        if features is not None:
+            features = layer.gives(features)
+    return first
+
+
+@dataclass(frozen=True)
+class Linear(Layer):
+    """z = x @ W.T + b, with W (out_features, in_features) and b (out_features,).
+
+    Args:
+        in_features: columns of the input, 1 or more.
+        out_features: columns of the output, 1 or more.
+        bias: whether there is a b.
+        init: "he" (normal, variance 2 / in_features: He et al. 2015, eq. 10) or "xavier" (normal,
+            variance 2 / (in_features + out_features): Glorot and Bengio 2010, eq. 12); None takes
+            "he" before a ReLU kind and "xavier" elsewhere.
+
+    Raises:
+        TypeError, ValueError: a size is not a positive integer, or init is unknown.
+    """
+
+    in_features: int
+    out_features: int
+    bias: bool = True
+    init: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("in_features", "out_features"):
+            size = getattr(self, name)
+            if isinstance(size, bool) or not hasattr(size, "__index__"):
+                raise TypeError(f"Linear: {name} is {size!r}, an integer is wanted")
+            if not 1 <= size < 2**31:
+                raise ValueError(f"Linear: {name} is {size}, 1 or more is wanted")
+            object.__setattr__(self, name, int(size))
+        if self.init is not None and self.init not in INITS:
+            raise ValueError(f"Linear: init is {self.init!r}, one of {', '.join(INITS)} is wanted")
+
+    @property
+    def takes(self) -> int:
+        """in_features."""
+        return self.in_features
+
+    def gives(self, features: int) -> int:
+        """out_features."""
+        return self.out_features
+
+    def __str__(self) -> str:
+        return f"Linear({self.in_features}, {self.out_features})"
+
+    def initial_std(self, before_relu: bool) -> float:
+        """The standard deviation that W starts with."""
+        kind = self.init or ("he" if before_relu else "xavier")
+        fan = self.in_features if kind == "he" else (self.in_features + self.out_features) / 2
+        return math.sqrt((2 if kind == "he" else 1) / fan)
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """An element-wise function; the class attributes say what the C core needs to know of it."""
+
+    function: ClassVar[int]
+    derivative_from_input: ClassVar[bool] = False  # else from the cached output
+    is_relu_kind: ClassVar[bool] = False
+
+    @property
+    def slope(self) -> float:
+        """What the C core gets beside the function; only LeakyReLU has one."""
+        return 0.0
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class ReLU(Activation):
+    """max(0, z); derivative 1 where z > 0, else 0 (documents, section 6)."""
+
+    function = lib.MG_RELU
+    is_relu_kind = True
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """z where z > 0, else negative_slope * z.
+
+    Raises:
+        ValueError: negative_slope is negative or no finite number.
+    """
+
+    negative_slope: float = 0.01
+    function = lib.MG_LEAKY_RELU
+    is_relu_kind = True
+
+    def __post_init__(self) -> None:
+        checked_number("LeakyReLU", "negative_slope", self.negative_slope)
+        if not 0 <= self.negative_slope < math.inf:
+            raise ValueError(
+                f"LeakyReLU: negative_slope is {self.negative_slope}, 0 or more is wanted"
+            )
+
+    @property
+    def slope(self) -> float:
+        """negative_slope."""
+        return float(self.negative_slope)
+
+    def __str__(self) -> str:
+        return f"LeakyReLU({self.negative_slope:g})"
+
+
+class Sigmoid(Activation):
+    """1 / (1 + exp(-z)); derivative a (1 - a) from the output, at most 1/4 (section 6)."""
+
+    function = lib.MG_SIGMOID
+
+
+class Tanh(Activation):
+    """tanh(z); derivative 1 - a^2 from the output (documents, section 6)."""
+
+    function = lib.MG_TANH
+
+
+class GELU(Activation):
+    """z * Phi(z), Phi the normal distribution function, exact (Hendrycks and Gimpel 2016)."""
+
+    function = lib.MG_GELU
+    derivative_from_input = True
+    is_relu_kind = True
+
+
+@dataclass(frozen=True)
+class Map(Layer):
+    """An activation of one's own: f(z), element by element, a function of one Value.
+
+        swish = mg.Map(lambda z: z * z.sigmoid())
+
+    It is recorded once, as `mg.compile` does it, and runs in the C core, forward and backward.
+    Values that f closes over and that take a gradient become parameters of the network, such as a
+    learned slope; see Network.
+
+    Raises:
+        TypeError: f is no function. What cannot be recorded is an error when the network is made.
+    """
+
+    f: Callable[[Any], Any]
+
+    def __post_init__(self) -> None:
+        if not callable(self.f):
+            raise TypeError(f"Map: {core.describe(self.f)} is no function of a Value")
+
+    def __str__(self) -> str:
+        return f"Map({getattr(self.f, '__name__', type(self.f).__name__)})"
+
+
+@dataclass(frozen=True)
+class Identity(Layer):
+    """Changes nothing."""
+
+    def __str__(self) -> str:
+        return "Identity()"
+
+
+@dataclass(frozen=True)
+class Softmax(Layer):
+    """exp(z_i) / sum_j exp(z_j) over each row, with its full Jacobian (documents, section 6).
+
+    The "cross_entropy" loss applies its own softmax and wants logits: no Softmax before it.
+    """
+
+    def __str__(self) -> str:
+        return "Softmax()"
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Sets each number to 0 with probability p and multiplies the others by 1 / (1 - p).
+
+    Only in training: loss(), backward() and fit() have it, predict() and evaluate() do not
+    (Srivastava et al. 2014; scaled in training, as PyTorch does). Which numbers are dropped depends
+    on the network's seed, its count of training passes, the layer and the place in the batch, and
+    on nothing else: not on the number of threads, nor on whether a pass is computed twice.
+
+    Raises:
+        TypeError, ValueError: p is no number, or not in [0, 1).
+    """
+
+    p: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= checked_number("Dropout", "p", self.p) < 1:
+            raise ValueError(f"Dropout: p is {self.p}, 0 or more and less than 1 is wanted")
+
+    def __str__(self) -> str:
+        return f"Dropout({self.p:g})"

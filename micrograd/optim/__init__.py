@@ -1,0 +1,16 @@
+"""Optimizers, clipping and penalties."""
+
+from micrograd.optim.clip import clip_grad_norm_, clip_grad_value_
+from micrograd.optim.lbfgs import LBFGS
+from micrograd.optim.optimizer import SGD, Adam, AdamW, Optimizer, RMSprop
+
+__all__ = [
+    "LBFGS",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "RMSprop",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+]

@@ -1,0 +1,171 @@
+"""What surrounds an optimizer's step: penalties, clipping, max-norm, and a check for infinities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from micrograd import core
+from micrograd.checks import checked_number
+from micrograd.core import ffi, lib
+from micrograd.parameters import Parameters
+
+if TYPE_CHECKING:
+    from micrograd.optim.optimizer import Optimizer
+
+
+def _limit(where: str, name: str, value: Any) -> float:
+    """A bound of more than 0, infinity for None."""
+    if value is None:
+        return math.inf
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{where}: {name} is {core.describe(value)}, a number is wanted")
+    if not value > 0:
+        raise ValueError(f"{where}: {name} is {value}, more than 0 is wanted")
+    return float(value)
+
+
+class Constraints:
+    """What happens around a step of an optimizer, in this order, in one call of the C core:
+
+    1. the penalty l2/2 * ||W||^2 + l1 * ||W||_1 adds l2 * W + l1 * sign(W) to the gradients,
+       sign(0) = 0;
+    2. clip_norm: gradients whose Euclidean norm, over all parameters, is larger are scaled down
+       to it; clip_value: then each is held within +-clip_value;
+    3. the step, if every number it would write is finite;
+    4. max_norm: each unit's incoming weights, a row of W, are scaled down to this norm (Srivastava
+       et al., "Dropout" (2014), section 5.1).
+
+    W are the weight matrices, not the biases; of a model that has none, a Program, all parameters,
+    and max_norm is refused. None or 0 leaves a part out.
+
+    Attributes:
+        loss, penalty, gradient_norm: of the last step: the mean loss without the penalty and the
+            penalty, both before the step; the norm before clipping, penalties included.
+        c, result, sums: the C core's structs.
+
+    Raises:
+        TypeError, ValueError: a setting is no number or out of its range.
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        max_norm: float | None = None,
+        where: str = "Constraints",
+    ) -> None:
+        self.c = c = ffi.new("mg_constraints *")
+        self.result = ffi.new("mg_result *")
+        self.sums = ffi.new("mg_sums *")
+        c.l1, c.l2 = checked_number(where, "l1", l1), checked_number(where, "l2", l2)
+        c.clip_norm = _limit(where, "clip_norm", clip_norm)
+        c.clip_value = _limit(where, "clip_value", clip_value)
+        c.max_norm = _limit(where, "max_norm", max_norm)
+        matrices = weight_matrices(params)
+        if not matrices and c.max_norm < math.inf:
+            raise ValueError(f"{where}: max_norm is of rows of weight matrices, the model has none")
+        matrices = matrices or [(0, params.size, 1)]
+        self._weights = ffi.new("mg_weight[]", matrices)  # the struct does not keep it alive
+        c.weights, c.n_weights = self._weights, len(matrices)
+
+    @property
+    def loss(self) -> float:
+        """Mean loss before the last step, without the penalty."""
+        return self.result.loss  # type: ignore[no-any-return]
+
+    @property
+    def penalty(self) -> float:
+        """The penalty before the last step."""
+        return self.result.penalty  # type: ignore[no-any-return]
+
+    @property
+    def gradient_norm(self) -> float:
+        """Euclidean norm of the last step's gradients, before clipping, penalties included."""
+        return self.result.gradient_norm  # type: ignore[no-any-return]
+
+    def step(
+        self, optimizer: Optimizer, where: str = "Constraints.step", loss: float = 0.0
+    ) -> None:
+        """One step of the optimizer from the gradients that are there, which came from this loss:
+        from the mean over the rows of Network.accumulate_step if there are any.
+
+        Raises:
+            FloatingPointError: a number would not be finite; parameters and state are as before.
+        """
+        self.result.loss = loss
+        if not math.isfinite(loss):
+            self.raise_status(where, lib.MG_LOSS_NOT_FINITE, optimizer.params, optimizer.steps)
+        optimizer.params.settle()
+        status = lib.mg_update_step(
+            optimizer.arguments(), self.c, self.sums, core.threads, self.result
+        )
+        if status:
+            self.raise_status(where, status, optimizer.params, optimizer.steps)
+
+    def raise_status(self, where: str, status: int, params: Parameters, steps: int) -> None:
+        """Raises what has to be said about a step that the C core refused as not finite."""
+        advice = "a smaller learning rate or clip_norm may help"
+        if status == lib.MG_LOSS_NOT_FINITE:
+            raise FloatingPointError(f"{where}: the loss is {self.loss} at step {steps}; {advice}")
+        if status == lib.MG_STEP_NOT_FINITE:
+            bad = next((p.name for p in params if not np.isfinite(p.grad).all()), None)
+            what = f"the gradient of {bad}" if bad else "lr times the gradient"
+            raise FloatingPointError(
+                f"{where}: {what} is not finite at step {steps}, the norm of all "
+                f"gradients is {self.gradient_norm:.4g}; {advice}"
+            )
+        raise RuntimeError(f"{where}: the C core refused its arguments (status {status})")
+
+
+def weight_matrices(params: Parameters) -> list[tuple[int, int, int]]:
+    """Offset, rows and columns of each weight matrix among the flat parameters."""
+    found, offset = [], 0
+    for p in params:
+        if p.data.ndim == 2:
+            rows, columns = p.shape
+            found.append((offset, rows, columns))
+        offset += p.data.size
+    return found
+
+
+def apply_penalties(params: Parameters | Iterable[Any], l1: float = 0.0, l2: float = 0.0) -> float:
+    """Adds l1 * sign(w) + l2 * w to the gradients, for loops that make their steps themselves.
+
+    Of a model's parameters the weight matrices are penalized, as by Constraints; of a list of
+    Values all, so leave the biases out of it.
+
+    Args:
+        params: model.parameters(), or a list of Values.
+        l1, l2: 0 or more.
+
+    Returns:
+        The penalty l1 * ||w||_1 + l2/2 * ||w||^2, to be added to the loss that is reported.
+
+    Raises:
+        TypeError, ValueError: arguments out of their range.
+    """
+    where = "apply_penalties"
+    l1, l2 = checked_number(where, "l1", l1), checked_number(where, "l2", l2)
+    if not isinstance(params, Parameters):
+        values = list(params) if isinstance(params, Iterable) else [None]
+        if not all(hasattr(p, "data") and hasattr(p, "grad") for p in values):
+            raise TypeError(f"{where}: params is neither model.parameters() nor a list of Values")
+        for p in values:
+            p.grad += l2 * p.data + l1 * ((p.data > 0) - (p.data < 0))
+        return math.fsum(l1 * abs(p.data) + l2 / 2 * p.data**2 for p in values)
+    penalty = 0.0
+    flat, gradients = params.flat, params.flat_grad
+    for offset, rows, columns in weight_matrices(params) or [(0, params.size, 1)]:
+        part = slice(offset, offset + rows * columns)
+        w = flat[part]
+        gradients[part] += l2 * w + l1 * np.sign(w)
+        wide = w.astype(np.float64)
+        penalty += float(l1 * np.abs(wide).sum() + l2 / 2 * np.square(wide).sum())
+    return penalty

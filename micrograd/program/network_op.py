@@ -1,0 +1,126 @@
+"""Scalar functions inside a Network: an activation f(x) and a loss f(z, y), written with Values.
+
+They are recorded and assembled as `tape` does it, with one difference: their gradient is wanted
+with respect to an argument as well, because the chain rule goes on behind it. The C core runs them
+as ops of a plan (csrc/program_ops.h): forward, and for a gradient once more forward and then
+backward, in blocks of elements or rows that stay in the cache.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from micrograd.engine.value import Value
+from micrograd.program.c_program import code_of
+from micrograd.program.layout import Assembly, assemble
+from micrograd.program.listing import listing
+from micrograd.program.recording import PARAMETER, Recording, RecordingError, Shape, record
+from micrograd.program.simplify import simplify
+
+
+@dataclass(frozen=True)
+class ScalarOp:
+    """A scalar function for the C core.
+
+    code: the mg_program *, kept alive. n_parameters: it reads the first so many of the leaves that
+    it was made with, and adds to so many gradients. listing: its ops, for a person.
+    """
+
+    code: Any
+    n_parameters: int
+    listing: str
+
+
+def _recorded(where: str, f: Callable[..., Any], shapes: Sequence[Shape]) -> Recording:
+    """What f does for such arguments, if it returns one Value; errors begin with `where`."""
+    if not callable(f):
+        raise TypeError(f"{where}: {f!r:.60} is a {type(f).__name__}, want a function of Values")
+    wanted = "one Value" if len(shapes) == 1 else f"{len(shapes)} arguments"
+    try:
+        inspect.signature(f).bind(*shapes)
+    except TypeError as error:
+        raise TypeError(f"{where}: the function takes {wanted} here; {error}") from None
+    except ValueError:
+        pass  # a builtin that does not say
+    try:
+        recording = record(f, shapes)
+    except RecordingError as error:
+        raise RecordingError(str(error).replace("compile:", f"{where}:", 1)) from None
+    if not recording.single or recording.shapes != [()]:
+        raise RecordingError(f"{where}: the function returns more than one Value; want one")
+    return recording
+
+
+def _assembled(
+    where: str,
+    f: Callable[..., Any],
+    shapes: Sequence[Shape],
+    leaves: list[Value],
+    dtype: str,
+) -> ScalarOp:
+    recording = _recorded(where, f, shapes)
+    numbers = {leaf: i for i, leaf in enumerate(leaves)}
+    new = [leaf for leaf in recording.leaves if leaf not in numbers]
+    for leaf in new:
+        numbers[leaf] = len(numbers)
+    places = [numbers[leaf] for leaf in recording.leaves]
+    nodes = [
+        node._replace(operands=(places[node.operands[0]],)) if node.rule is PARAMETER else node
+        for node in recording.nodes
+    ]
+    recorded = sum(bool(node.operands) for node in nodes)
+    nodes, outputs = simplify(nodes, recording.outputs)
+    columns = [math.prod(shape) for shape in shapes]
+    assembly: Assembly = assemble(nodes, outputs, len(numbers), {0: columns[0]})
+    code = code_of(assembly, len(numbers), columns, dtype)
+    names = [leaf.label or f"p{i}" for i, leaf in enumerate(numbers)]
+    leaves.extend(new)
+    return ScalarOp(code, len(numbers), listing(assembly, outputs, shapes, names, recorded))
+
+
+def map_op(
+    f: Callable[[Value], Any], leaves: list[Value], dtype: str, where: str = "Map"
+) -> ScalarOp:
+    """f, from one Value to one, for mg_program_map and mg_program_map_backward.
+
+    Args:
+        f: an activation, such as `lambda x: x * x.sigmoid()`.
+        leaves: the Values that take a gradient and that the functions of one model close over;
+            those of f that are not among them are added at the end. They are the op's parameters,
+            in this order, of which it uses the first `n_parameters`.
+        dtype: "float32" or "float64".
+        where: what errors call f.
+
+    Raises:
+        TypeError: f is no function, or does not take one argument.
+        RecordingError: f does what cannot be recorded, or does not return one Value.
+    """
+    return _assembled(where, f, [()], leaves, dtype)
+
+
+def loss_op(
+    f: Callable[[Any, Any], Any],
+    outputs: int,
+    targets: int,
+    leaves: list[Value],
+    dtype: str,
+    where: str = "loss",
+) -> ScalarOp:
+    """f(z, y), from a row of the output and one of the targets to a Value: mg_program_loss_rows.
+
+    Args:
+        f: a loss, such as `lambda z, y: (1 - y * z).relu()`. It gets z as a Value if `outputs` is
+            1, else as a list of Values, and y likewise. A label is its number.
+        outputs, targets: columns of z and of y; targets is 1 for labels.
+        leaves, dtype, where: see `map_op`.
+
+    Raises:
+        TypeError: f is no function, or does not take two arguments.
+        RecordingError: f does what cannot be recorded, or does not return one Value.
+    """
+    shapes: list[Shape] = [() if columns == 1 else (columns,) for columns in (outputs, targets)]
+    return _assembled(where, f, shapes, leaves, dtype)

@@ -1,0 +1,420 @@
+"""compile: a function of Values, recorded once and run by the C core over whole batches.
+
+    program = mg.compile(lambda x, y: (1 - y * mlp(x)).relu())
+    loss = program.loss(X, y)
+    program.backward()
+
+The way from one to the other: `recording` calls the function and writes down its ops, `simplify`
+makes fewer of them, `assemble` gives each number a slot, and csrc/program.c runs them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from micrograd import core
+from micrograd.core import Array, ffi, lib
+from micrograd.engine.value import Value
+from micrograd.parameters import Parameters
+from micrograd.program.c_program import code_of
+from micrograd.program.layout import assemble
+from micrograd.program.listing import listing
+from micrograd.program.recording import NONE, PARAMETER, RecordingError, Shape, record
+from micrograd.program.simplify import simplify
+
+if TYPE_CHECKING:
+    from micrograd.optim.constraints import Constraints
+    from micrograd.optim.optimizer import Optimizer
+    from micrograd.saving.position import Position
+    from micrograd.training.history import History
+
+__all__ = ["Program", "RecordingError", "compile"]
+
+
+class _Recorded:
+    """The function for arguments of these shapes: what the C core needs, and what comes back."""
+
+    def __init__(self, program: Program, shapes: tuple[Shape, ...]) -> None:
+        recording = record(program.function, shapes)
+        places = program.adopt(recording.leaves)
+        nodes = [
+            node._replace(operands=(places[node.operands[0]],)) if node.rule is PARAMETER else node
+            for node in recording.nodes
+        ]
+        self.ops = sum(node.rule.arity != NONE for node in nodes)
+        self.captured = recording.captured
+        self.single = recording.single
+        self.result_shapes = recording.shapes
+        self.is_loss = recording.single and recording.shapes == [()]
+        nodes, self.outputs = simplify(nodes, recording.outputs)
+        self.assembly = assemble(nodes, self.outputs, len(program.leaves))
+        self.shapes = shapes
+        self.columns = [math.prod(shape) for shape in shapes]
+        self.code = code_of(self.assembly, len(program.leaves), self.columns, program.dtype)
+        self.arguments = ffi.new("mg_argument[]", len(shapes))
+        for argument, columns in zip(self.arguments, self.columns, strict=True):
+            argument.ld = columns
+
+
+class Program:
+    """A function of Values that runs in the C core over the rows of a batch; see `compile`.
+
+    It holds its own copy of the parameters, taken when the function was first recorded. Assigning
+    to the Values it closes over changes nothing here until `reload()`, and training it changes
+    nothing there until `write_back()`. A list from which the function took a leaf may get another
+    leaf: the program stays with the one it has recorded.
+    """
+
+    def __init__(self, function: Callable[..., Any], dtype: str = "float64") -> None:
+        if not callable(function):
+            raise TypeError(f"compile: {core.describe(function)} is no function of Values")
+        name = np.dtype(dtype).name if not isinstance(dtype, str) else dtype
+        if name not in core.DTYPES:
+            raise ValueError(
+                f"compile: dtype is {dtype!r}, one of {', '.join(core.DTYPES)} is wanted"
+            )
+        self.function = function
+        self.dtype = name
+        self.leaves: list[Value] = []
+        self._dtype = np.dtype(name)
+        self._recorded: dict[tuple[Shape, ...], _Recorded] = {}
+        self._parameters: Parameters | None = None
+        self._loss = ffi.new("double *")
+        self.optimizer: Any = None  # of the last fit, as is the next
+        self.position: Position | None = None
+        self._pending: _Recorded | None = None  # has a gradient that nobody has asked for yet
+
+    # ---- recording ----
+
+    def record(self, *arguments: Any) -> Program:
+        """Records the function for arguments like these, without running it; returns the program.
+
+        Calls do this by themselves. Needed where the parameters are wanted before the first call:
+        `SGD(program.record(X, y).parameters(), lr=0.1)`.
+        """
+        self._prepare("Program.record", arguments)
+        return self
+
+    def adopt(self, leaves: Sequence[Value]) -> list[int]:
+        """The numbers of these leaves among the parameters, which the first recording settles.
+
+        Raises:
+            RecordingError: a later recording uses a leaf that the first did not.
+        """
+        if self._parameters is None:
+            self.leaves = list(leaves)
+            labels = Counter(leaf.label for leaf in leaves)
+            names = [
+                leaf.label if leaf.label and labels[leaf.label] == 1 else f"{leaf.label}p{i}"
+                for i, leaf in enumerate(leaves)
+            ]
+            self._parameters = Parameters([(name, ()) for name in names], self._dtype)
+            self._take_data()
+        numbers = {leaf: i for i, leaf in enumerate(self.leaves)}
+        new = [leaf for leaf in leaves if leaf not in numbers]
+        if new:
+            raise RecordingError(
+                f"compile: for these shapes the function uses {len(new)} Values more than in the "
+                f"first call, such as {new[0]!r}; call it first with shapes that use all of them, "
+                "or compile it once more"
+            )
+        return [numbers[leaf] for leaf in leaves]
+
+    def _take_data(self) -> None:
+        flat = self.parameters().flat
+        for i, leaf in enumerate(self.leaves):
+            flat[i] = leaf._data
+
+    def parameters(self) -> Parameters:
+        """The leaves that the function closes over, in the order in which it uses them.
+
+        A sequence of Parameter(name, data, grad), each of shape (); `.flat` and `.flat_grad` are
+        the arrays they lie in. Names are the Values' labels where these are unique, else "p0",
+        "p1", ... behind what label there is.
+
+        Raises:
+            RuntimeError: there has been no call, and so no recording.
+        """
+        if self._parameters is None:
+            raise RuntimeError(
+                "Program.parameters: they are known once the function is recorded; "
+                "call program.record(X, y), or program.loss(X, y), first"
+            )
+        return self._parameters
+
+    def zero_grad(self) -> None:
+        """Sets all gradients to zero."""
+        self.parameters().zero_grad()
+
+    def write_back(self) -> None:
+        """Copies data and gradients of the parameters into the Values they come from."""
+        parameters = self.parameters()
+        pairs = zip(parameters.flat.tolist(), parameters.flat_grad.tolist(), strict=True)
+        for leaf, (data, grad) in zip(self.leaves, pairs, strict=True):
+            leaf.data = data
+            leaf.grad = grad
+
+    def reload(self) -> None:
+        """Takes the data of the parameters from their Values again, and those of the constants.
+
+        Gradients stay as they are.
+        """
+        self._take_data()
+        self._pending = None
+        for shapes, recorded in list(self._recorded.items()):
+            if any(_differ(leaf._data, value) for leaf, value in recorded.captured):
+                del self._recorded[shapes]  # constants are folded: it has to be recorded again
+
+    # ---- what comes in ----
+
+    def _prepare(self, where: str, arguments: tuple[Any, ...]) -> tuple[_Recorded, int, Any]:
+        """What to run, the number of rows, and the arrays that its arguments point to."""
+        arrays = [
+            x
+            if type(x) is np.ndarray and x.dtype is self._dtype and x.flags.c_contiguous
+            else core.as_reals(where, f"argument {i}", x, self._dtype)
+            for i, x in enumerate(arguments)
+        ]
+        rows = -1
+        for i, x in enumerate(arrays):
+            if x is not arguments[i] and np.ndim(arguments[i]) == 0:
+                raise ValueError(
+                    f"{where}: argument {i} is a number; an array with a row for each sample is "
+                    "wanted"
+                )
+            if rows not in (-1, x.shape[0]):
+                raise ValueError(
+                    f"{where}: argument {i} has {x.shape[0]} rows, those before {rows}"
+                )
+            rows = x.shape[0]
+        if rows < 1:
+            raise ValueError(f"{where}: no {'rows' if arrays else 'arguments'}")
+        shapes = tuple([x.shape[1:] for x in arrays])
+        recorded = self._recorded.get(shapes)
+        if recorded is None:
+            if 0 in [n for shape in shapes for n in shape]:
+                raise ValueError(f"{where}: an argument has an axis of length 0")
+            recorded = self._recorded[shapes] = _Recorded(self, shapes)
+        held = [ffi.from_buffer(x) for x in arrays]
+        for i, data in enumerate(held):
+            recorded.arguments[i].data = data
+        return recorded, rows, held
+
+    def _check(self, where: str, status: int, rows: int) -> None:
+        if status == lib.MG_OUT_OF_MEMORY:
+            raise MemoryError(f"{where}: no memory for a batch of {rows} rows")
+        if status:
+            raise RuntimeError(f"{where}: the C core refused its arguments (status {status})")
+
+    # ---- what it does ----
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The function of each row, without a gradient.
+
+        Args:
+            *arguments: arrays of real numbers with a leading batch axis: (rows,) for what the
+                function takes as a Value, (rows, n) for a list of n Values, (rows, n, m) for n
+                lists of m. Infinities and NaN are computed with, as IEEE arithmetic has it.
+
+        Returns:
+            An array (rows,) for a Value, (rows, n) for a list of n; a tuple of these for a tuple.
+
+        Raises:
+            RecordingError: the function does what cannot be recorded.
+            TypeError, ValueError: arguments that do not fit.
+        """
+        recorded, rows, held = self._prepare("Program", arguments)
+        out = np.empty((rows, len(recorded.outputs)), self._dtype)
+        status = lib.mg_program_run(
+            recorded.code,
+            self.parameters().data_pointer,
+            recorded.arguments,
+            rows,
+            ffi.from_buffer(out, require_writable=True),
+            core.threads,
+        )
+        del held
+        self._check("Program", status, rows)
+        results = []
+        start = 0
+        for shape in recorded.result_shapes:
+            stop = start + math.prod(shape)
+            results.append(out[:, start:stop].reshape(rows, *shape))
+            start = stop
+        return results[0] if recorded.single else tuple(results)
+
+    def loss(self, *arguments: Any) -> float:
+        """The mean of the function over the batch; keeps its gradient for backward().
+
+        The gradient is computed here, block by block while the values are in the cache, so the
+        arrays may be changed afterwards. For the value alone, program(...).mean() is cheaper.
+
+        Raises:
+            RecordingError: the function does what cannot be recorded.
+            TypeError, ValueError: arguments that do not fit; more than one result.
+        """
+        recorded, rows, held = self._prepare("Program.loss", arguments)
+        if not recorded.is_loss:
+            raise ValueError(
+                "Program.loss: the function returns more than one Value; "
+                "a mean and its gradient are of one"
+            )
+        parameters = self._parameters
+        assert parameters is not None
+        status = lib.mg_program_loss(
+            recorded.code,
+            parameters.data_pointer,
+            recorded.arguments,
+            rows,
+            core.threads,
+            self._loss,
+        )
+        del held
+        if status:
+            self._check("Program.loss", status, rows)
+        self._pending = recorded
+        return self._loss[0]  # type: ignore[no-any-return]
+
+    def evaluate(self, *arguments: Any) -> tuple[float, None]:
+        """The mean of the function over the rows, without a gradient, and no accuracy; see
+        Network.evaluate."""
+        return float(np.mean(self(*arguments), dtype=np.float64)), None
+
+    def backward(self) -> None:
+        """Adds the gradient of the last loss() to the gradients of the parameters.
+
+        Raises:
+            RuntimeError: there is no loss() whose gradient has not been added already.
+        """
+        recorded, parameters = self._pending, self._parameters
+        if recorded is None or parameters is None:
+            raise RuntimeError("Program.backward: no loss to go back from; call loss(X, y) first")
+        self._pending = None
+        lib.mg_program_gradients(recorded.code, parameters.grad_pointer, not parameters.stale)
+        parameters.stale = False
+
+    # ---- training, as micrograd.train.fit drives it ----
+
+    loss_name = "program"
+
+    def checked_batch(
+        self, where: str, X: Any, y: Any, sample_weight: Any = None, index: Any = None
+    ) -> tuple[Any, Any]:
+        """A data set that train_step takes rows from, checked once."""
+        if sample_weight is not None:
+            raise ValueError(
+                f"{where}: sample weights are for a Network; a compiled function weighs its "
+                "samples itself, with a column of X"
+            )
+        arrays = [core.as_reals(where, name, x, self._dtype) for name, x in (("X", X), ("y", y))]
+        _, rows, _ = self._prepare(where, tuple(arrays))
+        return _Data(rows, arrays), arrays
+
+    def train_step(
+        self, data: Any, index: Array, optimizer: Optimizer, constraints: Constraints
+    ) -> float:
+        """One step on the rows `index` of a checked data set; returns the mean loss before it.
+
+        Raises:
+            FloatingPointError: the loss or the update is not finite; the parameters are those
+                before.
+        """
+        loss = self.loss(*[array.take(index, axis=0) for array in data.arrays])
+        self.parameters().stale = True
+        self.backward()
+        constraints.step(optimizer, "Program.fit", loss)
+        return loss
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        epochs: int = 10,
+        batch_size: int = 64,
+        optimizer: Any = None,
+        validation: Any = None,
+        clip_norm: float | None = None,
+        callbacks: Any = (),
+        progress: bool | None = None,
+        seed: int | None = None,
+        resume: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> History:
+        """Trains a function of two arguments on minibatches; see micrograd.train.fit."""
+        from micrograd.training.fit import fit
+
+        if self._parameters is None:
+            if y is None:
+                raise RuntimeError("Program.fit: call program.record(X, y) with one batch first")
+            self._prepare("Program.fit", (X[:1], y[:1]))
+        return fit(
+            self, X, y, epochs, batch_size, optimizer, validation, clip_norm, callbacks, progress,
+            seed, resume, **options,
+        )  # fmt: skip
+
+    # ---- reading it ----
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        shapes = ", ".join(str(shapes) for shapes in self._recorded) or "nothing yet"
+        return f"Program({name}, dtype={self.dtype!r}, recorded for {shapes})"
+
+    def __str__(self) -> str:
+        """The ops of each recording; of a long one the first and the last."""
+        if self._parameters is None:
+            return repr(self)
+        names = [p.name for p in self._parameters]
+        return "\n\n".join(
+            listing(r.assembly, r.outputs, r.shapes, names, r.ops) for r in self._recorded.values()
+        )
+
+
+@dataclass
+class _Data:
+    """A data set in arrays that fit."""
+
+    rows: int
+    arrays: list[Array]
+
+
+def _differ(x: float, y: float) -> bool:
+    return x != y and (x == x or y == y)
+
+
+def compile(function: Callable[..., Any], dtype: str = "float64") -> Program:
+    """A program that computes `function` for every row of a batch, and its gradient, in C.
+
+    `function` takes Values, or nested lists of them, for one sample, and returns a Value, a list of
+    Values or a tuple of these. It is called once for each shape of arguments (twice in fact, to see
+    that it does the same again) and written down: what it does besides computing with Values, it
+    does then and never again. The Values it closes over that take a gradient become the program's
+    parameters; those made with requires_grad=False are constants.
+
+    Ops, kinks and IEEE conventions are those of `engine.rules`; `mg.grad` and reverse mode
+    (`mg.func.grad`, `vjp`, `jacrev`) may be used inside. Comparisons work as the condition of
+    `mg.where`; Python's `if`, `max` and `float` cannot see a number that is not there yet and raise
+    RecordingError, which says what to write instead.
+
+    Args:
+        function: what to compile.
+        dtype: "float64" or "float32", of the arithmetic.
+
+    Raises:
+        TypeError, ValueError: no function, an unknown dtype.
+
+    >>> w = Value(3.0)
+    >>> program = compile(lambda x, y: (w * x - y) ** 2)
+    >>> program.loss([1.0, 2.0], [2.0, 4.0])  # ((3 - 2)**2 + (6 - 4)**2) / 2
+    2.5
+    >>> program.backward()
+    >>> program.parameters().flat_grad
+    array([5.])
+    """
+    return Program(function, dtype)

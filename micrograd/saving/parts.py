@@ -1,0 +1,169 @@
+"""What a model is made of, as JSON and back: layers, optimizers and schedules by name and fields.
+
+A dataclass or optimizer is {"kind": its class's name, field: value, ...}; values are numbers, text,
+lists and further such parts.  Reading looks a name up among the classes that are wanted and calls
+it, so that its own checks judge the fields: no name in a file can reach any other code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from micrograd import core, optim, schedule
+from micrograd.network import blocks, layers
+
+Kinds = Mapping[str, Callable[..., Any]]
+
+
+def _by_name(*classes: type) -> dict[str, type]:
+    return {each.__name__: each for each in classes}
+
+
+# What a model file may name. A new class is added here, and is refused by `save` until it is.
+LAYERS = _by_name(
+    layers.Linear,
+    layers.ReLU,
+    layers.LeakyReLU,
+    layers.Sigmoid,
+    layers.Tanh,
+    layers.GELU,
+    layers.Map,
+    layers.Identity,
+    layers.Softmax,
+    layers.Dropout,
+    blocks.Residual,
+    blocks.Highway,
+    blocks.DenseBlock,
+)
+OPTIMIZERS = _by_name(optim.SGD, optim.RMSprop, optim.Adam, optim.AdamW, optim.LBFGS)
+SCHEDULES = _by_name(
+    schedule.Constant,
+    schedule.Linear,
+    schedule.Step,
+    schedule.Exponential,
+    schedule.Cosine,
+    schedule.OneCycle,
+    schedule.Warmup,
+    schedule.Sequence,
+    schedule.Product,
+    schedule.ReduceOnPlateau,
+)
+
+
+class LostFunction:
+    """Stands for a learning rate that was a function when the model was saved: it cannot be called.
+
+    `optimizer.lr = f` replaces it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        raise RuntimeError(
+            f"the learning rate was the function {self.name}, which a model file cannot hold; "
+            "set optimizer.lr, or give fit an optimizer of the same kind"
+        )
+
+    def __repr__(self) -> str:
+        return f"LostFunction({self.name!r})"
+
+
+def encode(part: Any) -> dict[str, Any]:
+    """A layer, schedule or other dataclass: its class's name and its fields.
+
+    Raises:
+        ValueError: a field is something that JSON cannot hold, such as a function.
+    """
+    fields = dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
+    values = {f.name: getattr(part, f.name) for f in fields if f.init}
+    return {"kind": type(part).__name__} | {
+        name: encode_value(type(part).__name__, name, value) for name, value in values.items()
+    }
+
+
+def encode_value(owner: str, name: str, value: Any) -> Any:
+    """One field: None, a number, text, a part, or a list of these."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (np.bool_, np.integer, np.floating)):
+        return value.item()
+    if isinstance(value, (tuple, list)):
+        return [encode_value(owner, name, each) for each in value]
+    if type(value) in (*LAYERS.values(), *SCHEDULES.values()):
+        return encode(value)
+    raise ValueError(
+        f"{owner}: {name} is {core.describe(value)}, which a model file cannot hold (no code is "
+        f"ever written to one); save a network without {owner}, or keep the weights alone: "
+        "numpy.save(file, net.parameters().flat)"
+    )
+
+
+def decode(data: Any, kinds: Kinds) -> Any:
+    """The part that `encode` made this of; only classes in `kinds` are called.
+
+    Raises:
+        TypeError, ValueError: the kind is unknown, or its fields do not fit.
+    """
+    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
+        raise ValueError(f"{core.describe(data)} where a mapping with a kind is wanted")
+    kind = kinds.get(data["kind"])
+    if kind is None:
+        raise ValueError(f"kind {data['kind']!r} is unknown, one of {', '.join(kinds)} is wanted")
+    fields = {name: decode_value(value, kinds) for name, value in data.items() if name != "kind"}
+    inner = fields.pop("layers", ())
+    if not isinstance(inner, (tuple, list)):
+        raise ValueError(f"layers is {core.describe(inner)}, a list is wanted")
+    return kind(*inner, **fields)
+
+
+def decode_value(value: Any, kinds: Kinds) -> Any:
+    """One field, with lists as tuples."""
+    if isinstance(value, dict):
+        return decode(value, kinds)
+    if isinstance(value, list):
+        return tuple(decode_value(each, kinds) for each in value)
+    return value
+
+
+# ---- optimizers ----
+
+
+def encode_optimizer(optimizer: Any) -> dict[str, Any]:
+    """Kind and settings: the arguments of its class but the first, taken from its attributes."""
+    settings: dict[str, Any] = {"kind": type(optimizer).__name__}
+    for name in list(inspect.signature(type(optimizer)).parameters)[1:]:
+        value = getattr(optimizer, name)
+        try:
+            settings[name] = encode_value(settings["kind"], name, value)
+        except ValueError:
+            if not callable(value):
+                raise
+            settings[name] = {"kind": "LostFunction", "name": _name_of(value)}
+    return settings
+
+
+def _name_of(function: Any) -> str:
+    if isinstance(function, LostFunction):
+        return function.name
+    return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+def decode_optimizer(data: Mapping[str, Any], parameters: Any) -> Any:
+    """An optimizer for these parameters, without its state.
+
+    Raises:
+        TypeError, ValueError: the kind is unknown, or its settings do not fit.
+    """
+    schedules = {**SCHEDULES, "LostFunction": LostFunction}
+    if not isinstance(data.get("kind"), str) or data["kind"] not in OPTIMIZERS:
+        raise ValueError(f"the optimizer {core.describe(data.get('kind'))} is unknown")
+    settings = {
+        name: decode_value(value, schedules) for name, value in data.items() if name != "kind"
+    }
+    return OPTIMIZERS[data["kind"]](parameters, **settings)

@@ -1,0 +1,145 @@
+"""Model files: safetensors, written so that a kill at any moment leaves the old file or the new.
+
+The tensors are the parameters under their own names, "0.weight", "0.bias", ..., the optimizer's
+state, "optimizer.velocity", and the parameters of the best epoch, "training.best".  All else is one
+JSON text in the file's metadata, under "micrograd".  There is no pickle.  `read` is
+the way back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from micrograd.core import Array
+from micrograd.network.losses import LOSSES
+from micrograd.saving import parts
+from micrograd.saving.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from micrograd.network.network import Network
+    from micrograd.program.program import Program
+
+    Path = str | os.PathLike[str]
+
+VERSION = 1
+TEXT_LIMIT = 16 << 20  # bytes of JSON: a network of 100 000 layers, or 100 000 epochs of history
+OPTIMIZER = "optimizer."  # starts the names of its state's arrays
+FLAT = ("best", "last")  # of Position: all parameters in one array, as "training.best"
+TRAINING = "training."
+
+
+def save(net: Network, path: Path) -> None:
+    """Writes a network, its optimizer and its training position to a safetensors file.
+
+    Architecture, loss, dtype, seed, checkpoint schedule and `net.metadata` go along; after `fit` or
+    `load`, so do `net.optimizer` with its state and `net.position`. The file is written beside
+    `path` under another name, flushed to the disk and renamed.
+
+    Raises:
+        ImportError: the safetensors package is not installed.
+        ValueError: a layer or loss is a function, or a parameter is not finite.
+        OSError: the file cannot be written; the one that was there still is.
+    """
+    _write_model(net, path, "Network.save", _architecture(net))
+
+
+def _architecture(net: Network) -> dict[str, Any]:
+    """What makes the same network again, but for its parameters.
+
+    Raises:
+        ValueError: a layer or the loss is a function.
+    """
+    if net.loss_name not in LOSSES:
+        raise ValueError(
+            f"Network.save: the loss {net.loss_name} is a function, which a model file cannot "
+            "hold; give a network with a named loss the same layers and parameters, and save that"
+        )
+    try:
+        layers = [parts.encode(layer) for layer in net.layers]
+    except ValueError as error:
+        raise ValueError(f"Network.save: {error}") from None
+    checkpoint = None if net.checkpoint is None else net.checkpoint.to_plain()
+    model = {"layers": layers, "loss": net.loss_name, "seed": net.seed, "checkpoint": checkpoint}
+    return model | {"metadata": net.metadata}
+
+
+def save_progress(model: Network | Program, path: Path) -> None:
+    """What fit(resume=path) writes after each epoch.
+
+    Who reads it has the model: for a Program, and for a Network with functions among its layers or
+    as its loss, the file has no architecture, and `load` refuses it.
+    """
+    description: dict[str, Any] = {}
+    if hasattr(model, "layers"):
+        with suppress(ValueError):
+            description = _architecture(cast("Network", model))
+    _write_model(model, path, f"{type(model).__name__}.fit", description)
+
+
+def _write_model(
+    model: Network | Program, path: Path, where: str, description: dict[str, Any]
+) -> None:
+    require_safetensors(where)
+    parameters = model.parameters()
+    for p in parameters:
+        check_finite(where, p.name, p.data)
+    tensors = {p.name: p.data for p in parameters}
+    text: dict[str, Any] = {"version": VERSION, "dtype": model.dtype, **description}
+    if hasattr(model, "step"):
+        text["step"] = model.step
+    if model.optimizer is not None:
+        text["optimizer"] = parts.encode_optimizer(model.optimizer)
+        state = model.optimizer.state_dict()
+        arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+        tensors.update({OPTIMIZER + name: value for name, value in arrays.items()})
+        text["optimizer_state"] = {n: v for n, v in state.items() if n not in arrays}
+    position = model.position
+    if position is not None:
+        values = {f.name: getattr(position, f.name) for f in fields(position)}
+        text["training"] = {name: value for name, value in values.items() if name not in FLAT}
+        arrays = {TRAINING + name: values[name] for name in FLAT if values[name] is not None}
+        tensors.update(arrays)
+    try:
+        encoded = json.dumps(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: metadata cannot be written as JSON: {error}") from None
+    if len(encoded) > TEXT_LIMIT:
+        raise ValueError(
+            f"{where}: layers, history and metadata take {len(encoded)} bytes of JSON, "
+            f"{TEXT_LIMIT} is the most that a model file holds"
+        )
+    write_file(path, tensors, {"micrograd": encoded})
+
+
+def write_file(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    """Writes a safetensors file so that `path` is at any moment the old file or the new one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    write_bytes(path, to_bytes(arrays, metadata=dict(metadata)))
+
+
+def require_safetensors(where: str) -> None:
+    """Raises ImportError, which says what to install, where the safetensors package is missing."""
+    if find_spec("safetensors") is None:
+        raise ImportError(f"{where} needs safetensors: pip install 'micrograd-core[save]'")
+
+
+def check_finite(where: str, name: str, array: Array) -> None:
+    """Raises ValueError, which says where, unless all of an array is finite."""
+    bad = ~np.isfinite(array)
+    if bad.any():
+        at = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{where}: {name}{list(at)} is {array[at]}; finite numbers are wanted")

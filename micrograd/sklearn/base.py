@@ -1,0 +1,374 @@
+"""What MLPClassifier and MLPRegressor share: fitting, stopping, predicting and pickling."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from micrograd.core import Array
+from micrograd.network.network import Network
+from micrograd.sklearn.model import Architecture, Model
+from micrograd.sklearn.parameters import (
+    STOCHASTIC,
+    check_settings,
+    chosen_dtype,
+    hidden_activations,
+    hidden_dropout,
+    hidden_sizes,
+    limited_threads,
+)
+from micrograd.sklearn.solvers import Epochs, Rows, Steps, loss_of, minimise
+
+
+class BaseMLP(BaseEstimator):
+    """A multilayer perceptron behind scikit-learn's interface; see its two kinds."""
+
+    # ---- what the kinds add ----
+
+    def _check_targets(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, Array]:
+        """X and y, checked; y is (rows, outputs), or (rows, 1) with the numbers of classes."""
+        raise NotImplementedError
+
+    def _rows(self, X: Any, y: Array, weights: Array | None) -> Rows:
+        """Rows to train or to measure on."""
+        raise NotImplementedError
+
+    def _class_weights(self, y: Array, weights: Array | None, incremental: bool) -> Array | None:
+        """The sample weights with those of the classes."""
+        return weights
+
+    def _stratified(self, y: Array) -> Array | None:
+        """What the held-out rows are stratified by."""
+        return None
+
+    def _outputs(self, y: Array) -> int:
+        """Columns of the network's output."""
+        raise NotImplementedError
+
+    def _out_activation(self) -> str:
+        raise NotImplementedError
+
+    def _score_rows(self, rows: Rows) -> float:
+        """The score on held-out rows, NaN where an output is not finite."""
+        raise NotImplementedError
+
+    # ---- fitting ----
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Fits the network to X and y.
+
+        Args:
+            X: (rows, features), dense or sparse.
+            y: (rows,) or (rows, outputs).
+            sample_weight: (rows,), 0 or more; None weighs all rows alike.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            TypeError, ValueError: a parameter or the data do not fit, or training diverges.
+        """
+        return self._fit(X, y, sample_weight, incremental=False)
+
+    def _stochastic(self) -> bool:
+        if self.solver not in STOCHASTIC:
+            raise AttributeError(
+                f"{type(self).__name__}: partial_fit wants solver='adam' or 'sgd', not "
+                f"{self.solver!r}"
+            )
+        return True
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Any:
+        check_settings(self)
+        if incremental and self.early_stopping:
+            raise ValueError(
+                f"{type(self).__name__}: partial_fit has no early stopping; early_stopping=True "
+                "is for fit"
+            )
+        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        X, y = self._check_targets(X, y, incremental, first)
+        weights = self._checked_weights(X, y, sample_weight, incremental)
+        rng = self._random_state = check_random_state(self.random_state)
+        self.n_outputs_ = self._outputs(y)
+        if first:
+            self._start(X, rng)
+        else:
+            self._sync()
+            self._check_same(X)
+        rows = self._rows(X, y, weights)
+        with limited_threads(self):
+            try:
+                if self.solver == "lbfgs":
+                    self._run_lbfgs(rows)
+                else:
+                    self._run_epochs(rows, y, rng, incremental)
+            except FloatingPointError as error:
+                raise ValueError(
+                    f"{error}; features that are not scaled can cause it as well"
+                ) from None
+        if not np.isfinite(self._model.net.parameters().flat).all():
+            raise ValueError(
+                f"{type(self).__name__}: the weights are not finite any more; are the features "
+                "scaled?"
+            )
+        return self
+
+    def _validated(self, X: Any, y: Any, reset: bool, **options: Any) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+            **options,
+        )
+        return (X.tocsr() if hasattr(X, "tocsr") else X), y
+
+    def _checked_weights(
+        self, X: Any, y: Array, sample_weight: Any, incremental: bool
+    ) -> Array | None:
+        weights = sample_weight
+        if weights is not None:
+            weights = _check_sample_weight(weights, X)
+        weights = self._class_weights(y, weights, incremental)
+        if weights is not None and (weights.min() < 0 or not weights.any()):
+            raise ValueError(
+                f"{type(self).__name__}.fit: sample_weight and class_weight of 0 or more, not all "
+                "of them 0, are wanted"
+            )
+        return weights
+
+    def _architecture(self, X: Any) -> Architecture:
+        """What the parameters ask for."""
+        hidden = hidden_sizes(self)
+        return Architecture(
+            sizes=(X.shape[1], *hidden, self.n_outputs_),
+            activations=tuple(hidden_activations(self, len(hidden))),
+            dropout=tuple(hidden_dropout(self, len(hidden))),
+            residual=bool(self.residual),
+            output=self._out_activation(),
+            dtype=chosen_dtype(self, X),
+        )
+
+    def _start(self, X: Any, rng: np.random.RandomState) -> None:
+        """New weights, and no history."""
+        architecture = self._architecture(X)
+        self.out_activation_ = architecture.output
+        # the output layer is drawn like the layer before it
+        activations = architecture.activations or (self.activation,)
+        by_layer = [*architecture.activations, activations[-1]]
+        draws = any(architecture.dropout)  # else scikit-learn's numbers stay scikit-learn's
+        model = Model(architecture, int(rng.randint(2**31 - 1)) if draws else 0)
+        model.draw(rng, [2.0 if name == "logistic" else 6.0 for name in by_layer])
+        self._show(model)
+        self.n_iter_ = self.t_ = 0
+        self.n_layers_ = len(architecture.sizes)
+        if self.solver in STOCHASTIC:
+            self.loss_curve_: list[float] = []
+            self._no_improvement_count = 0
+            early = self.early_stopping
+            self.best_loss_ = None if early else math.inf
+            self.validation_scores_: list[float] | None = [] if early else None
+            self.validation_loss_curve_: list[float] | None = [] if early else None
+            self.best_validation_score_ = -math.inf if early else None
+
+    def _show(self, model: Model) -> None:
+        self._model = model
+        self.coefs_, self.intercepts_ = list(model.coefs), list(model.intercepts)
+        if model.architecture.residual:
+            self.projections_ = list(model.projections)
+
+    def _sync(self) -> None:
+        """Takes over arrays that somebody has put into coefs_ and intercepts_."""
+        model = self._model
+        mine, theirs = (*model.coefs, *model.intercepts), (*self.coefs_, *self.intercepts_)
+        if len(mine) != len(theirs) or any(m is not t for m, t in zip(mine, theirs, strict=True)):
+            model.adopt(self.coefs_, self.intercepts_)
+
+    def _check_same(self, X: Any) -> None:
+        """Checks that the network there is is the one to go on with; its dtype stays."""
+        had = self._model.architecture
+        wanted = replace(self._architecture(X), dtype=had.dtype)
+        for name, value in vars(wanted).items():
+            if value != getattr(had, name):
+                raise ValueError(
+                    f"{type(self).__name__}: the fitted network has {name} {getattr(had, name)}, "
+                    f"to go on with it {value} does not fit"
+                )
+
+    def _run_lbfgs(self, rows: Rows) -> None:
+        self.loss_, self.n_iter_, reason = minimise(self, self._model, rows)
+        if reason:
+            warnings.warn(
+                f"{type(self).__name__}: L-BFGS stopped before it converged, after "
+                f"{self.n_iter_} iterations ({reason}); a larger max_iter or scaled features may "
+                "help",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _run_epochs(
+        self, rows: Rows, y: Array, rng: np.random.RandomState, incremental: bool
+    ) -> None:
+        model, held_out, best = self._model, None, None
+        if not incremental or getattr(self, "_steps", None) is None:
+            self._steps = Steps(self, model)
+        if self.early_stopping:
+            rows, held_out = self._hold_out(rows, y, rng)
+            best = model.net.parameters().flat.copy()
+        epochs = Epochs(self, model, self._steps, rows)
+        self.n_iter_ = 0
+        try:
+            while self.n_iter_ < self.max_iter:
+                if self.shuffle:
+                    epochs.shuffle(rng)
+                self.loss_ = epochs.run()
+                self.n_iter_ += 1
+                self.t_ += len(rows)
+                self.loss_curve_.append(self.loss_)
+                self._say(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+                if self._judge(held_out) and held_out is not None:
+                    best = model.net.parameters().flat.copy()
+                stopped = epochs.finish_epoch(**self._last_measured(held_out))
+                if self.solver == "sgd" and self.learning_rate == "invscaling":
+                    rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
+                    self._steps.set_rate(rate)
+                if stopped or self._exhausted() or incremental:
+                    break
+            else:
+                warnings.warn(
+                    f"{type(self).__name__}: not converged after max_iter={self.max_iter} epochs",
+                    ConvergenceWarning,
+                    stacklevel=4,
+                )
+        except KeyboardInterrupt:
+            warnings.warn(
+                f"{type(self).__name__}: interrupted in epoch {self.n_iter_ + 1}", stacklevel=4
+            )
+        if best is not None:
+            model.net.parameters().flat[...] = best
+
+    def _hold_out(self, rows: Rows, y: Array, rng: np.random.RandomState) -> tuple[Rows, Rows]:
+        """The rows to train on, and those to measure on."""
+        train, held_out = train_test_split(
+            np.arange(len(rows)),
+            random_state=rng,
+            test_size=self.validation_fraction,
+            stratify=self._stratified(y),
+        )
+        if len(held_out) < 2:
+            raise ValueError(
+                f"{type(self).__name__}: validation_fraction={self.validation_fraction} of "
+                f"{len(rows)} rows are {len(held_out)}, 2 or more are wanted"
+            )
+        return rows.take(train), rows.take(held_out)
+
+    def _judge(self, held_out: Rows | None) -> bool:
+        """Counts the epochs that have brought nothing; returns whether the last is the best."""
+        if held_out is None:
+            assert self.best_loss_ is not None
+            waits = self.loss_ > self.best_loss_ - self.tol
+            self._no_improvement_count = self._no_improvement_count + 1 if waits else 0
+            better = self.loss_ < self.best_loss_
+            self.best_loss_ = min(self.loss_, self.best_loss_)
+            return better
+        score = self._score_rows(held_out)
+        assert self.validation_scores_ is not None and self.validation_loss_curve_ is not None
+        self.validation_scores_.append(score)
+        self.validation_loss_curve_.append(loss_of(self._model, held_out))
+        self._say(f"Validation score: {score:.6f}")
+        best = self.best_validation_score_
+        assert best is not None
+        waits = score < best + self.tol
+        self._no_improvement_count = self._no_improvement_count + 1 if waits else 0
+        if score > best:
+            self.best_validation_score_ = score
+        return score > best
+
+    def _last_measured(self, held_out: Rows | None) -> dict[str, float]:
+        measured = {"loss": self.loss_}
+        if held_out is not None:
+            assert self.validation_scores_ is not None and self.validation_loss_curve_ is not None
+            measured["val_loss"] = self.validation_loss_curve_[-1]
+            measured["val_score"] = self.validation_scores_[-1]
+        return measured
+
+    def _exhausted(self) -> bool:
+        """Whether to stop; an adaptive learning rate is lowered first, down to 1e-6."""
+        if self._no_improvement_count <= self.n_iter_no_change:
+            return False
+        what = "validation score" if self.early_stopping else "training loss"
+        said = f"No better {what}, by tol={self.tol:g}, for {self.n_iter_no_change} epochs:"
+        rate = self._steps.learning_rate
+        if self.solver != "sgd" or self.learning_rate != "adaptive" or rate <= 1e-6:
+            self._say(f"{said} stopping.")
+            return True
+        self._steps.set_rate(rate / 5)
+        self._say(f"{said} learning rate {rate / 5:g}.")
+        self._no_improvement_count = 0
+        return False
+
+    def _say(self, text: str) -> None:
+        if self.verbose:
+            print(text)
+
+    # ---- predicting ----
+
+    @property
+    def network_(self) -> Network:
+        """The fitted Network, for micrograd.convert, save() and diagnose(); its output are logits.
+
+        Raises:
+            NotFittedError: fit has not been called.
+        """
+        check_is_fitted(self)
+        self._sync()
+        return self._model.net
+
+    def _logits(self, X: Any) -> Array:
+        """What the network gives before out_activation_, for rows that have been checked."""
+        self._sync()
+        with limited_threads(self):
+            return self._model.logits(X)
+
+    def _checked_logits(self, X: Any) -> Array:
+        check_is_fitted(self)
+        X = validate_data(
+            self,
+            X,
+            accept_sparse=["csr", "csc"],
+            dtype=(np.float64, np.float32),
+            reset=False,
+        )
+        return self._logits(X).astype(X.dtype, copy=False)
+
+    # ---- what scikit-learn asks for ----
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "_model" in state:
+            self._sync()
+            for name in ("coefs_", "intercepts_", "projections_"):  # the model has them
+                state.pop(name, None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_model" in state:
+            self._show(self._model)

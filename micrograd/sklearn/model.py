@@ -1,0 +1,191 @@
+"""The network of an estimator, with its parameters and its loss in scikit-learn's terms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from micrograd.core import Array
+from micrograd.network.blocks import Residual
+from micrograd.network.layers import Dropout, Layer, Linear
+from micrograd.network.network import Network
+from micrograd.sklearn.parameters import ACTIVATIONS
+
+
+@dataclass(frozen=True)
+class Output:
+    """What an out_activation_ of scikit-learn is here.
+
+    loss: of the Network. scikit-learn's loss is `loss_factor` times that, and our gradient is
+    `scale` times the one that scikit-learn steps along; both may depend on the number of outputs k.
+    It takes sums over the outputs of classifiers; of squares it reports half the mean, but steps
+    along the gradient of half the sum.
+    """
+
+    loss: str | Callable[[Any, Any], Any]
+    loss_factor: tuple[float, int] = (1, 0)  # a * k**b
+    scale: tuple[float, int] = (1, 0)
+
+
+def poisson(z: Any, y: Any) -> Any:
+    """exp(z) - y z, summed over the outputs: half the Poisson deviance of exp(z), but for terms
+    without z."""
+    pairs = zip(z, y, strict=True) if isinstance(z, list) else [(z, y)]
+    first, *others = (a.exp() - b * a for a, b in pairs)
+    for other in others:
+        first = first + other
+    return first
+
+
+OUTPUTS = {
+    "softmax": Output("cross_entropy"),
+    "logistic": Output("bce", (1, 1), (1, -1)),
+    "identity": Output("mse", (0.5, 0), (2, -1)),
+    "exp": Output(poisson),
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a network of an estimator is made from.
+
+    sizes: units of all layers, input and output included; activations, dropout: one for each hidden
+    layer; output: the out_activation_; dtype: "float32" or "float64".
+    """
+
+    sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    dropout: tuple[float, ...]
+    residual: bool
+    output: str
+    dtype: str
+
+    def layers(self) -> tuple[list[Layer], list[str]]:
+        """The layers of the Network, and the path of each Linear."""
+        layers: list[Layer] = []
+        paths: list[str] = []
+        hidden = zip(self.activations, self.dropout, strict=True)
+        for i, (name, rate) in enumerate(hidden):
+            linear = Linear(self.sizes[i], self.sizes[i + 1])
+            activation = ACTIVATIONS[name]
+            group: list[Layer] = [linear] if activation is None else [linear, activation()]
+            if rate:
+                group.append(Dropout(rate))
+            if self.residual and i > 0:
+                paths.append(f"{len(layers)}.0")
+                layers.append(Residual(*group, projection=self.sizes[i] != self.sizes[i + 1]))
+            else:
+                paths.append(str(len(layers)))
+                layers += group
+        paths.append(str(len(layers)))
+        layers.append(Linear(self.sizes[-2], self.sizes[-1]))
+        return layers, paths
+
+
+class Model:
+    """A Network as the estimators use it; it can be pickled.
+
+    Attributes:
+        net: the Network.
+        coefs, intercepts: views of its weights, (in, out) as scikit-learn has them, and biases.
+        projections: for each Linear the view (in, out) of the projection around it, or None.
+        scale, loss_factor: see Output, for this number of outputs.
+    """
+
+    def __init__(self, architecture: Architecture, seed: int) -> None:
+        self.architecture = architecture
+        layers, paths = architecture.layers()
+        output = OUTPUTS[architecture.output]
+        self.net = Network(*layers, loss=output.loss, dtype=architecture.dtype, seed=seed)
+        parameters = {p.name: p.data for p in self.net.parameters()}
+        self.coefs = [parameters[f"{path}.weight"].T for path in paths]
+        self.intercepts = [parameters[f"{path}.bias"] for path in paths]
+        around = (parameters.get(f"{path.split('.')[0]}.projection.weight") for path in paths)
+        self.projections = [None if p is None else p.T for p in around]
+        outputs = architecture.sizes[-1]
+        self.loss_factor = output.loss_factor[0] * outputs ** output.loss_factor[1]
+        self.scale = output.scale[0] * float(outputs) ** output.scale[1]
+        self._lock = Lock()
+
+    def draw(self, rng: np.random.RandomState, factors: list[float]) -> None:
+        """First values of all parameters, uniform within +-sqrt(factor / (fan_in + fan_out)).
+
+        They are scikit-learn's for the same random state (Glorot and Bengio 2010, eq. 16). Where
+        Residuals follow one another, their weights are divided by the root of their number, which
+        keeps the sum from growing with depth.
+        """
+        blocks = sum(isinstance(layer, Residual) for layer in self.net.layers)
+        residual = self.architecture.residual
+        for i, (coef, intercept) in enumerate(zip(self.coefs, self.intercepts, strict=True)):
+            bound = math.sqrt(factors[i] / sum(coef.shape))
+            coef[...] = rng.uniform(-bound, bound, coef.shape)
+            intercept[...] = rng.uniform(-bound, bound, len(intercept))
+            if residual and 0 < i < len(self.coefs) - 1:
+                coef /= math.sqrt(blocks)
+        for projection in self.projections:
+            if projection is not None:
+                bound = math.sqrt(6 / sum(projection.shape))
+                projection[...] = rng.uniform(-bound, bound, projection.shape)
+
+    def adopt(self, coefs: list[Array], intercepts: list[Array]) -> None:
+        """Copies arrays that somebody has put in the place of the views.
+
+        Raises:
+            ValueError: their shapes are not those of the network.
+        """
+        mine, theirs = self.coefs + self.intercepts, [*coefs, *intercepts]
+        if [m.shape for m in mine] != [np.shape(t) for t in theirs]:
+            raise ValueError(
+                f"coefs_ and intercepts_ have shapes {[np.shape(t) for t in theirs]}, the network "
+                f"has {[m.shape for m in mine]}"
+            )
+        for m, t in zip(mine, theirs, strict=True):
+            if m is not t:
+                m[...] = t
+
+    def logits(self, X: Any) -> Array:
+        """The network's output for dense or sparse rows, (rows, outputs), before out_activation_.
+
+        May be called from several threads.
+        """
+        with self._lock:
+            if not hasattr(X, "tocsr"):
+                return self.net.predict(X)
+            X = X.tocsr()
+            parts = [self.net.predict(X[rows].toarray()) for rows in row_blocks(X)]
+            return np.concatenate(parts)
+
+    def penalised(self) -> Array:
+        """Which of the flat parameters are weights, and not biases."""
+        return np.concatenate(
+            [np.full(p.data.size, p.data.ndim == 2) for p in self.net.parameters()]
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        net = self.net
+        return {
+            "architecture": self.architecture,
+            "seed": net.seed,
+            "step": net.step,
+            "flat": net.parameters().flat.copy(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Model.__init__(self, state["architecture"], state["seed"])
+        self.net.step = state["step"]
+        self.net.parameters().flat[...] = state["flat"]
+
+
+_BLOCK_ELEMENTS = 1 << 22  # of a sparse matrix made dense: 32 MB in float64
+
+
+def row_blocks(X: Any) -> list[slice]:
+    """Blocks of rows of a sparse matrix that are small enough to be made dense."""
+    rows, columns = X.shape
+    block = max(1, _BLOCK_ELEMENTS // max(1, columns))
+    return [slice(start, min(start + block, rows)) for start in range(0, rows, block)]

@@ -1,0 +1,8 @@
+"""fit: epochs over minibatches, what it reports, and when it stops."""
+
+from micrograd.training.callbacks import TrainingState
+from micrograd.training.early_stopping import EarlyStopping
+from micrograd.training.fit import fit
+from micrograd.training.history import History
+
+__all__ = ["EarlyStopping", "History", "TrainingState", "fit"]

@@ -1,0 +1,156 @@
+"""What fit trains on and what it measures on, made of its arguments X, y and validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from micrograd import core
+from micrograd.data.source import is_mapped, plain
+from micrograd.training.feeds import (
+    ArrayFeed,
+    Arrays,
+    Feed,
+    IterableFeed,
+    MappedFeed,
+    Model,
+    Reweighting,
+)
+from micrograd.training.metrics import Metric, find_metrics
+from micrograd.training.validation import Holdout, split
+
+MOST_SMOOTHED = 1 << 22  # elements of smoothed targets that are made for all rows at once
+
+
+@dataclass
+class Data:
+    """Batches to train on, and rows to measure on: validation's ("val_"), or those of training."""
+
+    feed: Feed
+    holdout: Holdout | None
+    prefix: str
+    metrics: dict[str, Metric]
+
+    def measured(self) -> list[str]:
+        """The names of what is measured, the training loss first."""
+        validation = ["val_loss"] if self.prefix else []
+        return ["loss", *validation, *(self.prefix + name for name in self.metrics)]
+
+    def measure(self) -> dict[str, float]:
+        """Loss of the validation, and metrics, by name."""
+        if self.holdout is None:
+            return {}
+        found = self.holdout.measure(self.metrics)
+        return {self.prefix + name: x for name, x in found.items() if self.prefix + name != "loss"}
+
+
+def make_data(
+    model: Model,
+    where: str,
+    arrays: Arrays,
+    epochs: int,
+    batch_size: int,
+    validation: Any,
+    seed: int,
+    metrics: Any,
+    class_weight: Any,
+    label_smoothing: Any,
+) -> Data:
+    """Checks fit's data, and decides how to go through them.
+
+    Raises:
+        TypeError, ValueError: they do not fit.
+    """
+    names = ("X", "y", "sample_weight")
+    X, y, weights = (plain(where, *pair) for pair in zip(names, arrays, strict=True))
+    fraction = isinstance(validation, (int, float)) and not isinstance(validation, bool)
+    holdout = None
+    if validation is not None and not fraction:
+        holdout = _separate(model, where, validation)
+    feed: Feed
+    if y is None and not isinstance(X, np.ndarray):
+        if weights is not None or fraction:
+            raise ValueError(
+                f"{where}: X is an iterable of batches: sample_weight is the third of each, and "
+                "validation, if there is one, a pair (X, y)"
+            )
+        own = None
+        reweighting = Reweighting(model, where, None, class_weight, label_smoothing)
+        feed = IterableFeed(model, where, X, epochs, reweighting)
+    else:
+        arrays, rows = _checked(model, where, (X, y, weights))
+        select = None
+        if fraction:
+            rows, select, holdout = _set_aside(model, where, arrays, rows, validation, seed)
+        own = Holdout(model, arrays, rows, select)
+        reweighting = Reweighting(model, where, arrays[1], class_weight, label_smoothing)
+        if any(map(is_mapped, arrays)) or reweighting.makes(rows) > MOST_SMOOTHED:
+            feed = MappedFeed(model, where, arrays, rows, batch_size, select, reweighting)
+        else:
+            X, y, weights = arrays
+            y, weights = reweighting(y, weights)
+            feed = ArrayFeed(model, where, (X, y, weights), rows, batch_size, select)
+    prefix = "val_" if holdout is not None else ""
+    chosen = _chosen_metrics(model, where, metrics, holdout is not None)
+    if chosen and holdout is None:
+        holdout = own
+        if own is None:
+            raise ValueError(f"{where}: metrics of an iterable of batches want validation data")
+    return Data(feed, holdout, prefix, chosen)
+
+
+def _checked(model: Model, where: str, arrays: Arrays) -> tuple[Arrays, int]:
+    """Arrays that have been checked, and converted if they lie in memory; how many rows."""
+    if any(map(is_mapped, arrays)):
+        return _checked_mapped(model, where, [None if a is None else np.asarray(a) for a in arrays])
+    X, y, weights = arrays
+    model.checked_batch(where, X, y, *(() if weights is None else (weights,)))
+    X = core.as_reals(where, "X", X, model.parameters().dtype)
+    return (X, np.asarray(y), None if weights is None else np.asarray(weights)), len(X)
+
+
+def _checked_mapped(model: Model, where: str, arrays: list[Any]) -> tuple[Arrays, int]:
+    """Looks at the shapes and the first row; batches are checked when they are used."""
+    X, y, weights = arrays
+    shapes = [np.shape(a) for a in arrays if a is not None]
+    if y is None or not all(shapes) or len({shape[0] for shape in shapes}) != 1 or not len(X):
+        raise ValueError(f"{where}: X and y have shapes {shapes}; as many rows are wanted")
+    model.checked_batch(where, X[:1], y[:1])
+    return (X, y, weights), len(X)
+
+
+def _separate(model: Model, where: str, validation: Any) -> Holdout:
+    if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
+        raise TypeError(
+            f"{where}: validation is {core.describe(validation)}; a pair (X, y), or a fraction of "
+            "the rows, is wanted"
+        )
+    where += " (validation)"
+    names = ("X", "y", "sample_weight")
+    parts = (*validation, None)[:3]
+    X, y, weights = (plain(where, *pair) for pair in zip(names, parts, strict=True))
+    return Holdout(model, *_checked(model, where, (X, y, weights)))
+
+
+def _set_aside(
+    model: Model, where: str, arrays: Arrays, rows: int, fraction: float, seed: int
+) -> tuple[int, Any, Holdout]:
+    """How many rows are left, which they are, and the others."""
+    if not 0 < fraction < 1 or rows < 2:
+        raise ValueError(
+            f"{where}: validation is {fraction} of {rows} rows; a fraction between 0 and 1 that "
+            "leaves rows for both is wanted"
+        )
+    train, select, aside, others = split(arrays[1], rows, float(fraction), seed)
+    return train, select, Holdout(model, arrays, aside, others)
+
+
+def _chosen_metrics(model: Model, where: str, metrics: Any, validates: bool) -> dict[str, Metric]:
+    if metrics is None:
+        metrics = ["accuracy"] if validates and model.loss_name == "cross_entropy" else []
+    found = find_metrics(where, metrics, model.loss_name)
+    if found and not hasattr(model, "layers"):
+        raise ValueError(f"{where}: a compiled function has no outputs but its loss: no metrics")
+    return found
