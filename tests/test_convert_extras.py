@@ -25,7 +25,7 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
         ("onnx", lambda: mg.convert.to_onnx(net, "never.onnx")),
         ("sklearn", lambda: mg.convert.from_sklearn(None)),
     ):
-        with pytest.raises(ImportError, match=rf"^[a-z_]+ needs .*'micrograd\[{extra}\]'$"):
+        with pytest.raises(ImportError, match=rf"^[a-z_]+ needs .*'micrograd-core\[{extra}\]'$"):
             call()
     mg.convert.load_state_dict(net, {p.name: p.data for p in net.parameters()})  # needs none
 

@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Ctrl-C. Errors are one line on standard error.
     """
     if not hasattr(micrograd, "__version__"):  # another package's __init__.py lies over ours
-        package = Path(__file__).parent
+        package = Path(__file__).parents[1]
         return complain(f"error: {installed.collision(package) or installed.FOREIGN}", FAILURE)
     try:
         if argv is None:
