@@ -33,8 +33,8 @@ FLAGS = [
 def source_hash(csrc: Path = CSRC) -> str:
     """Twelve hex digits that name the C sources: `micrograd info` compares them with the build."""
     digest = hashlib.sha256()
-    for path in sorted(csrc.glob("*.[ch]")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for path in sorted(csrc.rglob("*.[ch]")):
+        digest.update(path.relative_to(csrc).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -107,8 +107,8 @@ def make() -> FFI:
     builder.set_source(
         "micrograd._core",
         '#include "micrograd.h"',
-        sources=[str(path.relative_to(ROOT)) for path in sorted(CSRC.glob("*.c"))],
-        depends=[str(path.relative_to(ROOT)) for path in sorted(CSRC.glob("*.h"))],
+        sources=[str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.c"))],
+        depends=[str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.h"))],
         include_dirs=[str(CSRC.relative_to(ROOT))],
         extra_compile_args=[*FLAGS, *openmp, f"-DMG_SOURCE_HASH={source_hash()}"],
         extra_link_args=openmp,

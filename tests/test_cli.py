@@ -261,8 +261,9 @@ def test_info_compares_the_sources_with_the_build(capsys, tmp_path, monkeypatch)
     shutil.copy(ROOT / "build_ffi.py", tmp_path)
     (tmp_path / "csrc" / "new.c").write_text("int unused;\n")
     digest = hashlib.sha256()
-    for path in sorted((tmp_path / "csrc").glob("*.[ch]")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    csrc = tmp_path / "csrc"
+    for path in sorted(csrc.rglob("*.[ch]")):
+        digest.update(path.relative_to(csrc).as_posix().encode() + b"\0" + path.read_bytes())
     current = digest.hexdigest()[:12]
     stale = f"{current}, but the extension is built from {built}: pip install -e {tmp_path}"
     assert stale in printed(capsys, "info")

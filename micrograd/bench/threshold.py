@@ -1,6 +1,6 @@
 """From which size on a second thread pays: `micrograd bench --threads-threshold`.
 
-PARALLEL_MULTIPLICATIONS in csrc/steps.c is the figure that this measures. It lies between two:
+PARALLEL_MULTIPLICATIONS in csrc/plan/steps.c is the figure that this measures. It lies between two:
 where one call follows another, the other threads are awake and a parallel region costs next to
 nothing; after a pause they sleep, and waking them takes tens of microseconds.
 """

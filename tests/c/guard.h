@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "kernels.h" /* micrograd.h, with what it needs around it */
+#include "kernels/kernels.h" /* micrograd.h, with what it needs around it */
 
 static long passed, failed;
 

@@ -1,8 +1,8 @@
 /* Making, checking and freeing plans. */
 #include <stdlib.h>
 
-#include "plan.h"
-#include "program_ops.h"
+#include "plan/plan.h"
+#include "program/program_ops.h"
 
 /* What an op of each kind has to have: so many inputs and outputs at least, so many at most, and all of
  * them with the same number of columns; or the shapes of a Linear, which are checked one by one. */

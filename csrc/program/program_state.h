@@ -3,7 +3,7 @@
 #ifndef MG_PROGRAM_STATE_H
 #define MG_PROGRAM_STATE_H
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 /* At most so many threads have something to do. */
 enum { MG_MAX_CHUNKS = 32 };

@@ -1,7 +1,7 @@
 /* Programs: checking their instructions, making and freeing them. */
 #include <stdlib.h>
 
-#include "program_state.h"
+#include "program/program_state.h"
 
 /* ---- checking ---- */
 

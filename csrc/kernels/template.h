@@ -2,7 +2,7 @@
  * the name of its table, MG_TABLE.  Everything is compiled twice, for float and for double. */
 #include <math.h>
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 #ifdef MG_ISA_TARGET
 #define MG_PRAGMA(text) _Pragma(#text)
@@ -17,11 +17,11 @@ MG_PUSH_TARGET(MG_ISA_TARGET)
 #endif
 
 #define MG_BITS 32
-#include "kernels_template.h"
+#include "kernels/kernels_template.h"
 #undef MG_BITS
 
 #define MG_BITS 64
-#include "kernels_template.h"
+#include "kernels/kernels_template.h"
 #undef MG_BITS
 
 #ifdef MG_ISA_TARGET

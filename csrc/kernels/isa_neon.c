@@ -3,5 +3,5 @@
 #define MG_VECTOR_BYTES 16
 #define MG_ROWS 12
 #define MG_TABLE mg_kernels_neon
-#include "template.h"
+#include "kernels/template.h"
 #endif

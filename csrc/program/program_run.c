@@ -1,5 +1,5 @@
 /* Programs on their own: a run over a batch, and a mean with its gradient. */
-#include "program_state.h"
+#include "program/program_state.h"
 
 #ifdef _OPENMP
 #include <omp.h>

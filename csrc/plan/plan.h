@@ -3,7 +3,7 @@
 #ifndef MG_PLAN_H
 #define MG_PLAN_H
 
-#include "update.h"
+#include "plan/update.h"
 
 /* What one run of the ops works on: where the input is, how many rows, and the first row of the
  * workspace that it may use. */

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 #ifdef _OPENMP
 #include <omp.h>

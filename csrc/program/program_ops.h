@@ -16,7 +16,7 @@
 #ifndef MG_PROGRAM_OPS_H
 #define MG_PROGRAM_OPS_H
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 /* MG_BAD_ARGUMENT: the program is neither; MG_OUT_OF_MEMORY. */
 int mg_program_reserve(mg_program *p, int64_t samples, int threads);

@@ -1,7 +1,7 @@
 /* The memory that a plan works in: one allocation, laid out for as many rows and threads as have come. */
 #include <stdlib.h>
 
-#include "plan.h"
+#include "plan/plan.h"
 
 /* The most scratch that any multiplication of this plan can ask for, whatever the input's stride: a
  * stride of 2048 bytes makes every choice that needs more. */

@@ -1,7 +1,7 @@
 /* Programs as ops of a plan; see program_ops.h. */
-#include "program_ops.h"
+#include "program/program_ops.h"
 
-#include "program_state.h"
+#include "program/program_state.h"
 
 #ifdef _OPENMP
 #include <omp.h>

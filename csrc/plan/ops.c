@@ -1,7 +1,7 @@
 /* The ops of a plan.  Every function here is called by all members of a team at once; each does its
  * share, and a barrier closes each op. */
-#include "plan.h"
-#include "program_ops.h"
+#include "plan/plan.h"
+#include "program/program_ops.h"
 
 mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows)
 {

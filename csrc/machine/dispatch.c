@@ -2,7 +2,7 @@
  *
  * The compiler's run-time library asks CPUID once, at load, and XGETBV whether the operating system
  * saves the registers; CPUID itself takes microseconds in a virtual machine. */
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 #ifdef _OPENMP
 #include <omp.h>

@@ -1,7 +1,7 @@
 /* What Python calls: forward, loss, backward and predict, each one parallel region. */
 #include <math.h>
 
-#include "plan.h"
+#include "plan/plan.h"
 
 #ifdef _OPENMP
 #include <omp.h>

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "micrograd.h"
-#include "team.h"
+#include "machine/team.h"
 
 /* What happens to a tile of C while it is still in the L1 cache. */
 typedef struct {

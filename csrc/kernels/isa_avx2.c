@@ -6,5 +6,5 @@
 #define MG_ROWS 6
 #define MG_ISA_TARGET "avx2,fma"
 #define MG_TABLE mg_kernels_avx2
-#include "template.h"
+#include "kernels/template.h"
 #endif

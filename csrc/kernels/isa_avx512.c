@@ -6,5 +6,5 @@
 #define MG_ROWS 14
 #define MG_ISA_TARGET "avx512f,avx2,fma"
 #define MG_TABLE mg_kernels_avx512
-#include "template.h"
+#include "kernels/template.h"
 #endif

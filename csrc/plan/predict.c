@@ -1,7 +1,7 @@
 /* What needs no backward pass: outputs and losses of any number of rows, in blocks. */
 #include <stdlib.h>
 
-#include "plan.h"
+#include "plan/plan.h"
 
 /* Rows of a block: enough for whole tiles, few enough for the activations to stay in L2. */
 #define BLOCK_ROWS 168

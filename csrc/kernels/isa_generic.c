@@ -5,4 +5,4 @@
 #define MG_VECTOR_BYTES 16
 #define MG_ROWS 4
 #define MG_TABLE mg_kernels_generic
-#include "template.h"
+#include "kernels/template.h"

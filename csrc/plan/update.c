@@ -3,7 +3,7 @@
  * Parameters and state must be as they were if any number that the step would write is not finite, and
  * a copy of them would cost more than the step.  So the step is made twice where it might overflow, the
  * first time dry; where the bounds below say that it cannot, which is nearly always, once. */
-#include "update.h"
+#include "plan/update.h"
 
 #include <float.h>
 #include <math.h>

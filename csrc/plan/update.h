@@ -2,7 +2,7 @@
 #ifndef MG_UPDATE_H
 #define MG_UPDATE_H
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 enum { MG_MAX_TEAM = 256, MG_MAX_CHUNKS = 64, MG_CHUNK = 4096 };
 

@@ -1,7 +1,7 @@
 /* Programs: how a batch is cut, the memory of a block, and the sums of gradients over the rows. */
 #include <stdlib.h>
 
-#include "program_state.h"
+#include "program/program_state.h"
 
 /* Rows of a block: as many as let its slots stay in half of a usual L2 cache, but enough to share the
  * cost of decoding an instruction among some vectors.  A program of 43,000 ops and 22,700 slots (float64,

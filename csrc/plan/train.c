@@ -1,7 +1,7 @@
 /* One training step as one parallel region: gather the rows, forward, backward, update. */
 #include <math.h>
 
-#include "plan.h"
+#include "plan/plan.h"
 
 typedef struct {
     const mg_batch *data;

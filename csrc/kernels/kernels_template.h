@@ -1,0 +1,36 @@
+/* All kernels of one dtype, in reading order.  Included twice by template.h. */
+#include "kernels/vector_template.h"
+/* */
+#include "kernels/vecmath_template.h"
+/* */
+#include "kernels/elementwise_template.h"
+/* */
+#include "kernels/gemm_template.h"
+/* */
+#include "kernels/skip_template.h"
+/* */
+#include "kernels/softmax_template.h"
+/* */
+#include "kernels/losses_template.h"
+/* */
+#include "kernels/optimizers_template.h"
+/* */
+#include "kernels/measure_template.h"
+/* */
+#include "kernels/program_template.h"
+
+#undef T
+#undef real
+#undef integer
+#undef vec
+#undef ivec
+#undef LANES
+#undef QUAD
+#undef ZIP_LOW
+#undef ZIP_HIGH
+#undef EVEN
+#undef ODD
+#undef FOUR
+#undef ALL_LANES
+#undef SHUFFLE
+#undef PANEL
