@@ -39,8 +39,23 @@ def source_hash(csrc: Path = CSRC) -> str:
 
 
 def compiler() -> list[str]:
-    """The command of the C compiler that setuptools will use."""
-    return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    """The command of the C compiler: that of CC if it is set, else that of Python's own build, else
+    cc, gcc or clang: the first that is on the PATH, or the first of all where none is."""
+    commands = candidates()
+    return next((command for command in commands if shutil.which(command[0])), commands[0])
+
+
+def candidates() -> list[list[str]]:
+    """The commands that `compiler` chooses from."""
+    named = shlex.split(os.environ.get("CC", ""))
+    own = shlex.split(sysconfig.get_config_var("CC") or "")
+    return [named] if named else [*([own] if own else []), ["cc"], ["gcc"], ["clang"]]
+
+
+def use_compiler() -> None:
+    """Has setuptools use that compiler, where it would look for Python's own in vain."""
+    if compiler() != candidates()[0]:
+        os.environ["CC"] = shlex.join(compiler())
 
 
 def missing() -> str | None:
@@ -49,10 +64,11 @@ def missing() -> str | None:
     Raises:
         SystemExit: the environment variable CC names a compiler that is not there.
     """
-    command, header = compiler()[0], Path(sysconfig.get_path("include"), "Python.h")
-    if shutil.which(command) is None:
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    if shutil.which(compiler()[0]) is None:
+        tried = ", ".join(dict.fromkeys(command[0] for command in candidates()))
         text = (
-            f"there is no C compiler: {command!r} is not on the PATH; install gcc or clang "
+            f"there is no C compiler: {tried} not found on the PATH; install gcc or clang "
             "(Debian, Ubuntu: apt-get install gcc python3-dev; macOS: xcode-select --install; "
             "Windows: mingw-w64 or clang, MSVC has no vector extensions)"
         )
@@ -92,8 +108,14 @@ def declarations() -> str:
     return re.sub(r"/\*.*?\*/", "", (CSRC / "micrograd.h").read_text(), flags=re.DOTALL)
 
 
+def sources() -> list[str]:
+    """The C files, as paths from the project's folder."""
+    return [str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.c"))]
+
+
 def make() -> FFI:
     """The description of the extension module for cffi."""
+    use_compiler()
     if not compiles(
         "typedef float v __attribute__((vector_size(16)));\nint main(void) { return 0; }\n"
     ):
@@ -107,7 +129,7 @@ def make() -> FFI:
     builder.set_source(
         "micrograd._core",
         '#include "micrograd.h"',
-        sources=[str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.c"))],
+        sources=sources(),
         depends=[str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.h"))],
         include_dirs=[str(CSRC.relative_to(ROOT))],
         extra_compile_args=[*FLAGS, *openmp, f"-DMG_SOURCE_HASH={source_hash()}"],

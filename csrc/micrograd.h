@@ -50,7 +50,7 @@ enum {
 
 /* What an op of a plan does with its buffers: those of the forward pass, the loss, those of the backward
  * pass.  A plan holds the ops of a whole training step in the order in which they run; which gradients
- * there are and where they add up has been decided by who made the plan (micrograd/lowering.py).
+ * there are and where they add up has been decided by who made the plan.
  * `(+)=` is += where `accumulate` is set. */
 enum {
     MG_LINEAR,        /* out0 = f(in0 @ W.T + b) + in1, out1 = what f is applied to; in1, out1 may be -1 */
@@ -79,15 +79,17 @@ enum { MG_OP_INPUTS = 4, MG_OP_OUTPUTS = 3 };
  * from in1: the gradient of an activation's output becomes the documents' delta. */
 typedef struct {
     int32_t kind;
-    int32_t function;      /* activation, or loss */
-    int32_t in[4], out[3]; /* buffers, -1 for none */
-    int32_t accumulate;    /* += */
-    int32_t gate;          /* MG_IDENTITY: none */
-    int32_t stream;        /* of random numbers, a dropout's own */
-    int32_t columns;       /* of the targets of MG_PROGRAM_LOSS; MG_PROGRAM_GRADIENTS: samples of a row */
-    int64_t weight,
-        bias; /* offsets into the parameters, -1 for no bias; weight: of a program's, -1 for none */
-    double slope, gate_slope; /* of leaky_relu; the rate of a dropout */
+    int32_t function;         /* activation, or loss */
+    int32_t in[4], out[3];    /* buffers, -1 for none */
+    int32_t accumulate;       /* += */
+    int32_t gate;             /* MG_IDENTITY: none */
+    int32_t stream;           /* of random numbers, a dropout's own */
+    int32_t target_columns;   /* of MG_PROGRAM_LOSS */
+    int32_t samples;          /* of MG_PROGRAM_GRADIENTS: in each row */
+    int64_t weight, bias;     /* offsets into the parameters; no bias: -1 */
+    int64_t first_parameter;  /* of the program's, an offset into the parameters; without any: -1 */
+    double slope, gate_slope; /* of leaky_relu */
+    double rate;              /* of a dropout */
     mg_program *program;      /* not owned */
 } mg_op;
 

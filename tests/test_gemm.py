@@ -16,7 +16,8 @@ from numpy.lib.stride_tricks import as_strided
 from micrograd import core
 from micrograd.core import lib
 
-BLOCK_DEPTH = {"float32": 384, "float64": 192}  # of csrc/gemm.h; k is cut from 1.5 times that on
+# of csrc/kernels/gemm_template.h; k is cut from 1.5 times that on
+BLOCK_DEPTH = {"float32": 384, "float64": 192}
 BLOCK_ROWS = 168
 
 

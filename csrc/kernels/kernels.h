@@ -1,4 +1,4 @@
-/* What one instruction set offers for one dtype: the table of kernels that template.h fills in, and
+/* What one instruction set offers for one dtype: the table of kernels that kernels/template.h fills in, and
  * the arguments they take.  Pointers to reals are void here, because the table serves both dtypes. */
 #ifndef MG_KERNELS_H
 #define MG_KERNELS_H
@@ -45,6 +45,12 @@ static inline uint64_t mg_mixed(uint64_t x)
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
     return x ^ (x >> 31);
+}
+
+/* Element i of an array of reals, which are so many bytes each. */
+static inline double mg_real_at(size_t real_size, const void *x, int64_t i)
+{
+    return real_size == sizeof(float) ? (double)((const float *)x)[i] : ((const double *)x)[i];
 }
 
 /* A (rows, columns) part of a matrix. */
@@ -109,7 +115,7 @@ typedef struct {
     void (*column_sum)(mg_matrix x, double alpha, int accumulate, void *sum); /* sum (columns) */
     void (*loss)(const mg_loss_rows *rows);
     int (*all_finite)(mg_matrix x, double factor); /* are all factor * x finite? */
-    /* See optimizers.h. */
+    /* See optimizers_template.h. */
     double (*update)(const mg_optimizer *o, mg_range range, double scale, double bound, int dry);
     double (*sum_of_squares)(int64_t n, const void *x);
     double (*largest)(int64_t n, const void *x);

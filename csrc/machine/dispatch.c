@@ -4,10 +4,6 @@
  * saves the registers; CPUID itself takes microseconds in a virtual machine. */
 #include "kernels/kernels.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 int mg_isa_supported(int isa)
 {
     switch (isa) {
@@ -44,33 +40,6 @@ const mg_kernels *mg_kernels_find(int isa, int dtype)
 #endif
     default: return &mg_kernels_generic[dtype];
     }
-}
-
-int mg_has_openmp(void)
-{
-#ifdef _OPENMP
-    return 1;
-#else
-    return 0;
-#endif
-}
-
-int mg_max_threads(void)
-{
-#ifdef _OPENMP
-    return omp_get_max_threads();
-#else
-    return 1;
-#endif
-}
-
-void mg_set_max_threads(int threads)
-{
-#ifdef _OPENMP
-    omp_set_num_threads(threads);
-#else
-    (void)threads;
-#endif
 }
 
 #define TEXT_(x) #x

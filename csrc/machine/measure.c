@@ -4,13 +4,9 @@
 
 #include "kernels/kernels.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 enum {
     FMA_STEPS = 1 << 14,   /* between two looks at the clock: 0.1 ms and more */
-    TRIAD_SHARE = 1 << 19, /* reals: what a thread works on at a time */
+    TRIAD_SHARE = 1 << 12, /* reals: whole vectors, whole pages */
     TRIAD_REALS = 1 << 24, /* three arrays of 128 MiB: more than most last-level caches hold */
     TRIAD_PASSES = 3
 };
@@ -25,72 +21,77 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Operations a second of this thread. */
-static double fma_rate(const mg_kernels *kernels)
+typedef struct {
+    const mg_kernels *kernels;
+    double rates[MG_MAX_TEAM]; /* operations a second of each member */
+} chains;
+
+static void fma_body(void *arguments, mg_team team)
 {
+    chains *c = arguments;
     double x = 1, done = 0, elapsed;
+    mg_barrier(team); /* all of them are there before one starts */
     const double start = now();
     do {
-        done += kernels->fma_chains(FMA_STEPS, &x);
+        done += c->kernels->fma_chains(FMA_STEPS, &x);
         elapsed = now() - start;
     } while (elapsed < FMA_SECONDS);
-    return done / elapsed;
+    c->rates[team.index] = done / elapsed;
 }
 
 double mg_measure_fma(int isa, int dtype, int threads)
 {
-    const mg_kernels *kernels = mg_kernels_find(isa, dtype);
-    if (!kernels || threads < 1)
+    chains c = {.kernels = mg_kernels_find(isa, dtype)};
+    if (!c.kernels || threads < 1)
         return -1;
+    mg_team_run(fma_body, &c, mg_team_limit(threads));
     double rate = 0;
-#ifdef _OPENMP
-#pragma omp parallel num_threads(threads) reduction(+ : rate)
-    {
-#pragma omp barrier /* all of them are there before one starts */
-        rate += fma_rate(kernels);
-    }
-#else
-    rate = fma_rate(kernels);
-#endif
+    for (int i = 0; i < MG_MAX_TEAM; i++)
+        rate += c.rates[i];
     return rate / 1e9;
 }
 
-/* Written by the threads that read them later, so that each has its pages near it. */
-static void touch(double *a, double *b, double *c, int threads)
+typedef struct {
+    const mg_kernels *kernels;
+    double *a, *b, *c;
+} streams;
+
+static mg_range reals_of(mg_team team)
 {
-    (void)threads;
-#ifdef _OPENMP
-#pragma omp parallel for schedule(static) num_threads(threads)
-#endif
-    for (int64_t share = 0; share < TRIAD_REALS; share += TRIAD_SHARE)
-        for (int64_t i = share; i < share + TRIAD_SHARE; i++)
-            a[i] = b[i] = c[i] = 1;
+    const mg_range shares = mg_share(TRIAD_REALS / TRIAD_SHARE, team);
+    return (mg_range){shares.first * TRIAD_SHARE, shares.last * TRIAD_SHARE};
 }
 
-static void triad_pass(const mg_kernels *kernels, double *a, const double *b, const double *c, int threads)
+/* Written by the threads that read them later, so that each has its pages near it. */
+static void touch_body(void *arguments, mg_team team)
 {
-    (void)threads;
-#ifdef _OPENMP
-#pragma omp parallel for schedule(static) num_threads(threads)
-#endif
-    for (int64_t i = 0; i < TRIAD_REALS; i += TRIAD_SHARE)
-        kernels->triad(TRIAD_SHARE, a + i, b + i, c + i);
+    const streams *s = arguments;
+    const mg_range mine = reals_of(team);
+    for (int64_t i = mine.first; i < mine.last; i++)
+        s->a[i] = s->b[i] = s->c[i] = 1;
+}
+
+static void triad_body(void *arguments, mg_team team)
+{
+    const streams *s = arguments;
+    const mg_range mine = reals_of(team);
+    for (int pass = 0; pass < TRIAD_PASSES; pass++)
+        s->kernels->triad(mine.last - mine.first, s->a + mine.first, s->b + mine.first, s->c + mine.first);
 }
 
 double mg_measure_triad(int threads)
 {
     const size_t bytes = (size_t)TRIAD_REALS * sizeof(double);
-    const mg_kernels *kernels = mg_kernels_find(mg_isa_best(), MG_FLOAT64);
-    double *a = malloc(bytes), *b = malloc(bytes), *c = malloc(bytes), rate = -1;
-    if (a && b && c && threads >= 1) {
-        touch(a, b, c, threads);
+    streams s = {mg_kernels_find(mg_isa_best(), MG_FLOAT64), malloc(bytes), malloc(bytes), malloc(bytes)};
+    double rate = -1;
+    if (s.a && s.b && s.c && threads >= 1) {
+        mg_team_run(touch_body, &s, mg_team_limit(threads));
         const double start = now();
-        for (int pass = 0; pass < TRIAD_PASSES; pass++)
-            triad_pass(kernels, a, b, c, threads);
+        mg_team_run(triad_body, &s, mg_team_limit(threads));
         rate = TRIAD_PASSES * 3.0 * (double)bytes / (now() - start) / 1e9;
     }
-    free(a);
-    free(b);
-    free(c);
+    free(s.a);
+    free(s.b);
+    free(s.c);
     return rate;
 }

@@ -5,10 +5,6 @@
 
 #include "kernels/kernels.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 static mg_matrix vector_of(const void *x, int64_t n)
 {
     return (mg_matrix){(void *)(uintptr_t)x, 1, n, n};
@@ -17,6 +13,18 @@ static mg_matrix vector_of(const void *x, int64_t n)
 static mg_matrix matrix_of(const void *x, int64_t rows, int64_t columns, int64_t ld)
 {
     return (mg_matrix){(void *)(uintptr_t)x, rows, columns, ld};
+}
+
+typedef struct {
+    const mg_kernels *kernels;
+    const mg_gemm *g;
+    void *scratch;
+} product;
+
+static void product_body(void *arguments, mg_team team)
+{
+    const product *p = arguments;
+    p->kernels->gemm(p->g, p->scratch, team);
 }
 
 int mg_matmul(int isa, int dtype, int64_t m, int64_t n, int64_t k, double alpha, const void *a, int64_t a_row,
@@ -42,13 +50,7 @@ int mg_matmul(int isa, int dtype, int64_t m, int64_t n, int64_t k, double alpha,
     void *scratch = NULL;
     if (posix_memalign(&scratch, 64, kernels->gemm_scratch(&g, threads) + 64))
         return MG_OUT_OF_MEMORY;
-#ifdef _OPENMP
-    if (threads > 1) {
-#pragma omp parallel num_threads(threads)
-        kernels->gemm(&g, scratch, (mg_team){omp_get_thread_num(), omp_get_num_threads()});
-    } else
-#endif
-        kernels->gemm(&g, scratch, (mg_team){0, 1});
+    mg_team_run(product_body, &(product){kernels, &g, scratch}, threads);
     free(scratch);
     return MG_OK;
 }

@@ -1,4 +1,4 @@
-/* A team of threads that run the same ops side by side, each on its share. */
+/* A team of threads that run the same code side by side, each on its share. */
 #ifndef MG_TEAM_H
 #define MG_TEAM_H
 
@@ -12,19 +12,23 @@ typedef struct {
     int64_t first, last;
 } mg_range;
 
+enum { MG_MAX_TEAM = 256 };
+
+/* What every member of a team runs. */
+typedef void mg_team_body(void *arguments, mg_team team);
+
+/* A team's size: `threads`, but not more than OpenMP's limit and MG_MAX_TEAM, and at least 1. */
+int mg_team_limit(int64_t threads);
+/* body(arguments, team) by each of so many members, and returns when all have: this thread is member 0.  A
+ * team may turn out smaller than asked for, never larger. */
+void mg_team_run(mg_team_body *body, void *arguments, int threads);
+/* Waits until all members have come here. */
+void mg_barrier(mg_team team);
+
 /* The part of [0, count) that falls to this member: contiguous, and as even as can be. */
 static inline mg_range mg_share(int64_t count, mg_team team)
 {
     return (mg_range){count * team.index / team.size, count * (team.index + 1) / team.size};
-}
-
-static inline void mg_barrier(mg_team team)
-{
-    if (team.size > 1) {
-#ifdef _OPENMP
-#pragma omp barrier
-#endif
-    }
 }
 
 #endif

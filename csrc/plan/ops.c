@@ -197,7 +197,7 @@ static void run_rows(const mg_plan *plan, const mg_run *run, const mg_op *op, mg
     case MG_ADD: kernels->add(in[0], in[1], out[0]); break;
     case MG_MIX: kernels->mix(in[0], in[1], in[2], out[0]); break;
     case MG_DROPOUT:
-        kernels->dropout(op->slope, mg_mixed(run->random + (uint64_t)op->stream), mine.first, in[0], out[0],
+        kernels->dropout(op->rate, mg_mixed(run->random + (uint64_t)op->stream), mine.first, in[0], out[0],
                          op->accumulate);
         break;
     case MG_ACTIVATE_BACKWARD:
@@ -222,8 +222,8 @@ void mg_run_ops(const mg_plan *plan, const mg_run *run, int first, int last, int
         case MG_MAP_BACKWARD: map_op(plan, run, op, team); break;
         case MG_PROGRAM_GRADIENTS:
             if (team.index == 0)
-                mg_program_add_gradients(op->program, run->rows * op->columns, run->scale,
-                                         at(plan, plan->gradients, op->weight));
+                mg_program_add_gradients(op->program, run->rows * op->samples, run->scale,
+                                         at(plan, plan->gradients, op->first_parameter));
             break;
         default: run_rows(plan, run, op, mine); break;
         }

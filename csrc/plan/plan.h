@@ -1,5 +1,5 @@
-/* The inside of a plan, for plan.c (making it), workspace.c (memory), ops.c (ops), steps.c (passes),
- * predict.c (what has no backward pass) and train.c (training steps). */
+/* The inside of a plan, for plan.c (making it), plan_check.c, workspace.c (memory), ops.c (ops), steps.c
+ * (passes), predict.c (what has no backward pass) and train.c (training steps). */
 #ifndef MG_PLAN_H
 #define MG_PLAN_H
 
@@ -47,6 +47,7 @@ struct mg_plan {
     int64_t found_row[MG_MAX_TEAM], found_column[MG_MAX_TEAM];
 };
 
+int mg_plan_fits(const mg_plan *plan); /* its ops and buffers hold together */
 int mg_plan_reserve(mg_plan *plan, int64_t rows, int threads);
 int mg_plan_has_loss(const mg_plan *plan);
 int mg_plan_goes_back(const mg_plan *plan); /* there is a backward pass */
@@ -63,14 +64,11 @@ mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows);
 void mg_run_ops(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate, mg_team team);
 
 /* What steps.c, predict.c and train.c have in common. */
-typedef void mg_team_body(mg_plan *plan, void *arguments, mg_team team);
 int mg_team_size(const mg_plan *plan, int64_t rows, int threads); /* as many as the work pays for */
-void mg_run_team(mg_plan *plan, mg_team_body *body, void *arguments, int threads);
 mg_run mg_run_of(const mg_plan *plan, const mg_batch *batch);
 double mg_mean_loss(const mg_plan *plan, const mg_run *run);
 /* The first element of x that is no finite number; x is known to have one. */
 void mg_locate(const mg_plan *plan, mg_matrix x, int64_t *row, int64_t *column);
-double mg_value_at(const mg_plan *plan, const void *x, int64_t i);
 int mg_targets_fit(const mg_plan *plan, const mg_batch *batch); /* a loss needs what it compares with */
 
 #endif

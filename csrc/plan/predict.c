@@ -7,6 +7,7 @@
 #define BLOCK_ROWS 168
 
 typedef struct {
+    mg_plan *plan;
     const mg_batch *batch;
     char *out;            /* (rows, outputs), or NULL */
     double *loss, *right; /* of each block, or NULL */
@@ -34,7 +35,7 @@ static int64_t largest(const mg_plan *plan, const void *row, int64_t columns)
 {
     int64_t best = 0;
     for (int64_t j = 1; j < columns; j++)
-        if (mg_value_at(plan, row, j) > mg_value_at(plan, row, best))
+        if (mg_real_at(plan->real_size, row, j) > mg_real_at(plan->real_size, row, best))
             best = j;
     return best;
 }
@@ -50,7 +51,7 @@ static double right_rows(const mg_plan *plan, const mg_batch *part, mg_matrix z)
                 ? ((const int64_t *)part->labels)[i]
                 : largest(plan, (const char *)part->targets + i * part->targets_ld * size, z.columns);
         if (largest(plan, (const char *)z.data + i * z.ld * size, z.columns) == class)
-            right += part->weights ? mg_value_at(plan, part->weights, i) : 1;
+            right += part->weights ? mg_real_at(plan->real_size, part->weights, i) : 1;
     }
     return right;
 }
@@ -71,9 +72,10 @@ static void finish_block(const mg_plan *plan, const prediction *p, const mg_run 
 }
 
 /* Each member takes its own blocks, in its own part of the workspace. */
-static void predict_body(mg_plan *plan, void *arguments, mg_team team)
+static void predict_body(void *arguments, mg_team team)
 {
     const prediction *p = arguments;
+    mg_plan *plan = p->plan;
     const mg_team alone = {0, 1};
     const mg_range blocks = mg_share((p->batch->rows + BLOCK_ROWS - 1) / BLOCK_ROWS, team);
     plan->found[team.index] = MG_OK;
@@ -95,8 +97,9 @@ static void predict_body(mg_plan *plan, void *arguments, mg_team team)
     }
 }
 
-static int run_blocks(mg_plan *plan, prediction *p, int threads)
+static int run_blocks(prediction *p, int threads)
 {
+    mg_plan *plan = p->plan;
     const mg_batch *batch = p->batch;
     threads = mg_team_size(plan, batch->rows, threads);
     const int64_t blocks = (batch->rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
@@ -109,7 +112,7 @@ static int run_blocks(mg_plan *plan, prediction *p, int threads)
         return status;
     for (int i = 0; i < threads; i++)
         plan->found[i] = MG_OK;
-    mg_run_team(plan, predict_body, p, threads);
+    mg_team_run(predict_body, p, threads);
     for (int i = 0; i < threads; i++)
         if (plan->found[i] != MG_OK) {
             p->result->row = plan->found_row[i];
@@ -123,8 +126,8 @@ int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads
 {
     if (mg_plan_goes_back(plan))
         return MG_BAD_ARGUMENT;
-    prediction p = {.batch = batch, .out = out, .result = result};
-    return run_blocks(plan, &p, threads);
+    prediction p = {.plan = plan, .batch = batch, .out = out, .result = result};
+    return run_blocks(&p, threads);
 }
 
 int mg_plan_evaluate(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result)
@@ -138,8 +141,8 @@ int mg_plan_evaluate(mg_plan *plan, const mg_batch *batch, int threads, mg_resul
     double *sums = calloc((size_t)blocks + 1, 2 * sizeof *sums);
     if (!sums)
         return MG_OUT_OF_MEMORY;
-    prediction p = {.batch = batch, .loss = sums, .right = sums + blocks, .result = result};
-    status = run_blocks(plan, &p, threads);
+    prediction p = {.plan = plan, .batch = batch, .loss = sums, .right = sums + blocks, .result = result};
+    status = run_blocks(&p, threads);
     if (status == MG_OK) {
         result->loss = result->right = 0;
         for (int64_t i = 0; i < blocks; i++) { /* in their order, whoever ran them */

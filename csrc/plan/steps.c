@@ -3,10 +3,6 @@
 
 #include "plan/plan.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 /* Multiply-adds of a forward pass below which one thread does it all.  Measured by `micrograd bench
  * --threads-threshold` and by whole steps (AMD Zen 4, two virtual processors): at best two threads pay
  * from 65,000 on, and bring 1.7x at 1.5 million.  But they sleep between calls, and where the system
@@ -26,21 +22,7 @@ int mg_team_size(const mg_plan *plan, int64_t rows, int threads)
     const int64_t least = per_op > PARALLEL_MULTIPLICATIONS ? per_op : PARALLEL_MULTIPLICATIONS;
     if (rows <= 0 || plan->multiplications_per_row < least / rows)
         return 1;
-    const int limit = mg_max_threads();
-    threads = threads < limit ? threads : limit;
-    return threads < 1 ? 1 : threads > MG_MAX_TEAM ? MG_MAX_TEAM : threads;
-}
-
-void mg_run_team(mg_plan *plan, mg_team_body *body, void *arguments, int threads)
-{
-    if (threads == 1) {
-        body(plan, arguments, (mg_team){0, 1});
-        return;
-    }
-#ifdef _OPENMP
-#pragma omp parallel num_threads(threads)
-    body(plan, arguments, (mg_team){omp_get_thread_num(), omp_get_num_threads()});
-#endif
+    return mg_team_limit(threads);
 }
 
 /* ---- checking a batch ---- */
@@ -55,16 +37,11 @@ mg_run mg_run_of(const mg_plan *plan, const mg_batch *batch)
                     .batch = batch};
 }
 
-double mg_value_at(const mg_plan *plan, const void *x, int64_t i)
-{
-    return plan->real_size == sizeof(float) ? (double)((const float *)x)[i] : ((const double *)x)[i];
-}
-
 void mg_locate(const mg_plan *plan, mg_matrix x, int64_t *row, int64_t *column)
 {
     for (int64_t i = 0; i < x.rows; i++)
         for (int64_t j = 0; j < x.columns; j++)
-            if (!isfinite(mg_value_at(plan, x.data, i * x.ld + j))) {
+            if (!isfinite(mg_real_at(plan->real_size, x.data, i * x.ld + j))) {
                 *row = i;
                 *column = j;
                 return;
@@ -83,8 +60,8 @@ static int check_targets(const mg_plan *plan, const mg_op *op, mg_matrix t, int6
         double sum = 0;
         int negative = 0;
         for (int64_t j = 0; j < t.columns; j++) {
-            sum += mg_value_at(plan, t.data, i * t.ld + j);
-            negative |= mg_value_at(plan, t.data, i * t.ld + j) < 0;
+            sum += mg_real_at(plan->real_size, t.data, i * t.ld + j);
+            negative |= mg_real_at(plan->real_size, t.data, i * t.ld + j) < 0;
         }
         if (negative || fabs(sum - 1) > 1e-3) {
             *row = i;
@@ -145,24 +122,25 @@ static int check_batch(mg_plan *plan, const mg_run *run, const mg_batch *batch, 
 }
 
 typedef struct {
+    mg_plan *plan;
     const mg_batch *batch;
     mg_run run;
     int status;
     mg_result *result;
 } inspection;
 
-static void check_body(mg_plan *plan, void *arguments, mg_team team)
+static void check_body(void *arguments, mg_team team)
 {
     inspection *c = arguments;
-    const int status = check_batch(plan, &c->run, c->batch, team, c->result);
+    const int status = check_batch(c->plan, &c->run, c->batch, team, c->result);
     if (team.index == 0)
         c->status = status;
 }
 
 static int checked(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result)
 {
-    inspection c = {.batch = batch, .run = mg_run_of(plan, batch), .result = result};
-    mg_run_team(plan, check_body, &c, threads);
+    inspection c = {.plan = plan, .batch = batch, .run = mg_run_of(plan, batch), .result = result};
+    mg_team_run(check_body, &c, threads);
     return c.status;
 }
 
@@ -174,9 +152,9 @@ int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result)
 /* ---- forward, loss, backward ---- */
 
 typedef struct {
+    const mg_plan *plan;
     mg_run run;
     int first, last, accumulate;
-    mg_result *result;
 } pass;
 
 double mg_mean_loss(const mg_plan *plan, const mg_run *run)
@@ -187,16 +165,16 @@ double mg_mean_loss(const mg_plan *plan, const mg_run *run)
     return sum * run->scale;
 }
 
-static void pass_body(mg_plan *plan, void *arguments, mg_team team)
+static void pass_body(void *arguments, mg_team team)
 {
     const pass *p = arguments;
-    mg_run_ops(plan, &p->run, p->first, p->last, p->accumulate, team);
+    mg_run_ops(p->plan, &p->run, p->first, p->last, p->accumulate, team);
 }
 
 /* Ops [0, last).  Checks first: where it refuses, the pass that is cached is still there. */
 static int forward_pass(mg_plan *plan, const mg_batch *batch, int last, int threads, mg_result *result)
 {
-    pass p = {.run = mg_run_of(plan, batch), .last = last, .result = result};
+    pass p = {.plan = plan, .run = mg_run_of(plan, batch), .last = last};
     threads = mg_team_size(plan, batch->rows, threads);
     int status = checked(plan, batch, threads, result);
     if (status == MG_OK)
@@ -206,7 +184,7 @@ static int forward_pass(mg_plan *plan, const mg_batch *batch, int last, int thre
     if (status != MG_OK)
         return status;
     p.run.scratch = plan->scratch;
-    mg_run_team(plan, pass_body, &p, threads);
+    mg_team_run(pass_body, &p, threads);
     plan->last = p.run;
     plan->last.batch = NULL; /* the caller's, and not wanted any more */
     return MG_OK;
@@ -241,8 +219,12 @@ int mg_plan_backward(mg_plan *plan, int accumulate, int threads)
         return MG_BAD_ARGUMENT;
     if (!accumulate)
         mg_plan_clear_scalars(plan);
-    pass p = {.run = plan->last, .first = plan->loss_op + 1, .last = plan->n_ops, .accumulate = accumulate};
+    pass p = {.plan = plan,
+              .run = plan->last,
+              .first = plan->loss_op + 1,
+              .last = plan->n_ops,
+              .accumulate = accumulate};
     threads = threads < plan->threads ? threads : plan->threads; /* more would need a new workspace */
-    mg_run_team(plan, pass_body, &p, mg_team_size(plan, p.run.rows, threads));
+    mg_team_run(pass_body, &p, mg_team_size(plan, p.run.rows, threads));
     return MG_OK;
 }

@@ -4,6 +4,7 @@
 #include "plan/plan.h"
 
 typedef struct {
+    mg_plan *plan;
     const mg_batch *data;
     const int64_t *index;
     mg_batch batch;
@@ -35,9 +36,10 @@ static void gather(mg_plan *plan, const training *t, mg_range rows)
     }
 }
 
-static void train_body(mg_plan *plan, void *arguments, mg_team team)
+static void train_body(void *arguments, mg_team team)
 {
     training *t = arguments;
+    mg_plan *plan = t->plan;
     gather(plan, t, mg_share(t->run.rows, team));
     mg_barrier(team);
     mg_run_ops(plan, &t->run, 0, plan->loss_op + 1, 0, team);
@@ -57,14 +59,15 @@ static double weight_of(const mg_plan *plan, const mg_batch *data, const int64_t
     if (!data->weights)
         return (double)count;
     for (int64_t i = 0; i < count; i++)
-        weight += mg_value_at(plan, data->weights, index[i]);
+        weight += mg_real_at(plan->real_size, data->weights, index[i]);
     return weight;
 }
 
 /* Where other rows are to be added or have been, the gradients stay sums until the update scales them;
  * else they are those of the mean at once. */
-static int train(mg_plan *plan, training *t, int64_t count, int threads)
+static int train(training *t, int64_t count, int threads)
 {
+    mg_plan *plan = t->plan;
     const mg_batch *data = t->data;
     const int summing = !t->update.optimizer || t->sums->weight > 0;
     threads = mg_team_size(plan, count, threads);
@@ -90,7 +93,7 @@ static int train(mg_plan *plan, training *t, int64_t count, int threads)
     }
     if (t->sums->weight == 0)
         mg_plan_clear_scalars(plan);
-    mg_run_team(plan, train_body, t, threads);
+    mg_team_run(train_body, t, threads);
     plan->step++;
     if (summing) {
         *t->sums = (mg_sums){weight, t->sums->loss + t->loss};
@@ -110,7 +113,8 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
     if (optimizer && (optimizer->n != plan->n_parameters || optimizer->parameters != plan->parameters ||
                       optimizer->gradients != plan->gradients || !mg_optimizer_kernels(optimizer)))
         return MG_BAD_ARGUMENT;
-    training t = {.data = data,
+    training t = {.plan = plan,
+                  .data = data,
                   .index = index,
                   .sums = sums,
                   .update = {.optimizer = optimizer,
@@ -118,7 +122,7 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
                              .kernels = plan->kernels,
                              .factor = 1,
                              .result = result}};
-    const int status = train(plan, &t, count, threads);
+    const int status = train(&t, count, threads);
     if (optimizer || status != MG_OK)
         *sums = (mg_sums){0, 0};
     return status;

@@ -8,15 +8,11 @@
 #include <float.h>
 #include <math.h>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 /* The same chunks for any number of threads, so that sums over them have the same bits. */
 static int chunks_of(int64_t n)
 {
-    const int64_t chunks = (n + MG_CHUNK - 1) / MG_CHUNK;
-    return chunks < MG_MAX_CHUNKS ? (int)chunks : MG_MAX_CHUNKS;
+    const int64_t chunks = (n + MG_UPDATE_CHUNK - 1) / MG_UPDATE_CHUNK;
+    return chunks < MG_UPDATE_CHUNKS ? (int)chunks : MG_UPDATE_CHUNKS;
 }
 
 /* The elements of some chunks: whole lines of 16, but for the last. */
@@ -196,9 +192,7 @@ void mg_update_run(mg_update *u, mg_team team)
 
 static int threads_for(int64_t n, int threads)
 {
-    const int limit = mg_max_threads();
-    threads = n < PARALLEL_ELEMENTS ? 1 : threads < limit ? threads : limit;
-    return threads < 1 ? 1 : threads > MG_MAX_TEAM ? MG_MAX_TEAM : threads;
+    return n < PARALLEL_ELEMENTS ? 1 : mg_team_limit(threads);
 }
 
 const mg_kernels *mg_optimizer_kernels(const mg_optimizer *o)
@@ -208,6 +202,11 @@ const mg_kernels *mg_optimizer_kernels(const mg_optimizer *o)
         (adam && !o->state[1]))
         return NULL;
     return mg_kernels_find(o->isa, o->dtype);
+}
+
+static void update_body(void *arguments, mg_team team)
+{
+    mg_update_run(arguments, team);
 }
 
 int mg_update_step(mg_optimizer *optimizer, const mg_constraints *constraints, mg_sums *sums, int threads,
@@ -220,16 +219,21 @@ int mg_update_step(mg_optimizer *optimizer, const mg_constraints *constraints, m
                    .result = result};
     if (!u.kernels)
         return MG_BAD_ARGUMENT;
-    threads = threads_for(optimizer->n, threads);
-#ifdef _OPENMP
-    if (threads > 1) {
-#pragma omp parallel num_threads(threads)
-        mg_update_run(&u, (mg_team){omp_get_thread_num(), omp_get_num_threads()});
-    } else
-#endif
-        mg_update_run(&u, (mg_team){0, 1});
+    mg_team_run(update_body, &u, threads_for(optimizer->n, threads));
     *sums = (mg_sums){0, 0};
     return u.status;
+}
+
+typedef struct {
+    const mg_kernels *kernels;
+    const mg_optimizer *optimizer;
+} plain_step;
+
+static void step_body(void *arguments, mg_team team)
+{
+    const plain_step *s = arguments;
+    const mg_range chunks = mg_share(chunks_of(s->optimizer->n), team);
+    s->kernels->update(s->optimizer, elements(s->optimizer->n, chunks.first, chunks.last), 1, INFINITY, 0);
 }
 
 int mg_optimizer_step(mg_optimizer *optimizer, int threads)
@@ -237,18 +241,7 @@ int mg_optimizer_step(mg_optimizer *optimizer, int threads)
     const mg_kernels *kernels = mg_optimizer_kernels(optimizer);
     if (!kernels)
         return MG_BAD_ARGUMENT;
-    threads = threads_for(optimizer->n, threads);
-#ifdef _OPENMP
-    if (threads > 1) {
-#pragma omp parallel num_threads(threads)
-        {
-            const mg_team team = {omp_get_thread_num(), omp_get_num_threads()};
-            const mg_range chunks = mg_share(chunks_of(optimizer->n), team);
-            kernels->update(optimizer, elements(optimizer->n, chunks.first, chunks.last), 1, INFINITY, 0);
-        }
-    } else
-#endif
-        kernels->update(optimizer, (mg_range){0, optimizer->n}, 1, INFINITY, 0);
+    mg_team_run(step_body, &(plain_step){kernels, optimizer}, threads_for(optimizer->n, threads));
     optimizer->steps++;
     optimizer->largest = INFINITY;
     return MG_OK;

@@ -1,10 +1,11 @@
-/* What follows a backward pass, for train.c (fused) and single.c (on its own). */
+/* What follows a backward pass: for train.c, which fuses it, and on its own. */
 #ifndef MG_UPDATE_H
 #define MG_UPDATE_H
 
 #include "kernels/kernels.h"
 
-enum { MG_MAX_TEAM = 256, MG_MAX_CHUNKS = 64, MG_CHUNK = 4096 };
+/* Sums over the gradients are made of so many chunks at most, of so many elements at least. */
+enum { MG_UPDATE_CHUNKS = 64, MG_UPDATE_CHUNK = 4096 };
 
 /* One update, and what the members of the team tell each other. */
 typedef struct {
@@ -14,7 +15,7 @@ typedef struct {
     double factor; /* the gradients are multiplied by it first: 1 / (what the mean is over) */
     mg_result *result;
     int status;
-    double squares[MG_MAX_CHUNKS], penalties[MG_MAX_CHUNKS], largest[MG_MAX_TEAM];
+    double squares[MG_UPDATE_CHUNKS], penalties[MG_UPDATE_CHUNKS], largest[MG_MAX_TEAM];
 } mg_update;
 
 /* NULL: its settings do not hold together. */

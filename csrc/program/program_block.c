@@ -26,7 +26,7 @@ mg_cut mg_program_cut(const mg_program *p, int64_t rows, int64_t slots)
     if (rows < block)
         block = rounded_up(rows, lanes);
     const int64_t lines = rounded_up(block, line) / line;
-    const int64_t chunk = rounded_up((rows + MG_MAX_CHUNKS - 1) / MG_MAX_CHUNKS, block);
+    const int64_t chunk = rounded_up((rows + MG_PROGRAM_CHUNKS - 1) / MG_PROGRAM_CHUNKS, block);
     return (mg_cut){block, (lines | 1) * line, (rows + chunk - 1) / chunk, chunk};
 }
 

@@ -3,10 +3,6 @@
 
 #include "program/program_state.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 static char *element(const mg_program *p, const void *x, int64_t i)
 {
     return (char *)(uintptr_t)x + i * (int64_t)p->real_size;
@@ -143,12 +139,8 @@ static void labels_as_reals(const mg_program *p, const int64_t *labels, int64_t 
 static void weigh(const mg_program *p, const void *loss, const void *weights, int64_t count, double *row_loss)
 {
     for (int64_t j = 0; j < count; j++) {
-        const double each =
-            p->real_size == sizeof(float) ? (double)((const float *)loss)[j] : ((const double *)loss)[j];
-        const double weight = !weights                        ? 1
-                              : p->real_size == sizeof(float) ? (double)((const float *)weights)[j]
-                                                              : ((const double *)weights)[j];
-        row_loss[j] = weight * each;
+        const double weight = weights ? mg_real_at(p->real_size, weights, j) : 1;
+        row_loss[j] = weight * mg_real_at(p->real_size, loss, j);
     }
 }
 
@@ -214,56 +206,39 @@ typedef struct {
     mg_loss_rows loss;
 } op_pass;
 
-static void map_body(const op_pass *a, mg_team team)
+static void map_body(void *arguments, mg_team team)
 {
+    const op_pass *a = arguments;
     mg_program_map(a->program, a->x, a->y, team, team.index);
     mg_barrier(team);
     if (a->g.data)
         mg_program_map_backward(a->program, a->x, a->g, a->dx, a->accumulate, team, team.index);
 }
 
-static void loss_body(const op_pass *a, mg_team team)
+static void loss_body(void *arguments, mg_team team)
 {
+    const op_pass *a = arguments;
     mg_program_loss_rows(a->program, &a->loss, team, team.index);
-}
-
-static void run_team(void (*body)(const op_pass *, mg_team), const op_pass *a, int threads)
-{
-    if (threads == 1) {
-        body(a, (mg_team){0, 1});
-        return;
-    }
-#ifdef _OPENMP
-#pragma omp parallel num_threads(threads)
-    body(a, (mg_team){omp_get_thread_num(), omp_get_num_threads()});
-#endif
-}
-
-static int usable_threads(int threads)
-{
-    const int limit = mg_max_threads();
-    threads = threads < limit ? threads : limit;
-    return threads < 1 ? 1 : threads;
 }
 
 int mg_program_map_pass(mg_program *p, const void *parameters, int64_t rows, int64_t columns, const void *x,
                         int64_t x_ld, void *y, int64_t y_ld, const void *g, int64_t g_ld, void *dx,
                         int64_t dx_ld, int accumulate, void *gradients, int threads)
 {
-    threads = usable_threads(threads);
+    threads = mg_team_limit(threads);
     if (rows < 1 || columns < 1 || p->source.n_arguments != 1 || p->argument_columns[0] != 1)
         return MG_BAD_ARGUMENT;
     const int status = mg_program_reserve(p, rows * columns, threads);
     if (status != MG_OK)
         return status;
-    const op_pass a = {.program = p,
-                       .x = {(void *)(uintptr_t)x, rows, columns, x_ld},
-                       .y = {y, rows, columns, y_ld},
-                       .g = {(void *)(uintptr_t)g, rows, columns, g_ld},
-                       .dx = {dx, rows, columns, dx_ld},
-                       .accumulate = accumulate};
+    op_pass a = {.program = p,
+                 .x = {(void *)(uintptr_t)x, rows, columns, x_ld},
+                 .y = {y, rows, columns, y_ld},
+                 .g = {(void *)(uintptr_t)g, rows, columns, g_ld},
+                 .dx = {dx, rows, columns, dx_ld},
+                 .accumulate = accumulate};
     mg_program_uniforms(p, parameters);
-    run_team(map_body, &a, threads);
+    mg_team_run(map_body, &a, threads);
     if (g)
         mg_program_add_gradients(p, rows * columns, 1, gradients);
     return MG_OK;
@@ -272,24 +247,24 @@ int mg_program_map_pass(mg_program *p, const void *parameters, int64_t rows, int
 int mg_program_loss_pass(mg_program *p, const void *parameters, const mg_batch *batch, int64_t columns,
                          double *row_loss, void *dz, int64_t dz_ld, void *gradients, int threads)
 {
-    threads = usable_threads(threads);
+    threads = mg_team_limit(threads);
     if (batch->rows < 1 || p->source.n_arguments != 2 || p->argument_columns[0] != columns ||
         (batch->labels && p->argument_columns[1] != 1))
         return MG_BAD_ARGUMENT;
     const int status = mg_program_reserve(p, batch->rows, threads);
     if (status != MG_OK)
         return status;
-    const op_pass a = {.program = p,
-                       .loss = {.z = {(void *)(uintptr_t)batch->x, batch->rows, columns, batch->x_ld},
-                                .labels = batch->labels,
-                                .targets = batch->targets,
-                                .targets_ld = batch->targets_ld,
-                                .weights = batch->weights,
-                                .gradient = dz,
-                                .gradient_ld = dz_ld,
-                                .row_loss = row_loss}};
+    op_pass a = {.program = p,
+                 .loss = {.z = {(void *)(uintptr_t)batch->x, batch->rows, columns, batch->x_ld},
+                          .labels = batch->labels,
+                          .targets = batch->targets,
+                          .targets_ld = batch->targets_ld,
+                          .weights = batch->weights,
+                          .gradient = dz,
+                          .gradient_ld = dz_ld,
+                          .row_loss = row_loss}};
     mg_program_uniforms(p, parameters);
-    run_team(loss_body, &a, threads);
+    mg_team_run(loss_body, &a, threads);
     if (dz)
         mg_program_add_gradients(p, batch->rows, 1 / batch->total_weight, gradients);
     return MG_OK;

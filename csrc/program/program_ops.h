@@ -1,6 +1,6 @@
 /* Programs as ops of a plan: an activation f(x), and a loss f(z, y), with their backward passes.
  *
- * How csrc/ops.c uses them:
+ * How csrc/plan/ops.c uses them:
  *
  *     before a pass, outside the team     mg_program_reserve(p, most samples, threads)
  *     once a pass, by one member, with    mg_program_uniforms(p, parameters)

@@ -1,19 +1,14 @@
 /* Programs on their own: a run over a batch, and a mean with its gradient. */
 #include "program/program_state.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 /* Below this many ops a second thread costs more than it brings: an op takes about a nanosecond. */
 #define PARALLEL_OPS 50000
 
 static int team_size(int64_t parts, int64_t rows, int64_t ops, int threads)
 {
-    const int limit = mg_max_threads();
-    threads = threads < limit ? threads : limit;
-    threads = threads < parts ? threads : (int)parts;
-    return threads < 1 || ops < PARALLEL_OPS / rows ? 1 : threads;
+    if (ops < PARALLEL_OPS / rows)
+        return 1;
+    return mg_team_limit(threads < parts ? threads : parts);
 }
 
 typedef struct {
@@ -25,11 +20,6 @@ typedef struct {
     double *chunk_sum; /* of a loss: sums of the output */
 } pass;
 
-static double value_at(const mg_program *p, const void *x, int64_t i)
-{
-    return p->real_size == sizeof(float) ? (double)((const float *)x)[i] : ((const double *)x)[i];
-}
-
 static mg_block block_of(const pass *r, mg_team team)
 {
     mg_block block = mg_program_block(r->program, &r->cut, team.index);
@@ -39,8 +29,9 @@ static mg_block block_of(const pass *r, mg_team team)
 }
 
 /* Forward only, blocks shared out among the team. */
-static void run_body(const pass *r, mg_team team)
+static void run_body(void *arguments, mg_team team)
 {
+    const pass *r = arguments;
     const mg_program *p = r->program;
     mg_block block = block_of(r, team);
     const mg_range mine = mg_share((r->rows + r->cut.block_rows - 1) / r->cut.block_rows, team);
@@ -55,8 +46,9 @@ static void run_body(const pass *r, mg_team team)
 }
 
 /* Forward and backward, block by block while its values are in the cache. */
-static void loss_body(const pass *r, mg_team team)
+static void loss_body(void *arguments, mg_team team)
 {
+    const pass *r = arguments;
     mg_program *p = r->program;
     mg_block block = block_of(r, team);
     const mg_range mine = mg_share(r->cut.chunks, team);
@@ -69,24 +61,12 @@ static void loss_body(const pass *r, mg_team team)
             block.rows = end - row < r->cut.block_rows ? end - row : r->cut.block_rows;
             p->kernels->program_forward(&block, p->source.forward);
             for (int64_t j = 0; j < block.rows; j++)
-                sum += value_at(p, block.out, j);
+                sum += mg_real_at(p->real_size, block.out, j);
             p->kernels->program_backward(&block, p->source.backward);
         }
         mg_program_chunk_end(p, &block, i);
         r->chunk_sum[i] = sum;
     }
-}
-
-static void run_team(void (*body)(const pass *, mg_team), const pass *r, int threads)
-{
-    if (threads == 1) {
-        body(r, (mg_team){0, 1});
-        return;
-    }
-#ifdef _OPENMP
-#pragma omp parallel num_threads(threads)
-    body(r, (mg_team){omp_get_thread_num(), omp_get_num_threads()});
-#endif
 }
 
 int mg_program_run(mg_program *p, const void *parameters, const mg_argument *arguments, int64_t rows,
@@ -101,7 +81,7 @@ int mg_program_run(mg_program *p, const void *parameters, const mg_argument *arg
     if (status != MG_OK)
         return status;
     mg_program_uniforms(p, parameters);
-    run_team(run_body, &r, threads);
+    mg_team_run(run_body, &r, threads);
     return MG_OK;
 }
 
@@ -110,7 +90,7 @@ int mg_program_loss(mg_program *p, const void *parameters, const mg_argument *ar
 {
     if (rows < 1 || p->source.n_outputs != 1)
         return MG_BAD_ARGUMENT;
-    double chunk_sum[MG_MAX_CHUNKS];
+    double chunk_sum[MG_PROGRAM_CHUNKS];
     pass r = {.program = p, .arguments = arguments, .rows = rows, .chunk_sum = chunk_sum};
     r.cut = mg_program_cut(p, rows, p->source.slots);
     threads = team_size(r.cut.chunks, rows, p->ops, threads);
@@ -118,7 +98,7 @@ int mg_program_loss(mg_program *p, const void *parameters, const mg_argument *ar
     if (status != MG_OK)
         return status;
     mg_program_uniforms(p, parameters);
-    run_team(loss_body, &r, threads);
+    mg_team_run(loss_body, &r, threads);
     mg_program_total(p, r.cut.chunks);
     double sum = 0;
     for (int64_t i = 0; i < r.cut.chunks; i++)

@@ -1,12 +1,12 @@
-/* The inside of a program, for program.c (checking, memory), program_run.c (batches) and program_ops.c
- * (ops of a plan). */
+/* The inside of a program, for program.c (making it), program_check.c, program_block.c (memory, sums),
+ * program_run.c (batches) and program_ops.c (ops of a plan). */
 #ifndef MG_PROGRAM_STATE_H
 #define MG_PROGRAM_STATE_H
 
 #include "kernels/kernels.h"
 
-/* At most so many threads have something to do. */
-enum { MG_MAX_CHUNKS = 32 };
+/* Sums over the rows are made of so many chunks at most: no more threads have something to do. */
+enum { MG_PROGRAM_CHUNKS = 32 };
 
 struct mg_program {
     const mg_kernels *kernels;
@@ -22,7 +22,7 @@ struct mg_program {
     char *uniform_slots;  /* a vector each */
     char *uniform_sums;   /* (n_scalars) vectors, for the backward pass over the uniforms */
     double *totals;       /* (n_scalars): the gradient of the last loss */
-    double *chunk_totals; /* (MG_MAX_CHUNKS, n_scalars) */
+    double *chunk_totals; /* (MG_PROGRAM_CHUNKS, n_scalars) */
     char *workspace;      /* for each thread: sums, slots and some columns of a block; see mg_program_block */
     size_t workspace_bytes, thread_bytes, sums_bytes, slots_bytes;
     int ready; /* totals hold the gradient of a loss */
@@ -35,6 +35,7 @@ typedef struct {
     int64_t block_rows, stride, chunks, chunk_rows;
 } mg_cut;
 
+int mg_program_source_fits(const mg_program_source *source);
 mg_cut mg_program_cut(const mg_program *p, int64_t rows, int64_t slots);
 /* Room for blocks of this cut, for so many threads. */
 int mg_program_room(mg_program *p, const mg_cut *cut, int64_t slots, int threads);

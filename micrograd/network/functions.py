@@ -85,8 +85,8 @@ class Functions:
         if self._loss.function is None:
             return LossOp(self._loss.code)
         program = self._loss_program(self.targets)
-        weight = self._first_scalar if program.n_parameters else -1
-        return LossOp(self._loss.code, program, self.targets, weight)
+        first = self._first_scalar if program.n_parameters else -1
+        return LossOp(self._loss.code, program, self.targets, first)
 
     def names(self) -> list[str]:
         """Of the leaves as parameters: their labels where these are unique, else p0, p1, ..."""

@@ -57,7 +57,9 @@ class Node:
     weight: int = -1
     bias: int = -1
     stream: int = 0
-    program: ScalarOp | None = None  # its parameters start at `weight`, if it has any
+    rate: float = 0.0  # of a dropout
+    program: ScalarOp | None = None
+    first_parameter: int = -1  # of the program, if it has any
 
 
 @dataclass
@@ -170,12 +172,12 @@ class _Lowering:
             node = self.append(lib.MG_MAP, [x], self.graph.columns[x])
             node.program = self.programs[path]
             if node.program.n_parameters:
-                node.weight = self.first_scalar
+                node.first_parameter = self.first_scalar
             self.add_step(x, node.output)
             return node.output
         if isinstance(layer, Dropout):
             node = self.append(lib.MG_DROPOUT, [x], self.graph.columns[x])
-            node.slope, node.stream = layer.p, self.streams
+            node.rate, node.stream = layer.p, self.streams
             self.streams += 1
             return node.output
         if isinstance(layer, Residual):

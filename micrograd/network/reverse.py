@@ -36,8 +36,11 @@ class Op:
     bias: int = -1
     slope: float = 0.0
     gate_slope: float = 0.0
-    columns: int = 0
+    rate: float = 0.0
     program: ScalarOp | None = None
+    first_parameter: int = -1  # of the program
+    target_columns: int = 0
+    samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class LossOp:
     code: int
     program: ScalarOp | None = None
     targets: int = 0
-    weight: int = -1
+    first_parameter: int = -1
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,10 @@ class _Emitter:
         self.by_stage: dict[int, list[Node]] = {}
         for node in graph.nodes:
             self.by_stage.setdefault(node.stage, []).append(node)
-            self.has_gradient[node.output] = node.weight >= 0 or any(
-                self.has_gradient[x] for x in node.inputs
+            self.has_gradient[node.output] = (
+                node.weight >= 0
+                or node.first_parameter >= 0
+                or any(self.has_gradient[x] for x in node.inputs)
             )
 
     # ---- buffers and ops ----
@@ -148,7 +153,7 @@ class _Emitter:
             inputs = [self.out.values[x] for x in node.inputs]
             op = Op(node.kind, inputs, outputs, node.function, slope=node.slope)
             op.weight, op.bias, op.stream = node.weight, node.bias, node.stream
-            op.program = node.program
+            op.program, op.first_parameter, op.rate = node.program, node.first_parameter, node.rate
             self.emit(op)
 
     def instance(self, value: int) -> int:
@@ -161,20 +166,20 @@ class _Emitter:
 
     def loss(self, loss: LossOp, with_gradient: bool) -> None:
         z = self.graph.output
-        op = Op(lib.MG_LOSS, [self.out.values[z]], [], loss.code, columns=loss.targets)
-        op.program, op.weight = loss.program, loss.weight
+        op = Op(lib.MG_LOSS, [self.out.values[z]], [], loss.code, target_columns=loss.targets)
+        op.program, op.first_parameter = loss.program, loss.first_parameter
         if with_gradient and self.has_gradient[z]:
             self.gradient[z] = self.fresh(self.graph.columns[z])
             op.outputs.append(self.gradient[z])
         self.emit(op)
         if with_gradient and loss.program is not None:
-            self.sums_of(loss.program, loss.weight, 1)
+            self.sums_of(loss.program, loss.first_parameter, 1)
 
-    def sums_of(self, program: ScalarOp, weight: int, samples: int) -> None:
+    def sums_of(self, program: ScalarOp, first_parameter: int, samples: int) -> None:
         """The gradients of a program's parameters, from so many samples in a row."""
         if program.n_parameters:
-            op = Op(lib.MG_PROGRAM_GRADIENTS, [], [], columns=samples, weight=weight)
-            op.program = program
+            op = Op(lib.MG_PROGRAM_GRADIENTS, [], [], samples=samples)
+            op.program, op.first_parameter = program, first_parameter
             self.emit(op)
 
     # ---- the gradients of values ----
@@ -282,7 +287,7 @@ class _Emitter:
         elif node.kind == lib.MG_SOFTMAX:
             self.into(x, Op(lib.MG_SOFTMAX_BACKWARD, [g, self.out.values[node.output]], []))
         elif node.kind == lib.MG_DROPOUT:
-            op = Op(lib.MG_DROPOUT, [g], [], slope=node.slope, stream=node.stream)
+            op = Op(lib.MG_DROPOUT, [g], [], rate=node.rate, stream=node.stream)
             if x in self.gradient or self.keep_all or self.shared(node.output):
                 self.into(x, op)
             elif self.has_gradient[x]:
@@ -322,13 +327,13 @@ class _Emitter:
     def map(self, node: Node, g: int) -> None:
         program, x = node.program, node.inputs[0]
         assert program is not None
-        op = Op(lib.MG_MAP_BACKWARD, [g, self.out.values[x]], [], weight=node.weight)
-        op.program = program
+        op = Op(lib.MG_MAP_BACKWARD, [g, self.out.values[x]], [])
+        op.program, op.first_parameter = program, node.first_parameter
         if self.has_gradient[x]:
             self.into(x, op)
         else:
             self.emit(op)
-        self.sums_of(program, node.weight, self.graph.columns[x])
+        self.sums_of(program, node.first_parameter, self.graph.columns[x])
 
     def mix(self, node: Node, g: int) -> None:
         h, t, x = node.inputs

@@ -112,7 +112,12 @@ def make_plan(passes: Passes, n_parameters: int, dtype: str, share: bool = True)
 def _fill(c: Any, op: Op) -> None:
     c.kind, c.function, c.accumulate = op.kind, op.function, op.accumulate
     c.gate, c.stream, c.weight, c.bias = op.gate, op.stream, op.weight, op.bias
-    c.slope, c.gate_slope, c.columns = op.slope, op.gate_slope, op.columns
+    c.slope, c.gate_slope, c.rate = op.slope, op.gate_slope, op.rate
+    c.first_parameter, c.target_columns, c.samples = (
+        op.first_parameter,
+        op.target_columns,
+        op.samples,
+    )
     c.program = ffi.NULL if op.program is None else op.program.code
     for places, buffers in ((getattr(c, "in"), op.inputs), (c.out, op.outputs)):
         for i in range(len(places)):

@@ -2,8 +2,8 @@
 
 They are recorded and assembled as `tape` does it, with one difference: their gradient is wanted
 with respect to an argument as well, because the chain rule goes on behind it. The C core runs them
-as ops of a plan (csrc/program_ops.h): forward, and for a gradient once more forward and then
-backward, in blocks of elements or rows that stay in the cache.
+as ops of a plan (csrc/program/program_ops.h): forward, and for a gradient once more forward and
+then backward, in blocks of elements or rows that stay in the cache.
 """
 
 from __future__ import annotations

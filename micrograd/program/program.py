@@ -5,7 +5,7 @@
     program.backward()
 
 The way from one to the other: `recording` calls the function and writes down its ops, `simplify`
-makes fewer of them, `assemble` gives each number a slot, and csrc/program.c runs them.
+makes fewer of them, `assemble` gives each number a slot, and csrc/program/ runs them.
 """
 
 from __future__ import annotations

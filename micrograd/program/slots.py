@@ -167,7 +167,7 @@ class Part:
         code += [self.places[j] for j in operands]
         sinks = [NO_SINK] * n
         order = self.sends[i]
-        if rule is rules.DOT:  # as csrc/program.h goes: w0, x0, w1, x1, ..., bias
+        if rule is rules.DOT:  # as the kernels go: w0, x0, w1, x1, ..., bias
             order = sorted(order, key=lambda k: (k % (n // 2), k) if k < n - 1 else (n, k))
         for k in order:
             sinks[k] = self.sink(operands[k])

@@ -27,6 +27,7 @@ static mg_op op_of(int kind, int function, int in0, int in1, int out0)
                    .in = {in0, in1, -1, -1},
                    .out = {out0, -1, -1},
                    .weight = -1,
+                   .first_parameter = -1,
                    .bias = -1};
 }
 
@@ -71,7 +72,7 @@ static recipe make_recipe(int isa, int64_t inputs, int64_t hidden, int64_t outpu
     o[3] = op_of(MG_ACTIVATE, MG_LEAKY_RELU, S, -1, L), o[3].slope = 0.5;
     o[4] = op_of(MG_LINEAR, MG_SIGMOID, L, -1, T);
     o[5] = op_of(MG_MIX, 0, S, T, M), o[5].in[2] = L;
-    o[6] = op_of(MG_DROPOUT, 0, M, -1, D), o[6].slope = rate, o[6].stream = 3;
+    o[6] = op_of(MG_DROPOUT, 0, M, -1, D), o[6].rate = rate, o[6].stream = 3;
     o[7] = op_of(MG_ADD, 0, D, B, R);
     o[8] = op_of(MG_LINEAR, MG_IDENTITY, C, R, E);
     o[9] = op_of(MG_LINEAR, MG_IDENTITY, E, -1, OUT);
@@ -93,7 +94,7 @@ static recipe make_recipe(int isa, int64_t inputs, int64_t hidden, int64_t outpu
     back[2] = sharing(op_of(MG_LINEAR_WEIGHT, 0, GE, C, -1), &o[8]);
     back[3] = sharing(op_of(MG_LINEAR_INPUT, 0, GE, -1, GC), &o[8]);
     back[4] = op_of(MG_ADD, 0, GB, GE, GB);
-    back[5] = op_of(MG_DROPOUT, 0, GE, -1, GM), back[5].slope = rate, back[5].stream = 3;
+    back[5] = op_of(MG_DROPOUT, 0, GE, -1, GM), back[5].rate = rate, back[5].stream = 3;
     back[6] = op_of(MG_MIX_BACKWARD, 0, GM, S, GS), back[6].in[2] = T, back[6].in[3] = L;
     back[6].out[1] = GT, back[6].out[2] = GL, back[6].accumulate = 1;
     back[7] = sharing(op_of(MG_LINEAR_WEIGHT, 0, GT, L, -1), &o[4]);
@@ -280,9 +281,9 @@ static void test_bad_ops(int isa)
         REFUSED(r.ops[with_functions[i]].function = -1);
         REFUSED(r.ops[with_functions[i]].function = MG_EXP);
     }
-    REFUSED(r.ops[6].slope = 1);
-    REFUSED(r.ops[6].slope = -0.5);
-    REFUSED(r.ops[6].slope = NAN);
+    REFUSED(r.ops[6].rate = 1);
+    REFUSED(r.ops[6].rate = -0.5);
+    REFUSED(r.ops[6].rate = NAN);
     REFUSED(r.ops[THE_LOSS] = r.ops[9]); /* going back before there is a loss */
     REFUSED(r.ops[THE_LOSS].gate = MG_TANH; r.ops[THE_LOSS].out[0] = -1);
     REFUSED(r.ops[THE_LOSS].gate = MG_TANH);   /* from what? */
