@@ -1,41 +1,197 @@
-"""Checks of the numbers that settings are."""
+"""What arguments have to be: numbers, counts, seeds, arrays, extras; how errors describe them.
+
+Every room checks its arguments here, so that one rule and one sentence holds for all of them: the
+scalars of Python and numpy are numbers, a bool is not. numpy is imported by the checks of arrays
+only: the scalar engine runs without it.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+import operator
+import sys
+from importlib import import_module
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-from micrograd import core
+    Array = npt.NDArray[Any]
 
 
-def checked_number(
-    where: str, name: str, value: Any, least: float = 0.0, below: float = math.inf
+def describe(value: object) -> str:
+    """What came, for an error message: dtype and shape of an array, else type and value."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        return f"an array of {value.dtype} with shape {value.shape}"
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) < 40 else text[:37] + '...'}"
+
+
+# ---- numbers ----
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a real number of Python or numpy; a bool is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def number(
+    where: str,
+    name: str,
+    value: Any,
+    least: float = 0.0,
+    below: float = math.inf,
+    *,
+    above: float | None = None,
+    most: float | None = None,
 ) -> float:
-    """A float in [least, below).
+    """`value` as a float in [least, below); from more than `above` where that is given, and up to
+    `most`, itself included, where that is. most=math.inf lets infinity through.
 
     Raises:
-        TypeError, ValueError: it is no number, or out of its range.
+        TypeError, ValueError: it is no number, or out of its range; NaN is out of any.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{where}: {name} is {core.describe(value)}, a number is wanted")
-    if not least <= value < below:
-        limit = "" if below == math.inf else f" and less than {below:g}"
-        raise ValueError(
-            f"{where}: {name} is {value}, a finite number, {least:g} or more{limit}, is wanted"
-        )
+    if not is_number(value):
+        raise TypeError(f"{where}: {name} is {describe(value)}, a number is wanted")
+    low = value >= least if above is None else value > above
+    high = value < below if most is None else value <= most
+    if not (low and high):
+        bounds = _bounds(least, below, above, most)
+        raise ValueError(f"{where}: {name} is {value}, {bounds} is wanted")
     return float(value)
 
 
-def checked_count(where: str, name: str, value: Any, least: int = 1) -> int:
-    """An integer of at least `least`.
+def _bounds(least: float, below: float, above: float | None, most: float | None) -> str:
+    """A range in words: "a finite number, 0 or more and less than 1,"."""
+    low = f"{least:g} or more" if above is None else f"more than {above:g}"
+    low = low if (least if above is None else above) > -math.inf else ""
+    high = "" if below == math.inf else f"less than {below:g}"
+    high = high if most is None else f"at most {most:g}" * (most < math.inf)
+    kind = "a number" if most == math.inf else "a finite number"
+    text = " and ".join(part for part in (low, high) if part)
+    return f"{kind}, {text}," if text else kind
+
+
+def count(where: str, name: str, value: Any, least: int = 1, below: int | None = None) -> int:
+    """`value` as an int of at least `least`, and less than `below` where that is given.
 
     Raises:
-        TypeError, ValueError: it is no integer, or less.
+        TypeError, ValueError: it is no integer, or out of its range.
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{where}: {name} is {core.describe(value)}, an integer is wanted")
-    if value < least:
-        raise ValueError(f"{where}: {name} is {value}, {least} or more is wanted")
-    return int(value)
+    whole = None if isinstance(value, bool) else _integer(value)
+    if whole is None:
+        raise TypeError(f"{where}: {name} is {describe(value)}, an integer is wanted")
+    if whole < least or (below is not None and whole >= below):
+        limit = "" if below is None else f" and less than {below}"
+        raise ValueError(f"{where}: {name} is {whole}, {least} or more{limit} is wanted")
+    return whole
+
+
+def is_integer(value: object) -> bool:
+    """Whether it is an integer of Python or numpy; a bool is none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _integer(value: Any) -> int | None:
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def seed(where: str, value: Any, name: str = "seed") -> int | None:
+    """A seed, an int of 0 or more, or None.
+
+    Raises:
+        TypeError, ValueError: it is none of these.
+    """
+    whole = None if isinstance(value, bool) else _integer(value)
+    if value is not None and (whole is None or whole < 0):
+        error = TypeError if whole is None else ValueError
+        raise error(
+            f"{where}: {name} is {describe(value)}, an integer, 0 or more, or None is wanted"
+        )
+    return whole
+
+
+# ---- arrays ----
+
+
+def reals(where: str, name: str, value: Any, dtype: np.dtype[Any]) -> Array:
+    """`value` as a C-contiguous array of `dtype`; only real numbers are taken.
+
+    Raises:
+        TypeError: `value` does not hold real numbers.
+        ValueError: it is ragged, or a finite number becomes infinite in `dtype`.
+    """
+    import numpy as np
+
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {name} is no rectangular array: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{where}: {name} is {describe(array)}, real numbers are wanted")
+    with np.errstate(over="ignore"):
+        out = np.asarray(array, dtype=dtype, order="C")
+    if out.dtype.itemsize < array.dtype.itemsize and array.dtype.kind == "f":
+        lost = np.isinf(out) & np.isfinite(array)
+        if lost.any():
+            at = tuple(int(i) for i in np.argwhere(lost)[0])
+            raise ValueError(
+                f"{where}: {name}{list(at)} is {array[at]}, too large for {dtype}; "
+                "scale the data or use dtype='float64'"
+            )
+    return out
+
+
+def matrix(
+    where: str, name: str, value: Any, columns: int, dtype: np.dtype[Any], who: str
+) -> Array:
+    """`value` as a C-contiguous matrix (rows, columns) of `dtype`, for the fast path to reject.
+
+    `who` says what wants that many columns: "layer 0 Linear(4, 8) takes 4".
+
+    Raises:
+        TypeError, ValueError: it does not hold real numbers, or not so many columns, or no rows.
+    """
+    array = reals(where, name, value, dtype)
+    if array.ndim != 2:
+        hint = (
+            f"; one sample is {name}[None, :]" if array.ndim == 1 and array.size == columns else ""
+        )
+        raise ValueError(
+            f"{where}: {name} has shape {array.shape}, (rows, {columns}) is wanted{hint}"
+        )
+    if array.shape[1] != columns:
+        raise ValueError(f"{where}: {name} has {array.shape[1]} features, {who}")
+    if array.shape[0] == 0:
+        raise ValueError(f"{where}: {name} has no rows: shape {array.shape}")
+    return array
+
+
+# ---- extras ----
+
+
+def require(where: str, package: str, module: str, extra: str) -> Any:
+    """The module of a package that micrograd does not depend on, loaded.
+
+    Args:
+        where: what needs it; package: what it is called; module: what is imported; extra: of
+            micrograd-core, that brings it.
+
+    Raises:
+        ImportError: the package is not installed, or does not load; says what to install.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        root = module.split(".")[0]
+        missing = isinstance(error, ModuleNotFoundError) and error.name in (None, root)
+        reason = "" if missing or not str(error) else f" ({error})"
+        raise ImportError(
+            f"{where} needs {package}: pip install 'micrograd-core[{extra}]'{reason}"
+        ) from None

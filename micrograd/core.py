@@ -1,8 +1,6 @@
 """The boundary to the C core: the only module that imports the compiled extension.
 
-It chooses the instruction set and the number of threads, turns status codes into exceptions, and
-holds the checks that every array passes before its address goes to C.  Nothing here knows what a
-network is.
+It chooses the instruction set and the number of threads. Nothing here knows what a network is.
 """
 
 from __future__ import annotations
@@ -14,6 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from micrograd import checks
 
 
 @contextmanager
@@ -116,11 +116,8 @@ def set_num_threads(n: int) -> None:
         ValueError: n is less than 1.
     """
     global threads
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-        raise TypeError(f"set_num_threads: n is {n!r}, an integer is wanted")
-    if n < 1:
-        raise ValueError(f"set_num_threads: n is {n}, 1 or more is wanted")
-    threads = int(n) if lib.mg_has_openmp() and not _forked else 1
+    n = checks.count("set_num_threads", "n", n)
+    threads = n if lib.mg_has_openmp() and not _forked else 1
     lib.mg_set_max_threads(threads)
 
 
@@ -146,59 +143,3 @@ def aligned_empty(n: int, dtype: npt.DTypeLike) -> Array:
     raw = np.empty(n * kind.itemsize + 64, dtype=np.uint8)
     skip = -raw.ctypes.data % 64
     return raw[skip : skip + n * kind.itemsize].view(kind)
-
-
-def describe(value: object) -> str:
-    """What came, for an error message: dtype and shape of an array, else type and value."""
-    if isinstance(value, np.ndarray):
-        return f"an array of {value.dtype} with shape {value.shape}"
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) < 40 else text[:37] + '...'}"
-
-
-def as_reals(where: str, name: str, value: Any, dtype: np.dtype[Any]) -> Array:
-    """`value` as a C-contiguous array of `dtype`; only real numbers are taken.
-
-    Raises:
-        TypeError: `value` does not hold real numbers.
-        ValueError: it is ragged, or a finite number becomes infinite in `dtype`.
-    """
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{where}: {name} is no rectangular array: {error}") from None
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{where}: {name} is {describe(array)}, real numbers are wanted")
-    with np.errstate(over="ignore"):
-        out = np.asarray(array, dtype=dtype, order="C")
-    if out.dtype.itemsize < array.dtype.itemsize and array.dtype.kind == "f":
-        lost = np.isinf(out) & np.isfinite(array)
-        if lost.any():
-            at = tuple(int(i) for i in np.argwhere(lost)[0])
-            raise ValueError(
-                f"{where}: {name}{list(at)} is {array[at]}, too large for {dtype}; "
-                "scale the data or use dtype='float64'"
-            )
-    return out
-
-
-def as_matrix(
-    where: str, name: str, value: Any, columns: int, dtype: np.dtype[Any], who: str
-) -> Array:
-    """`value` as a C-contiguous matrix (rows, columns) of `dtype`, for the fast path to reject.
-
-    `who` says what wants that many columns: "layer 0 Linear(4, 8) takes 4".
-    """
-    array = as_reals(where, name, value, dtype)
-    if array.ndim != 2:
-        hint = (
-            f"; one sample is {name}[None, :]" if array.ndim == 1 and array.size == columns else ""
-        )
-        raise ValueError(
-            f"{where}: {name} has shape {array.shape}, (rows, {columns}) is wanted{hint}"
-        )
-    if array.shape[1] != columns:
-        raise ValueError(f"{where}: {name} has {array.shape[1]} features, {who}")
-    if array.shape[0] == 0:
-        raise ValueError(f"{where}: {name} has no rows: shape {array.shape}")
-    return array

@@ -16,10 +16,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from micrograd import core
-from micrograd.checks import checked_count, checked_number
+from micrograd import checks
 
 __all__ = [
     "Constant",
@@ -37,17 +34,17 @@ __all__ = [
 
 
 def _number(owner: Any, name: str, least: float = 0.0, below: float = math.inf) -> None:
-    checked_number(type(owner).__name__, name, getattr(owner, name), least, below)
+    checks.number(type(owner).__name__, name, getattr(owner, name), least, below)
 
 
 def _count(owner: Any, name: str, least: int = 1) -> None:
-    checked_count(type(owner).__name__, name, getattr(owner, name), least)
+    checks.count(type(owner).__name__, name, getattr(owner, name), least)
 
 
 def _schedule(owner: Any, value: Any) -> None:
     if not isinstance(value, Schedule):
         raise TypeError(
-            f"{type(owner).__name__}: {core.describe(value)} where a schedule is wanted; "
+            f"{type(owner).__name__}: {checks.describe(value)} where a schedule is wanted; "
             "Constant(x) makes one of a number"
         )
 
@@ -85,7 +82,7 @@ class Schedule:
             ValueError: it is not a state of this schedule.
         """
         if not isinstance(state, dict) or state.keys() != self.state_dict().keys():
-            raise ValueError(f"{type(self).__name__}.load_state_dict: {core.describe(state)}")
+            raise ValueError(f"{type(self).__name__}.load_state_dict: {checks.describe(state)}")
         for name, inner in state.items():
             self._inner()[int(name)].load_state_dict(inner)
 
@@ -281,7 +278,7 @@ class Sequence(Schedule):
             _schedule(self, schedule)
             if steps is None and i == len(self.parts) - 1:
                 continue
-            checked_count("Sequence", "steps", steps)
+            checks.count("Sequence", "steps", steps)
 
     def _inner(self) -> tuple[Schedule, ...]:
         return tuple(schedule for _, schedule in self.parts)
@@ -357,9 +354,9 @@ class ReduceOnPlateau(Schedule):
         Raises:
             TypeError: it is no number.
         """
-        if isinstance(metric, bool) or not isinstance(metric, (int, float, np.number)):
+        if not checks.is_number(metric):
             raise TypeError(
-                f"ReduceOnPlateau.update: metric is {core.describe(metric)}, a number is wanted"
+                f"ReduceOnPlateau.update: metric is {checks.describe(metric)}, a number is wanted"
             )
         s, value = self._state, float(metric)
         if self._improves(value):
@@ -394,10 +391,12 @@ class ReduceOnPlateau(Schedule):
             "lr": float, "best": (float, type(None)), "bad": int, "rest": int,
         }  # fmt: skip
         if not isinstance(state, dict) or set(state) != set(wanted):
-            raise ValueError(f"ReduceOnPlateau.load_state_dict: {core.describe(state)} is no state")
+            raise ValueError(
+                f"ReduceOnPlateau.load_state_dict: {checks.describe(state)} is no state"
+            )
         for name, kind in wanted.items():
             if isinstance(state[name], bool) or not isinstance(state[name], kind):
                 raise ValueError(
-                    f"ReduceOnPlateau.load_state_dict: {name} is {core.describe(state[name])}"
+                    f"ReduceOnPlateau.load_state_dict: {name} is {checks.describe(state[name])}"
                 )
         self._state.update(state)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -357,10 +358,10 @@ def test_divergence(capsys, quantity_csv):
 
 def test_plot_errors_come_before_the_training(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(micrograd.Network, "fit", None)
-    monkeypatch.setattr("micrograd.plot.curves.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     argv = ["train", "digits", "--plot"]
     assert "pip install 'micrograd-core[plot]'" in error_line(capsys, 1, *argv, "a.png")
-    monkeypatch.setattr("micrograd.plot.curves.find_spec", lambda name: True)
+    monkeypatch.setitem(sys.modules, "matplotlib", ModuleType("matplotlib"))
     assert "'a.doc': its name ends in none of .png" in error_line(capsys, 1, *argv, "a.doc")
     missing = str(tmp_path / "no" / "a.png")
     assert "the folder does not exist" in error_line(capsys, 1, *argv, missing)

@@ -17,7 +17,7 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch):
             raise ModuleNotFoundError(name)
         return import_module(name)
 
-    monkeypatch.setattr("micrograd.convert.checks.import_module", missing)
+    monkeypatch.setattr("micrograd.checks.import_module", missing)
     for extra, call in (
         ("torch", lambda: mg.convert.to_torch(net)),
         ("torch", lambda: mg.convert.from_torch(None)),

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from micrograd import checks
 from micrograd.bench import machine, report, rounds
 from micrograd.bench.contenders import CONTENDERS, OURS
 from micrograd.bench.report import Report
@@ -166,9 +167,9 @@ def _no_file(path: Path) -> str | None:
 def _impossible(options: argparse.Namespace) -> str | None:
     if options.plot is not None:
         try:
-            import matplotlib  # noqa: F401
-        except ImportError:
-            return "--plot wants matplotlib: pip install 'micrograd-core[plot]'"
+            checks.require("--plot", "matplotlib", "matplotlib", "plot")
+        except ImportError as error:
+            return str(error)
         if options.plot.exists() and not options.plot.is_dir():
             return f"--plot: {options.plot} is no folder"
     if options.threads_threshold and max(options.threads) == 1:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from math import isqrt
 from typing import Any, ClassVar
 
+from micrograd import checks
 from micrograd.checkpoint import revolve
 from micrograd.checkpoint.chain import (
     Backward,
@@ -45,16 +46,6 @@ __all__ = [
     "replay",
     "sqrt",
 ]
-
-
-def _integer(where: str, name: str, value: Any) -> int:
-    """value as an int, 1 or more."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{where}: {name} is {value!r}, an integer is wanted")
-    number = operator.index(value)
-    if number < 1:
-        raise ValueError(f"{where}: {name} is {number}, 1 or more is wanted")
-    return number
 
 
 def _segmented(stages: Sequence[Stage], starts: Sequence[int]) -> list[Event]:
@@ -118,7 +109,7 @@ class _Every(Checkpoint):
     name = "every"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "k", _integer("checkpoint.every", "k", self.k))
+        object.__setattr__(self, "k", checks.count("checkpoint.every", "k", self.k))
 
     def order(self, stages: Sequence[Stage]) -> list[Event]:
         return _segmented(stages, range(0, len(stages), self.k))
@@ -138,7 +129,7 @@ class _Binomial(Checkpoint):
     name = "binomial"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "slots", _integer("checkpoint.binomial", "slots", self.slots))
+        object.__setattr__(self, "slots", checks.count("checkpoint.binomial", "slots", self.slots))
 
     def order(self, stages: Sequence[Stage]) -> list[Event]:
         return revolve.with_slots(stages, self.slots)
@@ -151,7 +142,7 @@ class _Budget(Checkpoint):
     depends_on_rows = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bytes", _integer("checkpoint.budget", "bytes", self.bytes))
+        object.__setattr__(self, "bytes", checks.count("checkpoint.budget", "bytes", self.bytes))
 
     def order(self, stages: Sequence[Stage]) -> list[Event]:
         everything = _segmented(stages, [0])

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd.core import Array, describe
+from micrograd.checks import describe
+from micrograd.core import Array
 
 if TYPE_CHECKING:
     from micrograd.network.network import Network

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks
 from micrograd.core import Array
 from micrograd.engine.value import Value
 from micrograd.network.network import Network
@@ -17,24 +15,10 @@ from micrograd.parameters import Parameter
 Path = str | os.PathLike[str]
 
 
-def require(where: str, package: str, module: str, extra: str) -> Any:
-    """The module, of a package that micrograd does not depend on.
-
-    Raises:
-        ImportError: the package is not installed; names the extra that brings it.
-    """
-    try:
-        return import_module(module)
-    except ImportError:
-        raise ImportError(
-            f"{where} needs {package}: pip install 'micrograd-core[{extra}]'"
-        ) from None
-
-
 def check_network(where: str, net: object) -> None:
     """Raises TypeError where net is no Network."""
     if not isinstance(net, Network):
-        raise TypeError(f"{where}: {core.describe(net)} is no Network")
+        raise TypeError(f"{where}: {checks.describe(net)} is no Network")
 
 
 def finite_parameters(where: str, net: Network, dtype: str) -> dict[str, Array]:

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from micrograd import core
-from micrograd.convert.checks import require
+from micrograd import checks
 from micrograd.network.layers import Layer, Linear, ReLU, Sigmoid, Tanh
 from micrograd.network.network import Network
 
@@ -34,10 +33,10 @@ def from_sklearn(mlp: Any) -> Network:
         TypeError: mlp is neither MLPClassifier nor MLPRegressor.
         ValueError: it is not fitted, or its output goes through a function that no loss here has.
     """
-    models = require("from_sklearn", "scikit-learn", "sklearn.neural_network", "sklearn")
+    models = checks.require("from_sklearn", "scikit-learn", "sklearn.neural_network", "sklearn")
     if not isinstance(mlp, (models.MLPClassifier, models.MLPRegressor)):
         raise TypeError(
-            f"from_sklearn: {core.describe(mlp)} is no MLPClassifier or MLPRegressor of "
+            f"from_sklearn: {checks.describe(mlp)} is no MLPClassifier or MLPRegressor of "
             "scikit-learn"
         )
     name = type(mlp).__name__

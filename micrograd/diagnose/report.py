@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks
 from micrograd.core import Array, lib
 from micrograd.diagnose import bounds
 from micrograd.network import layers
@@ -215,11 +215,11 @@ def diagnose(
     from micrograd.network.network import Network
 
     if not isinstance(net, Network):
-        raise TypeError(f"diagnose: net is {core.describe(net)}, a Network is wanted")
+        raise TypeError(f"diagnose: net is {checks.describe(net)}, a Network is wanted")
     if lr is not None and optimizer is not None:
         raise ValueError("diagnose: lr and optimizer are both given, one of them is wanted")
-    if isinstance(lr, bool) or not (lr is None or isinstance(lr, (int, float, np.number))):
-        raise TypeError(f"diagnose: lr is {core.describe(lr)}, a number is wanted")
+    if lr is not None and not checks.is_number(lr):
+        raise TypeError(f"diagnose: lr is {checks.describe(lr)}, a number is wanted")
     batch = _Batch(net, X, y)
     updates = batch.updates(lr, optimizer)
     flows = batch.flows(updates)
@@ -351,10 +351,7 @@ class Monitor:
     """
 
     def __init__(self, X: Any, y: Any, every: int = 1, stop_on: Sequence[Verdict] = ()) -> None:
-        if isinstance(every, bool) or not hasattr(every, "__index__"):
-            raise TypeError(f"Monitor: every is {core.describe(every)}, an integer is wanted")
-        if every < 1:
-            raise ValueError(f"Monitor: every is {every}, 1 or more is wanted")
+        every = checks.count("Monitor", "every", every)
         self.stop_on = (stop_on,) if isinstance(stop_on, str) else tuple(stop_on)
         unknown = set(self.stop_on) - set(get_args(Verdict))
         if unknown:
@@ -362,7 +359,7 @@ class Monitor:
                 f"Monitor: stop_on has {sorted(unknown)[0]!r}, "
                 f"verdicts are {', '.join(get_args(Verdict))}"
             )
-        self.X, self.y, self.every = X, y, int(every)
+        self.X, self.y, self.every = X, y, every
         self.epochs: list[int] = []
         self.diagnoses: list[Diagnosis] = []
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks
 from micrograd.core import Array, ffi, lib
 from micrograd.network.layers import Layer
 from micrograd.network.losses import Loss
@@ -32,7 +32,7 @@ class Incoming:
         """Points the batch at X; returns what has to be kept alive, and the number of rows."""
         plain = type(X) is np.ndarray and X.dtype is self._dtype and X.ndim == 2
         if not (plain and X.shape[1] == self.in_features and X.size and X.flags.c_contiguous):
-            X = core.as_matrix(where, "X", X, self.in_features, self._dtype, self._takes())
+            X = checks.matrix(where, "X", X, self.in_features, self._dtype, self._takes())
         held = ffi.from_buffer(X)
         batch.x, batch.x_ld, batch.rows = held, self.in_features, X.shape[0]
         return held, X.shape[0]
@@ -54,7 +54,7 @@ class Incoming:
 
     def _own_targets(self, where: str, y: Any, rows: int) -> Array:
         """Targets (rows, n), or (rows,) for n = 1, for a loss that is a function: any n will do."""
-        targets = core.as_reals(where, "y", y, self._dtype)
+        targets = checks.reals(where, "y", y, self._dtype)
         if targets.ndim == 1:
             targets = targets[:, None]
         if targets.ndim != 2 or len(targets) != rows or targets.shape[1] == 0:

@@ -6,10 +6,12 @@ in any way.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from micrograd.network.layers import Layer, Linear, check_chain, check_kinds, checked_number
+from micrograd import checks
+from micrograd.network.layers import Layer, Linear, check_chain, check_kinds
 
 
 @dataclass(frozen=True, init=False)
@@ -128,10 +130,8 @@ class Highway(Block):
     gate_bias: float
 
     def __init__(self, *layers: Layer, gate_bias: float = -1.0) -> None:
-        number = checked_number("Highway", "gate_bias", gate_bias)
-        if not abs(number) < float("inf"):
-            raise ValueError(f"Highway: gate_bias is {gate_bias}, a finite number is wanted")
-        object.__setattr__(self, "gate_bias", number)
+        bias = checks.number("Highway", "gate_bias", gate_bias, above=-math.inf)
+        object.__setattr__(self, "gate_bias", bias)
         super().__init__(*layers)
 
     def _check(self) -> None:

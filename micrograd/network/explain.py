@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks, core
 from micrograd.core import Array, ffi, lib
 from micrograd.network import reverse
 from micrograd.network.lowering import Step
@@ -57,7 +57,7 @@ def explain(net: Network, X: Any, y: Any) -> dict[str, Any]:
     def read(buffer: int) -> Array:
         return buffer_copy(plan, lowered, buffer, rows, dtype)
 
-    a0 = core.as_reals("Network.explain", "X", X, dtype).copy()
+    a0 = checks.reals("Network.explain", "X", X, dtype).copy()
     out: dict[str, Any] = {"loss": float(result.loss), "a0": a0}
     for number, step in enumerate(graph.steps, start=1):
         out |= _parameters_of(net, gradients, step, number)

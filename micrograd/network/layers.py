@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from micrograd import core
+from micrograd import checks
 from micrograd.core import lib
 
 INITS = ("he", "xavier")
@@ -31,17 +31,6 @@ class Layer:
         return features
 
 
-def checked_number(where: str, name: str, value: Any) -> float:
-    """`value` as a float.
-
-    Raises:
-        TypeError: it is no real number.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{where}: {name} is {value!r}, a number is wanted")
-    return float(value)
-
-
 def check_kinds(where: str, layers: Iterable[Any]) -> None:
     """Checks that all of them are layers.
 
@@ -54,7 +43,7 @@ def check_kinds(where: str, layers: Iterable[Any]) -> None:
                 f"{where}: layer {i} is the class {layer.__name__}; write {layer.__name__}()"
             )
         if not isinstance(layer, Layer):
-            raise TypeError(f"{where}: layer {i} is {core.describe(layer)}, a layer is wanted")
+            raise TypeError(f"{where}: layer {i} is {checks.describe(layer)}, a layer is wanted")
 
 
 def check_chain(where: str, layers: Sequence[Layer]) -> int | None:
@@ -104,11 +93,8 @@ class Linear(Layer):
     def __post_init__(self) -> None:
         for name in ("in_features", "out_features"):
             size = getattr(self, name)
-            if isinstance(size, bool) or not hasattr(size, "__index__"):
-                raise TypeError(f"Linear: {name} is {size!r}, an integer is wanted")
-            if not 1 <= size < 2**31:
-                raise ValueError(f"Linear: {name} is {size}, 1 or more is wanted")
-            object.__setattr__(self, name, int(size))
+            size = checks.count("Linear", name, size, below=2**31)
+            object.__setattr__(self, name, size)
         if self.init is not None and self.init not in INITS:
             raise ValueError(f"Linear: init is {self.init!r}, one of {', '.join(INITS)} is wanted")
 
@@ -168,16 +154,13 @@ class LeakyReLU(Activation):
     is_relu_kind = True
 
     def __post_init__(self) -> None:
-        checked_number("LeakyReLU", "negative_slope", self.negative_slope)
-        if not 0 <= self.negative_slope < math.inf:
-            raise ValueError(
-                f"LeakyReLU: negative_slope is {self.negative_slope}, 0 or more is wanted"
-            )
+        slope = checks.number("LeakyReLU", "negative_slope", self.negative_slope)
+        object.__setattr__(self, "negative_slope", slope)
 
     @property
     def slope(self) -> float:
         """negative_slope."""
-        return float(self.negative_slope)
+        return self.negative_slope
 
     def __str__(self) -> str:
         return f"LeakyReLU({self.negative_slope:g})"
@@ -221,7 +204,7 @@ class Map(Layer):
 
     def __post_init__(self) -> None:
         if not callable(self.f):
-            raise TypeError(f"Map: {core.describe(self.f)} is no function of a Value")
+            raise TypeError(f"Map: {checks.describe(self.f)} is no function of a Value")
 
     def __str__(self) -> str:
         return f"Map({getattr(self.f, '__name__', type(self.f).__name__)})"
@@ -262,8 +245,7 @@ class Dropout(Layer):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= checked_number("Dropout", "p", self.p) < 1:
-            raise ValueError(f"Dropout: p is {self.p}, 0 or more and less than 1 is wanted")
+        object.__setattr__(self, "p", checks.number("Dropout", "p", self.p, below=1))
 
     def __str__(self) -> str:
         return f"Dropout({self.p:g})"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks, core
 from micrograd.checkpoint.policies import Checkpoint, find
 from micrograd.core import Array, ffi, lib
 from micrograd.network import losses
@@ -39,10 +39,9 @@ def _checked_layers(layers: Sequence[Layer]) -> int:
 
 
 def _checked_seed(seed: Any) -> int:
-    if seed is not None and (isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0):
-        raise ValueError(f"Network: seed is {seed!r}, an integer, 0 or more, or None is wanted")
+    given = checks.seed("Network", seed)
     entropy: Any = np.random.SeedSequence().entropy
-    return int(entropy) if seed is None else int(seed)
+    return int(entropy) if given is None else given
 
 
 class Network:

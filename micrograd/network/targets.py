@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks
 from micrograd.core import Array
 
 _INT64 = np.dtype(np.int64)
@@ -32,7 +32,7 @@ def as_labels(where: str, y: Any, rows: int, classes: int) -> Array | None:
         return None
     if array.dtype.kind not in "iub":
         raise TypeError(
-            f"{where}: y is {core.describe(array)}; integer labels of shape ({rows},) or "
+            f"{where}: y is {checks.describe(array)}; integer labels of shape ({rows},) or "
             f"probability rows of shape ({rows}, {classes}) are wanted"
         )
     if array.shape != (rows,):
@@ -54,7 +54,7 @@ def as_targets(where: str, y: Any, rows: int, outputs: int, dtype: np.dtype[Any]
         TypeError: y does not hold real numbers.
         ValueError: the shape does not fit.
     """
-    array = core.as_reals(where, "y", y, dtype)
+    array = checks.reals(where, "y", y, dtype)
     if array.shape == (rows,) and outputs == 1:
         return array.reshape(rows, 1)
     if array.shape != (rows, outputs):
@@ -69,7 +69,7 @@ def as_weights(where: str, weights: Any, rows: int, dtype: np.dtype[Any]) -> tup
         TypeError: they are not real numbers.
         ValueError: the shape does not fit, one is negative or not finite, or all are zero.
     """
-    array = core.as_reals(where, "sample_weight", weights, dtype)
+    array = checks.reals(where, "sample_weight", weights, dtype)
     if array.shape != (rows,):
         raise ValueError(f"{where}: sample_weight has shape {array.shape}, ({rows},) is wanted")
     bad = ~(np.isfinite(array) & (array >= 0))
@@ -105,18 +105,14 @@ def class_weights(where: str, weight: Any, y: Any, classes: int) -> Array:
     weights = np.ones(classes)
     if isinstance(weight, Mapping):
         for name, value in weight.items():
-            if isinstance(name, bool) or not hasattr(name, "__index__") or not 0 <= name < classes:
+            if not (checks.is_integer(name) and 0 <= name < classes):
                 raise ValueError(
                     f"{where}: class_weight has the class {name!r}, the classes are 0 to "
                     f"{classes - 1}"
                 )
-            if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-                raise TypeError(
-                    f"{where}: class_weight[{name}] is {core.describe(value)}, a number is wanted"
-                )
-            weights[int(name)] = value
+            weights[int(name)] = checks.number(where, f"class_weight[{name}]", value)
     else:
-        weights = core.as_reals(where, "class_weight", weight, weights.dtype)
+        weights = checks.reals(where, "class_weight", weight, weights.dtype)
         if weights.shape != (classes,):
             raise ValueError(
                 f"{where}: class_weight has shape {weights.shape}, ({classes},) is wanted"
@@ -157,7 +153,7 @@ def checked_labels(where: str, y: Any, classes: int) -> Array:
     """
     labels = as_labels(where, y, len(y), classes)
     if labels is None:
-        raise TypeError(f"{where}: y is {core.describe(y)}, integer labels are wanted")
+        raise TypeError(f"{where}: y is {checks.describe(y)}, integer labels are wanted")
     bad = (labels < 0) | (labels >= classes)
     if bad.any():
         row = int(np.argmax(bad))
@@ -182,12 +178,9 @@ def smooth_labels(y: Any, classes: int, smoothing: float, dtype: Any = np.float6
     Raises:
         TypeError, ValueError: labels or smoothing out of range.
     """
-    if isinstance(smoothing, bool) or not isinstance(smoothing, (int, float, np.number)):
-        raise TypeError(f"smooth_labels: {core.describe(smoothing)}, a number is wanted")
-    if not 0 <= smoothing <= 1:
-        raise ValueError(f"smooth_labels: smoothing is {smoothing}, 0 to 1 is wanted")
+    smoothing = checks.number("smooth_labels", "smoothing", smoothing, most=1)
     if np.ndim(y) == 2:
-        rows = core.as_reals("smooth_labels", "y", y, np.dtype(dtype)) * (1 - smoothing)
+        rows = checks.reals("smooth_labels", "y", y, np.dtype(dtype)) * (1 - smoothing)
         return np.asarray(rows + smoothing / classes, dtype)
     labels = checked_labels("smooth_labels", y, classes)
     rows = np.full((len(labels), classes), smoothing / classes, dtype)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks, core
 from micrograd.core import lib
 from micrograd.parameters import Parameters
 
@@ -52,10 +52,8 @@ def clip_grad_norm_(
     1.0
     """
     where = "clip_grad_norm_"
-    max_norm = _checked(where, "max_norm", max_norm, 0)
-    norm_type = _checked(where, "norm_type", norm_type, 0)
-    if norm_type == 0:
-        raise ValueError(f"{where}: norm_type is 0, more than 0 is wanted")
+    max_norm = checks.number(where, "max_norm", max_norm, most=math.inf)
+    norm_type = checks.number(where, "norm_type", norm_type, above=0, most=math.inf)
     params = _checked_params(where, params)
     if isinstance(params, Parameters):
         params.settle()
@@ -88,7 +86,7 @@ def clip_grad_value_(params: Parameters | Iterable[Any], clip_value: float) -> N
         TypeError, ValueError: arguments out of their range; the gradients are as before.
     """
     where = "clip_grad_value_"
-    clip_value = _checked(where, "clip_value", clip_value, 0)
+    clip_value = checks.number(where, "clip_value", clip_value, most=math.inf)
     params = _checked_params(where, params)
     if isinstance(params, Parameters):
         params.settle()
@@ -101,14 +99,6 @@ def clip_grad_value_(params: Parameters | Iterable[Any], clip_value: float) -> N
 
 def _arguments(params: Parameters) -> tuple[Any, ...]:
     return core.ISA_CODE, params.dtype_code, params.size, params.grad_pointer
-
-
-def _checked(where: str, name: str, value: Any, least: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{where}: {name} is {core.describe(value)}, a number is wanted")
-    if not value >= least:
-        raise ValueError(f"{where}: {name} is {value}, {least:g} or more is wanted")
-    return float(value)
 
 
 def _checked_params(where: str, params: Any) -> Parameters | list[Any]:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd import core
-from micrograd.checks import checked_number
+from micrograd import checks, core
 from micrograd.core import ffi, lib
 from micrograd.parameters import Parameters
 
@@ -19,13 +18,7 @@ if TYPE_CHECKING:
 
 def _limit(where: str, name: str, value: Any) -> float:
     """A bound of more than 0, infinity for None."""
-    if value is None:
-        return math.inf
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{where}: {name} is {core.describe(value)}, a number is wanted")
-    if not value > 0:
-        raise ValueError(f"{where}: {name} is {value}, more than 0 is wanted")
-    return float(value)
+    return math.inf if value is None else checks.number(where, name, value, above=0, most=math.inf)
 
 
 class Constraints:
@@ -64,7 +57,7 @@ class Constraints:
         self.c = c = ffi.new("mg_constraints *")
         self.result = ffi.new("mg_result *")
         self.sums = ffi.new("mg_sums *")
-        c.l1, c.l2 = checked_number(where, "l1", l1), checked_number(where, "l2", l2)
+        c.l1, c.l2 = checks.number(where, "l1", l1), checks.number(where, "l2", l2)
         c.clip_norm = _limit(where, "clip_norm", clip_norm)
         c.clip_value = _limit(where, "clip_value", clip_value)
         c.max_norm = _limit(where, "max_norm", max_norm)
@@ -152,7 +145,7 @@ def apply_penalties(params: Parameters | Iterable[Any], l1: float = 0.0, l2: flo
         TypeError, ValueError: arguments out of their range.
     """
     where = "apply_penalties"
-    l1, l2 = checked_number(where, "l1", l1), checked_number(where, "l2", l2)
+    l1, l2 = checks.number(where, "l1", l1), checks.number(where, "l2", l2)
     if not isinstance(params, Parameters):
         values = list(params) if isinstance(params, Iterable) else [None]
         if not all(hasattr(p, "data") and hasattr(p, "grad") for p in values):

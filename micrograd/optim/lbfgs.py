@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from micrograd import core
-from micrograd.checks import checked_count, checked_number
+from micrograd import checks
 from micrograd.core import Array
 from micrograd.parameters import Parameters
 
@@ -66,9 +65,9 @@ class LBFGS:
             if not all(hasattr(p, "data") and hasattr(p, "grad") for p in params or [None]):
                 raise TypeError("LBFGS: params is neither model.parameters() nor a list of Values")
         self.params: Any = params
-        self.max_iter = checked_count("LBFGS", "max_iter", max_iter)
-        self.tol = checked_number("LBFGS", "tol", tol)
-        self.history_size = checked_count("LBFGS", "history_size", history_size)
+        self.max_iter = checks.count("LBFGS", "max_iter", max_iter)
+        self.tol = checks.number("LBFGS", "tol", tol)
+        self.history_size = checks.count("LBFGS", "history_size", history_size)
         self._minimize = _scipy_minimize()
         self.steps = 0
         self.message = ""
@@ -137,8 +136,8 @@ class LBFGS:
             ValueError: the state is not one of this optimizer.
         """
         if set(state) != {"steps"}:
-            raise ValueError(f"LBFGS.load_state_dict: {core.describe(dict(state))} is no state")
-        self.steps = checked_count("LBFGS.load_state_dict", "steps", state["steps"], 0)
+            raise ValueError(f"LBFGS.load_state_dict: {checks.describe(dict(state))} is no state")
+        self.steps = checks.count("LBFGS.load_state_dict", "steps", state["steps"], 0)
 
     def __repr__(self) -> str:
         return (
@@ -165,8 +164,4 @@ class LBFGS:
 
 
 def _scipy_minimize() -> Any:
-    try:
-        from scipy.optimize import minimize
-    except ImportError:
-        raise ImportError("LBFGS wants scipy: pip install 'micrograd-core[scipy]'") from None
-    return minimize
+    return checks.require("LBFGS", "scipy", "scipy.optimize", "scipy").minimize

@@ -14,8 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from micrograd import core
-from micrograd.checks import checked_number
+from micrograd import checks, core
 from micrograd.core import ffi, lib
 from micrograd.optim.lbfgs import LBFGS
 from micrograd.parameters import Parameters
@@ -39,7 +38,7 @@ class _Number:
 
     def __set__(self, optimizer: Any, value: Any) -> None:
         where = type(optimizer).__name__
-        setattr(optimizer.c, self.name, checked_number(where, self.name, value, 0, self.below))
+        setattr(optimizer.c, self.name, checks.number(where, self.name, value, 0, self.below))
 
 
 class _Momentum(_Number):
@@ -111,7 +110,7 @@ class Optimizer:
         if callable(value):
             self._schedule: Callable[[int], float] | None = value
         else:
-            self.c.lr = checked_number(type(self).__name__, "lr", value)
+            self.c.lr = checks.number(type(self).__name__, "lr", value)
             self._schedule = None
 
     @property
@@ -187,13 +186,13 @@ class Optimizer:
         odd = sorted(own.keys() ^ state.keys())
         if odd:
             raise ValueError(f"{where}: {odd[0]!r} is missing or is not of this optimizer")
-        if isinstance(state["steps"], bool) or not hasattr(state["steps"], "__index__"):
-            raise ValueError(f"{where}: steps is {core.describe(state['steps'])}, not an integer")
-        if state["steps"] < 0:
-            raise ValueError(f"{where}: steps is {state['steps']}, 0 or more is wanted")
+        try:
+            steps = checks.count(where, "steps", state["steps"], 0, 2**63)
+        except TypeError as error:  # a state that is not one is a bad value, whatever it holds
+            raise ValueError(str(error)) from None
         taken = {}
         for name in self.state:
-            taken[name] = core.as_reals(where, name, state[name], own[name].dtype)
+            taken[name] = checks.reals(where, name, state[name], own[name].dtype)
             if taken[name].shape != own[name].shape:
                 raise ValueError(
                     f"{where}: {name} has shape {taken[name].shape}, {own[name].shape} is wanted: "
@@ -203,7 +202,7 @@ class Optimizer:
             self._schedule.load_state_dict(state["schedule"])  # type: ignore[union-attr]
         for name, values in taken.items():
             self.state[name][:] = values if self._values is None else values.tolist()
-        self.c.steps, self.c.largest = int(state["steps"]), math.inf
+        self.c.steps, self.c.largest = steps, math.inf
 
     def __repr__(self) -> str:
         names = list(inspect.signature(type(self)).parameters)[1:]
@@ -380,10 +379,10 @@ class Adam(Optimizer):
         where = type(self).__name__
         if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
             raise TypeError(
-                f"{where}: betas is {core.describe(value)}, a pair of numbers is wanted"
+                f"{where}: betas is {checks.describe(value)}, a pair of numbers is wanted"
             )
         names = ("betas[0]", "betas[1]")
-        pair = [checked_number(where, n, v, 0, 1) for n, v in zip(names, value, strict=True)]
+        pair = [checks.number(where, n, v, 0, 1) for n, v in zip(names, value, strict=True)]
         self.c.beta1, self.c.beta2 = pair
 
     def _step_values(self, values: Sequence[Any], lr: float) -> None:

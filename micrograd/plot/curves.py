@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from micrograd import checks
 
 if TYPE_CHECKING:
     from micrograd.training.history import History
@@ -14,8 +15,7 @@ FORMATS = (".png", ".svg", ".pdf")
 
 def require_matplotlib() -> None:
     """Raises ImportError, which says what to install, where matplotlib is missing."""
-    if find_spec("matplotlib") is None:
-        raise ImportError("a plot needs matplotlib: pip install 'micrograd-core[plot]'")
+    checks.require("a plot", "matplotlib", "matplotlib", "plot")
 
 
 def check(path: str | os.PathLike[str]) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks, core
 from micrograd.core import Array, ffi, lib
 from micrograd.engine.value import Value
 from micrograd.parameters import Parameters
@@ -74,7 +74,7 @@ class Program:
 
     def __init__(self, function: Callable[..., Any], dtype: str = "float64") -> None:
         if not callable(function):
-            raise TypeError(f"compile: {core.describe(function)} is no function of Values")
+            raise TypeError(f"compile: {checks.describe(function)} is no function of Values")
         name = np.dtype(dtype).name if not isinstance(dtype, str) else dtype
         if name not in core.DTYPES:
             raise ValueError(
@@ -179,7 +179,7 @@ class Program:
         arrays = [
             x
             if type(x) is np.ndarray and x.dtype is self._dtype and x.flags.c_contiguous
-            else core.as_reals(where, f"argument {i}", x, self._dtype)
+            else checks.reals(where, f"argument {i}", x, self._dtype)
             for i, x in enumerate(arguments)
         ]
         rows = -1
@@ -313,7 +313,7 @@ class Program:
                 f"{where}: sample weights are for a Network; a compiled function weighs its "
                 "samples itself, with a column of X"
             )
-        arrays = [core.as_reals(where, name, x, self._dtype) for name, x in (("X", X), ("y", y))]
+        arrays = [checks.reals(where, name, x, self._dtype) for name, x in (("X", X), ("y", y))]
         _, rows, _ = self._prepare(where, tuple(arrays))
         return _Data(rows, arrays), arrays
 

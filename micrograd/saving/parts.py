@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from micrograd import core, optim, schedule
+from micrograd import checks, optim, schedule
 from micrograd.network import blocks, layers
 
 Kinds = Mapping[str, Callable[..., Any]]
@@ -98,7 +98,7 @@ def encode_value(owner: str, name: str, value: Any) -> Any:
     if type(value) in (*LAYERS.values(), *SCHEDULES.values()):
         return encode(value)
     raise ValueError(
-        f"{owner}: {name} is {core.describe(value)}, which a model file cannot hold (no code is "
+        f"{owner}: {name} is {checks.describe(value)}, which a model file cannot hold (no code is "
         f"ever written to one); save a network without {owner}, or keep the weights alone: "
         "numpy.save(file, net.parameters().flat)"
     )
@@ -111,14 +111,14 @@ def decode(data: Any, kinds: Kinds) -> Any:
         TypeError, ValueError: the kind is unknown, or its fields do not fit.
     """
     if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
-        raise ValueError(f"{core.describe(data)} where a mapping with a kind is wanted")
+        raise ValueError(f"{checks.describe(data)} where a mapping with a kind is wanted")
     kind = kinds.get(data["kind"])
     if kind is None:
         raise ValueError(f"kind {data['kind']!r} is unknown, one of {', '.join(kinds)} is wanted")
     fields = {name: decode_value(value, kinds) for name, value in data.items() if name != "kind"}
     inner = fields.pop("layers", ())
     if not isinstance(inner, (tuple, list)):
-        raise ValueError(f"layers is {core.describe(inner)}, a list is wanted")
+        raise ValueError(f"layers is {checks.describe(inner)}, a list is wanted")
     return kind(*inner, **fields)
 
 
@@ -162,7 +162,7 @@ def decode_optimizer(data: Mapping[str, Any], parameters: Any) -> Any:
     """
     schedules = {**SCHEDULES, "LostFunction": LostFunction}
     if not isinstance(data.get("kind"), str) or data["kind"] not in OPTIMIZERS:
-        raise ValueError(f"the optimizer {core.describe(data.get('kind'))} is unknown")
+        raise ValueError(f"the optimizer {checks.describe(data.get('kind'))} is unknown")
     settings = {
         name: decode_value(value, schedules) for name, value in data.items() if name != "kind"
     }

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks
 from micrograd.core import Array
 
 
@@ -35,7 +35,7 @@ class Position:
         What comes from a file may be anything.
         """
         if type(self.epoch) is not int or self.epoch < 0:
-            raise ValueError(f"epoch is {core.describe(self.epoch)}, 0 or more is wanted")
+            raise ValueError(f"epoch is {checks.describe(self.epoch)}, 0 or more is wanted")
         lists = self.history.values() if isinstance(self.history, dict) else [None]
         if not all(isinstance(x, list) and len(x) in (0, self.epoch) for x in lists) or not all(
             type(number) in (int, float) for x in lists for number in cast("list[Any]", x)
@@ -44,7 +44,7 @@ class Position:
         if not isinstance(self.stopping, (dict, type(None))):
             raise ValueError("what early stopping remembers is damaged")
         if self.seed is not None and (type(self.seed) is not int or self.seed < 0):
-            raise ValueError(f"seed is {core.describe(self.seed)}, 0 or more is wanted")
+            raise ValueError(f"seed is {checks.describe(self.seed)}, 0 or more is wanted")
         if self.rng is not None:
             self.generator()
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from micrograd import core
+from micrograd import checks
 from micrograd.checkpoint.policies import Checkpoint
 from micrograd.core import Array
 from micrograd.network.initial import starts
@@ -86,14 +86,14 @@ class _File:
         """A part of the description that has to be a mapping; None where there is none."""
         value = self.text.get(name)
         if value is not None and not isinstance(value, dict):
-            raise ValueError(f"{name} is {core.describe(value)}, a mapping is wanted")
+            raise ValueError(f"{name} is {checks.describe(value)}, a mapping is wanted")
         return value
 
     def layers(self) -> list[Layer]:
         """The layers of its architecture."""
         layers = self.text.get("layers")
         if not isinstance(layers, list):
-            raise ValueError(f"layers is {core.describe(layers)}, a list is wanted")
+            raise ValueError(f"layers is {checks.describe(layers)}, a list is wanted")
         return [parts.decode(layer, parts.LAYERS) for layer in layers]
 
     def check(self, shapes: Shapes) -> None:
@@ -141,7 +141,7 @@ class Saved:
                 self.optimizer_state[name[len(OPTIMIZER) :]] = file.tensor(name)
         self.step = file.text.get("step", 0)
         if type(self.step) is not int or not 0 <= self.step < 2**63:
-            raise ValueError(f"step is {core.describe(self.step)}, a number of steps is wanted")
+            raise ValueError(f"step is {checks.describe(self.step)}, a number of steps is wanted")
         self.position = None
         training = file.section("training")
         if training is not None:

@@ -13,11 +13,11 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from micrograd import checks
 from micrograd.core import Array
 from micrograd.network.losses import LOSSES
 from micrograd.saving import parts
@@ -133,8 +133,7 @@ def write_file(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, 
 
 def require_safetensors(where: str) -> None:
     """Raises ImportError, which says what to install, where the safetensors package is missing."""
-    if find_spec("safetensors") is None:
-        raise ImportError(f"{where} needs safetensors: pip install 'micrograd-core[save]'")
+    checks.require(where, "safetensors", "safetensors", "save")
 
 
 def check_finite(where: str, name: str, array: Array) -> None:

@@ -1,5 +1,9 @@
 """scikit-learn's MLPClassifier and MLPRegressor, trained by the C core; extra `sklearn`."""
 
-from micrograd.sklearn.estimators import MLPClassifier, MLPRegressor
+from micrograd import checks
+
+checks.require("micrograd.sklearn", "scikit-learn", "sklearn.base", "sklearn")
+
+from micrograd.sklearn.estimators import MLPClassifier, MLPRegressor  # noqa: E402
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

@@ -12,13 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
-try:
-    from sklearn.base import ClassifierMixin, RegressorMixin
-except ImportError:
-    raise ImportError(
-        "micrograd.sklearn needs scikit-learn: pip install 'micrograd-core[sklearn]'"
-    ) from None
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d

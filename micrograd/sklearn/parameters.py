@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks, core
 from micrograd.core import lib
 from micrograd.network.layers import GELU, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 from micrograd.training.callbacks import split_callbacks
@@ -66,11 +66,11 @@ def check_settings(estimator: Any) -> None:
     for name, limits in _REALS.items():
         _check_real(where, name, parameters[name], *limits)
     for name in _COUNTS:
-        _check_count(where, name, parameters[name])
+        checks.count(where, name, parameters[name])
     if not _is_one_of(parameters["batch_size"], ("auto",)):
-        _check_count(where, "batch_size", parameters["batch_size"])
+        checks.count(where, "batch_size", parameters["batch_size"])
     if parameters["n_iter_no_change"] != np.inf:
-        _check_count(where, "n_iter_no_change", parameters["n_iter_no_change"])
+        checks.count(where, "n_iter_no_change", parameters["n_iter_no_change"])
     if parameters["clip_norm"] is not None:
         _check_real(where, "clip_norm", parameters["clip_norm"], 0, math.inf, False, False)
     verbose = parameters["verbose"]
@@ -99,7 +99,7 @@ def hidden_sizes(estimator: Any) -> list[int]:
     where, given = type(estimator).__name__, estimator.hidden_layer_sizes
     sizes = list(given) if np.iterable(given) and not isinstance(given, str) else [given]
     for size in sizes:
-        _check_count(where, "hidden_layer_sizes", size)
+        checks.count(where, "hidden_layer_sizes", size)
     return [int(size) for size in sizes]
 
 
@@ -155,27 +155,13 @@ def _is_one_of(value: Any, choices: tuple[str, ...]) -> bool:
     return isinstance(value, str) and value in choices
 
 
-def _check_count(where: str, name: str, value: Any) -> None:
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{where}: {name} is {value!r}, an integer, 1 or more, is wanted")
-    if value < 1:
-        raise ValueError(f"{where}: {name} is {value}, 1 or more is wanted")
-
-
 def _check_real(
     where: str, name: str, value: Any, least: float, most: float, with_least: bool, with_most: bool
 ) -> None:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{where}: {name} is {value!r}, a number is wanted")
-    above = value >= least if with_least else value > least
-    below = value <= most if with_most else value < most
-    if not (above and below):
-        low = f"{least:g} or more" if with_least else f"more than {least:g}"
-        high = f"at most {most:g}" if with_most else f"less than {most:g}"
-        raise ValueError(
-            f"{where}: {name} is {value}, {low if most == math.inf else f'{low} and {high}'} "
-            "is wanted"
-        )
+    checks.number(
+        where, name, value, least, most,
+        above=None if with_least else least, most=most if with_most else None,
+    )  # fmt: skip
 
 
 @contextmanager
@@ -188,7 +174,7 @@ def limited_threads(estimator: Any) -> Iterator[None]:
     if jobs is None:
         yield
         return
-    if isinstance(jobs, bool) or not hasattr(jobs, "__index__") or jobs == 0:
+    if not checks.is_integer(jobs) or jobs == 0:
         raise ValueError(
             f"{type(estimator).__name__}: n_jobs is {jobs!r}; None, a number of threads, or -1 for "
             "all of them is wanted"

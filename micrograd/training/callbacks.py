@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from micrograd import core
+from micrograd import checks
 from micrograd.training.history import History
 
 Callback = Callable[["TrainingState"], Any]
@@ -60,7 +60,7 @@ def split_callbacks(where: str, callbacks: Any) -> tuple[list[Callback], list[Ca
             on_epoch.append(callback)
         elif not found:
             raise TypeError(
-                f"{where}: the callback {core.describe(callback)} is neither a function of the "
+                f"{where}: the callback {checks.describe(callback)} is neither a function of the "
                 "state nor an object with on_step(state) or on_epoch(state)"
             )
     return on_step, on_epoch

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from micrograd import core
+from micrograd import checks
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,10 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.patience, bool) or not hasattr(self.patience, "__index__"):
-            raise TypeError(
-                f"EarlyStopping: patience is {core.describe(self.patience)}, an integer is wanted"
-            )
-        if self.patience < 1:
-            raise ValueError(f"EarlyStopping: patience is {self.patience}, 1 or more is wanted")
-        if isinstance(self.min_delta, bool) or not isinstance(self.min_delta, (int, float)):
-            raise TypeError(
-                f"EarlyStopping: min_delta is {core.describe(self.min_delta)}, a number is wanted"
-            )
-        if not 0 <= self.min_delta < math.inf:
-            raise ValueError(f"EarlyStopping: min_delta is {self.min_delta}, 0 or more is wanted")
+        patience = checks.count("EarlyStopping", "patience", self.patience)
+        min_delta = checks.number("EarlyStopping", "min_delta", self.min_delta)
+        object.__setattr__(self, "patience", patience)
+        object.__setattr__(self, "min_delta", min_delta)
         if self.mode not in (None, "min", "max"):
             raise ValueError(f"EarlyStopping: mode is {self.mode!r}, 'min' or 'max' is wanted")
 
@@ -120,11 +112,9 @@ def as_early_stopping(where: str, value: Any) -> EarlyStopping:
     """
     if isinstance(value, EarlyStopping):
         return value
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    if not checks.is_integer(value):
         raise TypeError(
-            f"{where}: early_stopping is {core.describe(value)}, a patience in epochs or a "
+            f"{where}: early_stopping is {checks.describe(value)}, a patience in epochs or a "
             "micrograd.EarlyStopping is wanted"
         )
-    if value < 1:
-        raise ValueError(f"{where}: early_stopping is {value}, 1 or more is wanted")
-    return EarlyStopping(int(value))
+    return EarlyStopping(checks.count(where, "early_stopping", value))

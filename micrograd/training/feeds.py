@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks
 from micrograd.core import Array
 from micrograd.data import batches
 from micrograd.data.source import plain, random_access
@@ -35,7 +35,7 @@ class Reweighting:
         self._loss, self._where = model.loss_name, where
         self._outputs = getattr(model, "out_features", 0)
         self._classes = 2 if self._loss == "bce" else self._outputs
-        self._smoothing = _checked_smoothing(where, label_smoothing)
+        self._smoothing = checks.number(where, "label_smoothing", label_smoothing, below=1)
         self._weights: Array | None = None
         if (class_weight is not None or self._smoothing) and self._loss not in (
             "cross_entropy",
@@ -69,7 +69,7 @@ class Reweighting:
             own = self._weights_of(y)
             weights = own if weights is None else own * np.asarray(weights)
         if self._smoothing and self._loss == "bce":
-            y = core.as_reals(self._where, "y", y, np.dtype(float))
+            y = checks.reals(self._where, "y", y, np.dtype(float))
             y = y * (1 - self._smoothing) + self._smoothing / 2
         elif self._smoothing:
             y = smooth_labels(y, self._classes, self._smoothing)
@@ -79,21 +79,13 @@ class Reweighting:
         assert self._weights is not None
         weights: Array
         if self._loss == "bce":
-            share = core.as_reals(self._where, "y", y, np.dtype(float)).reshape(-1)
+            share = checks.reals(self._where, "y", y, np.dtype(float)).reshape(-1)
             weights = self._weights[0] * (1 - share) + self._weights[1] * share
         elif np.ndim(y) == 2:
-            weights = core.as_reals(self._where, "y", y, np.dtype(float)) @ self._weights
+            weights = checks.reals(self._where, "y", y, np.dtype(float)) @ self._weights
         else:
             weights = self._weights[checked_labels(self._where, y, self._classes)]
         return weights
-
-
-def _checked_smoothing(where: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{where}: label_smoothing is {core.describe(value)}, a number is wanted")
-    if not 0 <= value < 1:
-        raise ValueError(f"{where}: label_smoothing is {value}, 0 or more, below 1, is wanted")
-    return float(value)
 
 
 Select = Callable[[Array], Array]  # numbers of training rows to rows of the arrays
@@ -188,7 +180,7 @@ class IterableFeed:
             self._takes_epoch = _takes_an_argument(source)
         elif not isinstance(source, Iterable) or isinstance(source, (str, bytes, Mapping)):
             raise TypeError(
-                f"{where}: y is missing, and X is {core.describe(source)}: an iterable of (X, y) "
+                f"{where}: y is missing, and X is {checks.describe(source)}: an iterable of (X, y) "
                 "batches is wanted, or a function that returns one"
             )
         elif epochs > 1 and iter(source) is source:
@@ -206,7 +198,7 @@ class IterableFeed:
         for item in source:
             if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
                 raise TypeError(
-                    f"{self._where}: batch {count} is {core.describe(item)}; a pair (X, y), or "
+                    f"{self._where}: batch {count} is {checks.describe(item)}; a pair (X, y), or "
                     "(X, y, sample_weight), is wanted"
                 )
             X, y = (plain(self._where, name, x) for name, x in zip("Xy", item[:2], strict=True))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks
 from micrograd.core import Array
 from micrograd.optim.constraints import Constraints
 from micrograd.optim.optimizer import SGD, Optimizer
@@ -104,9 +104,9 @@ def fit(
             that led there. The weights are those before that step.
     """
     where = f"{type(model).__name__}.fit"
-    epochs = _positive(where, "epochs", epochs)
-    batch_size = _positive(where, "batch_size", batch_size)
-    accumulate = _positive(where, "accumulate", accumulate)
+    epochs = checks.count(where, "epochs", epochs)
+    batch_size = checks.count(where, "batch_size", batch_size)
+    accumulate = checks.count(where, "accumulate", accumulate)
     constraints = Constraints(model.parameters(), l1, l2, clip_norm, clip_value, max_norm, where)
     on_step, on_epoch = split_callbacks(where, callbacks)
     seed = _checked_seed(where, seed)
@@ -356,23 +356,10 @@ def _saved(model: Model, path: Any, optimizer: Any) -> Saved | None:
     return read_progress(model, path, optimizer)
 
 
-def _positive(where: str, name: str, value: Any) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{where}: {name} is {core.describe(value)}, an integer is wanted")
-    if value < 1:
-        raise ValueError(f"{where}: {name} is {value}, 1 or more is wanted")
-    return int(value)
-
-
 def _checked_seed(where: str, seed: Any) -> int:
     """The seed, drawn where there is none."""
-    if seed is None:
-        return int(cast("int", np.random.SeedSequence().entropy))
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
-        raise ValueError(
-            f"{where}: seed is {core.describe(seed)}, an integer, 0 or more, or None is wanted"
-        )
-    return int(seed)
+    given = checks.seed(where, seed)
+    return int(cast("int", np.random.SeedSequence().entropy)) if given is None else given
 
 
 def _check_optimizer(where: str, model: Model, optimizer: Any) -> None:
@@ -380,7 +367,7 @@ def _check_optimizer(where: str, model: Model, optimizer: Any) -> None:
         return
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
-            f"{where}: optimizer is {core.describe(optimizer)}, one of micrograd.optim is wanted"
+            f"{where}: optimizer is {checks.describe(optimizer)}, one of micrograd.optim is wanted"
         )
     if optimizer.params is not model.parameters():
         raise ValueError(f"{where}: the optimizer is for the parameters of another model")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks
 from micrograd.data.source import is_mapped, plain
 from micrograd.training.feeds import (
     ArrayFeed,
@@ -65,7 +65,7 @@ def make_data(
     """
     names = ("X", "y", "sample_weight")
     X, y, weights = (plain(where, *pair) for pair in zip(names, arrays, strict=True))
-    fraction = isinstance(validation, (int, float)) and not isinstance(validation, bool)
+    fraction = checks.is_number(validation)
     holdout = None
     if validation is not None and not fraction:
         holdout = _separate(model, where, validation)
@@ -107,7 +107,7 @@ def _checked(model: Model, where: str, arrays: Arrays) -> tuple[Arrays, int]:
         return _checked_mapped(model, where, [None if a is None else np.asarray(a) for a in arrays])
     X, y, weights = arrays
     model.checked_batch(where, X, y, *(() if weights is None else (weights,)))
-    X = core.as_reals(where, "X", X, model.parameters().dtype)
+    X = checks.reals(where, "X", X, model.parameters().dtype)
     return (X, np.asarray(y), None if weights is None else np.asarray(weights)), len(X)
 
 
@@ -124,8 +124,8 @@ def _checked_mapped(model: Model, where: str, arrays: list[Any]) -> tuple[Arrays
 def _separate(model: Model, where: str, validation: Any) -> Holdout:
     if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
         raise TypeError(
-            f"{where}: validation is {core.describe(validation)}; a pair (X, y), or a fraction of "
-            "the rows, is wanted"
+            f"{where}: validation is {checks.describe(validation)}; a pair (X, y), or a fraction "
+            "of the rows, is wanted"
         )
     where += " (validation)"
     names = ("X", "y", "sample_weight")

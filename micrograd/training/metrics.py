@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks
 from micrograd.core import Array
 
 Metric = Callable[[Array, Array], float]
@@ -89,8 +89,8 @@ def find_metrics(where: str, metrics: Any, loss: str) -> dict[str, Metric]:
             found[str(getattr(metric, "__name__", type(metric).__name__))] = metric
         elif not isinstance(metric, str):
             raise TypeError(
-                f"{where}: the metric {core.describe(metric)} is neither a name nor a function of "
-                "(y_true, output)"
+                f"{where}: the metric {checks.describe(metric)} is neither a name nor a function "
+                "of (y_true, output)"
             )
         elif metric not in known:
             raise ValueError(

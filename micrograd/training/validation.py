@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks
 from micrograd.data.batching import STORED_ROWS, train_test_split
 from micrograd.data.permutation import Permutation
 from micrograd.data.source import random_access
@@ -79,7 +79,7 @@ def _as_number(name: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise TypeError(
-            f"the metric {name} gave {core.describe(value)}, a number is wanted"
+            f"the metric {name} gave {checks.describe(value)}, a number is wanted"
         ) from None
 
 

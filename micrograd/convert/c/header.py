@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from micrograd import __version__, core
+from micrograd import __version__, checks, core
 from micrograd.convert.c import int8, source
 from micrograd.convert.c.scalar import c_function
 from micrograd.convert.checks import (
@@ -127,7 +127,7 @@ def _data(net: Network, X: Any, y: Any) -> tuple[Array, Any]:
             raise ValueError("to_c: y without X; the rows that it belongs to are wanted")
         X = np.random.default_rng(0).normal(size=(256, net.in_features))
     takes = f"the network takes {net.in_features}"
-    X = core.as_matrix("to_c", "X", X, net.in_features, np.dtype("float32"), takes)
+    X = checks.matrix("to_c", "X", X, net.in_features, np.dtype("float32"), takes)
     if y is not None:
         labels = None
         if net.loss_kind.takes_labels:

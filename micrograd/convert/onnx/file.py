@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from micrograd import __version__
+from micrograd import __version__, checks
 from micrograd.convert.checks import (
     Path,
     check_network,
     finite_parameters,
     leaves_of,
     probability_function,
-    require,
 )
 from micrograd.convert.onnx.scalar import Scalar, gelu, write_function
 from micrograd.convert.scalar_function import scalar_function
@@ -50,7 +49,7 @@ def to_onnx(net: Network, path: Path, *, probabilities: bool = False) -> None:
             probabilities.
         OSError: the file cannot be written.
     """
-    onnx = require("to_onnx", "onnx", "onnx", "onnx")
+    onnx = checks.require("to_onnx", "onnx", "onnx", "onnx")
     check_network("to_onnx", net)
     function = probability_function("to_onnx", net) if probabilities else None
     if net.parameters().flat.nbytes > LARGEST:

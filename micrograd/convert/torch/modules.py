@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd import core
-from micrograd.convert.checks import check_network, leaves_of, require
+from micrograd import checks, core
+from micrograd.convert.checks import check_network, leaves_of
 from micrograd.convert.scalar_function import scalar_function
 from micrograd.convert.steps import no_form
 from micrograd.core import Array
@@ -32,7 +32,7 @@ def to_torch(net: Network) -> torch.nn.Module:
         ImportError: PyTorch is not installed.
         TypeError: net is no Network.
     """
-    torch = require("to_torch", "PyTorch", "torch", "torch")
+    torch = checks.require("to_torch", "PyTorch", "torch", "torch")
     check_network("to_torch", net)
     state = state_dict(net)
     leaves, parameters = leaves_of(net)
@@ -136,9 +136,9 @@ def from_torch(
         TypeError, ValueError: a module that has no counterpart, named with its path; parameters
             that are neither all float32 nor all float64.
     """
-    torch = require("from_torch", "PyTorch", "torch", "torch")
+    torch = checks.require("from_torch", "PyTorch", "torch", "torch")
     if not isinstance(module, torch.nn.Module):
-        raise TypeError(f"from_torch: {core.describe(module)} is no torch.nn.Module")
+        raise TypeError(f"from_torch: {checks.describe(module)} is no torch.nn.Module")
     pairs = list(_pairs(module, ""))
     dtype = _dtype(module)
     net = Network(*(layer for layer, _ in pairs), loss=loss, dtype=dtype, seed=seed)
@@ -223,7 +223,7 @@ def state_dict(net: Network) -> dict[str, torch.Tensor]:
         ImportError: PyTorch is not installed.
         TypeError: net is no Network.
     """
-    torch = require("state_dict", "PyTorch", "torch", "torch")
+    torch = checks.require("state_dict", "PyTorch", "torch", "torch")
     check_network("state_dict", net)
     return {p.name: torch.from_numpy(p.data.copy()) for p in net.parameters()}
 
@@ -242,7 +242,7 @@ def load_state_dict(net: Network, mapping: Mapping[str, Any]) -> None:
     """
     check_network("load_state_dict", net)
     if not isinstance(mapping, Mapping):
-        raise TypeError(f"load_state_dict: {core.describe(mapping)} is no mapping of names")
+        raise TypeError(f"load_state_dict: {checks.describe(mapping)} is no mapping of names")
     parameters = {p.name: p for p in net.parameters()}
     missing = [name for name in parameters if name not in mapping]
     unknown = [str(name) for name in mapping if name not in parameters]
@@ -276,5 +276,5 @@ def _array(name: str, value: Any) -> Array:
     except ValueError:
         array = np.asarray(None)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"load_state_dict: {name} is {core.describe(value)}, no array of numbers")
+        raise TypeError(f"load_state_dict: {name} is {checks.describe(value)}, no array of numbers")
     return array

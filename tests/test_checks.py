@@ -1,0 +1,143 @@
+"""checks: what is a number, a count and a seed, everywhere; what an error says of the others."""
+
+import subprocess
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import micrograd as mg
+from micrograd import checks
+
+NUMBERS = [0.25, Fraction(1, 4), np.float16(0.25), np.float32(0.25), np.float64(0.25),
+           np.longdouble(0.25)]  # fmt: skip
+COUNTS = [3, np.int8(3), np.uint64(3), np.int64(3), np.array(3)]
+BOOLS = [True, False, np.True_, np.False_]
+
+
+@pytest.mark.parametrize("value", [*NUMBERS, *COUNTS[:4]], ids=repr)
+def test_scalars_of_python_and_numpy_are_numbers(value):
+    found = checks.number("f", "x", value)
+    assert type(found) is float and found == float(value)
+
+
+@pytest.mark.parametrize("value", COUNTS, ids=repr)
+def test_integers_of_python_and_numpy_are_counts_and_seeds(value):
+    assert checks.count("f", "n", value) == 3 and type(checks.count("f", "n", value)) is int
+    assert checks.seed("f", value) == 3 and checks.seed("f", None) is None
+
+
+@pytest.mark.parametrize("value", [*BOOLS, "1", None, 1j, np.array([1.0]), mg.Value(1.0)], ids=repr)
+def test_what_is_no_number(value):
+    with pytest.raises(TypeError, match=r"^f: x is .*, a number is wanted$"):
+        checks.number("f", "x", value)
+    with pytest.raises(TypeError, match=r"^f: x is .*, an integer is wanted$"):
+        checks.count("f", "x", value)
+    if value is not None:
+        with pytest.raises(TypeError, match=r"^f: x is .*, an integer, 0 or more, or None is"):
+            checks.seed("f", value, "x")
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "wanted"),
+    [
+        (-1, {}, "a finite number, 0 or more,"),
+        (np.nan, {}, "a finite number, 0 or more,"),
+        (np.inf, {}, "a finite number, 0 or more,"),
+        (1, {"below": 1}, "a finite number, 0 or more and less than 1,"),
+        (0, {"above": 0}, "a finite number, more than 0,"),
+        (1.5, {"most": 1}, "a finite number, 0 or more and at most 1,"),
+        (-np.inf, {"above": -np.inf}, "a finite number"),
+        (np.nan, {"most": np.inf}, "a number, 0 or more,"),
+    ],
+)
+def test_ranges_in_words(value, bounds, wanted):
+    with pytest.raises(ValueError, match=rf"^f: x is .*, {wanted} is wanted$"):
+        checks.number("f", "x", value, **bounds)
+
+
+def test_infinity_where_it_is_let_through():
+    assert checks.number("f", "x", np.inf, most=np.inf) == np.inf
+    assert checks.number("f", "x", -1e300, above=-np.inf) == -1e300
+
+
+def test_counts_out_of_range():
+    with pytest.raises(ValueError, match=r"^f: n is 0, 1 or more is wanted$"):
+        checks.count("f", "n", 0)
+    with pytest.raises(ValueError, match=r"^f: n is 8, 1 or more and less than 8 is wanted$"):
+        checks.count("f", "n", 8, below=8)
+    with pytest.raises(ValueError, match=r"^f: seed is int -1, an integer, 0 or more, or None"):
+        checks.seed("f", -1)
+
+
+FLOAT, TRUE = np.float32(0.25), np.True_
+SETTINGS = {
+    "Dropout": lambda x: mg.Dropout(x).p,
+    "LeakyReLU": lambda x: mg.LeakyReLU(x).negative_slope,
+    "Highway": lambda x: mg.Highway(mg.Linear(2, 2), gate_bias=x).gate_bias,
+    "EarlyStopping": lambda x: mg.EarlyStopping(min_delta=x).min_delta,
+    "Constant": lambda x: mg.schedule.Constant(x)(0),
+    "SGD": lambda x: mg.optim.SGD([mg.Value(1.0)], lr=x).lr,
+    "Adam": lambda x: mg.optim.Adam([mg.Value(1.0)], betas=(x, 0.5)).betas[0],
+    "LBFGS": lambda x: mg.optim.LBFGS([mg.Value(1.0)], tol=x).tol,
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_take_scalars_of_numpy_and_no_bool(name):
+    assert SETTINGS[name](FLOAT) == 0.25
+    for value in (True, TRUE):
+        with pytest.raises(TypeError, match=rf"^{name}: .*, a number is wanted$"):
+            SETTINGS[name](value)
+
+
+COUNTED = {
+    "Linear": lambda n: mg.Linear(n, 1).in_features,
+    "EarlyStopping": lambda n: mg.EarlyStopping(n).patience,
+    "checkpoint.every": lambda n: mg.checkpoint.every(n).k,
+    "Monitor": lambda n: mg.diagnose.Monitor(None, None, every=n).every,
+    "Cosine": lambda n: mg.schedule.Cosine(0.1, n).steps,
+    "LBFGS": lambda n: mg.optim.LBFGS([mg.Value(1.0)], max_iter=n).max_iter,
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_counts_take_integers_of_numpy_and_no_bool(name):
+    assert COUNTED[name](np.int16(3)) == 3
+    for value in (True, np.True_, 3.0):
+        with pytest.raises(TypeError, match=rf"^{name}: .*, an integer is wanted$"):
+            COUNTED[name](value)
+
+
+def test_fit_takes_scalars_of_numpy_and_no_bool():
+    net = mg.Network(mg.Linear(2, 2), seed=np.int64(0))
+    X, y = np.eye(4, 2), np.arange(4) % 2
+    net.fit(X, y, epochs=np.int64(1), batch_size=np.uint8(2), validation=np.float32(0.5),
+            clip_norm=np.float32(1), seed=np.int32(0), label_smoothing=np.float16(0.1),
+            class_weight={np.int64(1): np.float32(2)}, early_stopping=np.int8(3))  # fmt: skip
+    for option in ("epochs", "batch_size", "accumulate", "seed"):
+        with pytest.raises(TypeError, match=rf"^Network\.fit: {option} is bool True, an integer"):
+            net.fit(X, y, **{option: True})
+    for option in ("l1", "l2", "clip_norm", "clip_value", "max_norm", "label_smoothing"):
+        with pytest.raises(TypeError, match=rf"^Network\.fit: {option} is bool.* a number is wan"):
+            net.fit(X, y, **{option: np.True_} if option == "l1" else {option: True})
+    with pytest.raises(TypeError, match=r"^Network\.fit: class_weight\[1\] is bool True, a number"):
+        net.fit(X, y, class_weight={1: True})
+
+
+def test_an_extra_that_is_missing_and_one_that_is_broken(monkeypatch, tmp_path):
+    with pytest.raises(ImportError, match=r"^f needs Nothing: pip install 'micrograd-core\[x\]'$"):
+        checks.require("f", "Nothing", "no_such_module_at_all.sub", "x")
+    (tmp_path / "broken_extra.py").write_text("import another_missing_module")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError, match=r"'micrograd-core\[x\]' \(.*another_missing_module"):
+        checks.require("f", "Broken", "broken_extra", "x")
+    assert checks.require("f", "math", "math", "x").pi > 3
+
+
+def test_checks_import_no_numpy():
+    code = "import sys, micrograd.checks; assert 'numpy' not in sys.modules; " \
+           "print(micrograd.checks.describe([1.5]))"  # fmt: skip
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "list [1.5]\n"
