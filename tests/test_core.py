@@ -6,7 +6,9 @@ import threading as python_threads
 
 import numpy as np
 import pytest
-from conftest import DTYPES, ISAS, run_python, same_bits
+from support.bits import same_bits
+from support.kernels import DTYPES, ISAS
+from support.processes import run_python
 
 import micrograd as mg
 from micrograd import core
