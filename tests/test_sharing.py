@@ -1,0 +1,165 @@
+"""sharing: many threads read, one trains, and a write keeps the readers out."""
+
+import os
+import sys
+import threading
+import time
+
+import pytest
+
+from micrograd.sharing import KEPT, Access, Pool
+
+
+@pytest.fixture
+def eager_switches():
+    """Threads take turns every few bytecodes."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def run_all(*functions):
+    """Runs functions in threads of their own; raises the first error."""
+    errors = []
+
+    def guarded(function):
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(f,)) for f in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    if errors:
+        raise errors[0]
+
+
+def in_another_thread(function):
+    caught = []
+
+    def call():
+        try:
+            function()
+        except RuntimeError as error:
+            caught.append(error)
+
+    run_all(call)
+    return caught
+
+
+def test_another_threads_attempt_to_train_is_refused_by_name():
+    access = Access()
+    with access.training("Network.fit"):
+        access.enter("Network.loss")  # the thread that has it may go on
+        access.leave()
+        with access.training("Network.fit"):
+            pass
+        (error,) = in_another_thread(lambda: access.enter("Network.loss"))
+        assert "Network.loss: another thread" in str(error)
+        (error,) = in_another_thread(lambda: access.begin_write("SGD.step"))
+        assert "SGD.step: another thread" in str(error)
+    access.enter("Network.loss")
+    assert in_another_thread(lambda: access.training("Network.fit").__enter__())
+    access.leave()
+    assert not in_another_thread(lambda: access.enter("Network.loss"))
+
+
+def test_a_write_sees_no_reader_and_a_reader_no_write(eager_switches):
+    """A pair of numbers that only a write may find unequal."""
+    access, pair, reads, writes = Access(), [0, 0], [0], [0]
+    end = time.monotonic() + 1.0
+
+    def read():
+        while time.monotonic() < end:
+            with access.reading():
+                first = pair[0]
+                time.sleep(0)
+                assert pair[1] == first
+            reads[0] += 1
+
+    def write():
+        while time.monotonic() < end:
+            with access.writing("w"):
+                pair[0] += 1
+                time.sleep(0)
+                pair[1] += 1
+            writes[0] += 1
+
+    run_all(read, read, read, write)
+    assert reads[0] > 50  # neither side starves the other
+    assert writes[0] > 50
+    assert pair == [writes[0], writes[0]]
+
+
+def test_readers_are_side_by_side():
+    access, both = Access(), threading.Barrier(2, timeout=30)
+
+    def read():
+        with access.reading():
+            both.wait()
+
+    run_all(read, read)
+
+
+def test_writes_of_two_threads_never_overlap(eager_switches):
+    access, inside, refused, done = Access(), [0], [0], [0]
+    end = time.monotonic() + 0.5
+
+    def write():
+        while time.monotonic() < end:
+            try:
+                access.begin_write("w")
+            except RuntimeError:
+                refused[0] += 1
+                continue
+            inside[0] += 1
+            assert inside[0] == 1
+            time.sleep(0)
+            inside[0] -= 1
+            done[0] += 1
+            access.end_write()
+
+    run_all(write, write)
+    assert refused[0]
+    assert done[0]
+
+
+def test_a_pool_gives_each_caller_its_own():
+    made = []
+    pool = Pool(lambda: made.append(object()) or made[-1])
+    first, second = pool.take(), pool.take()
+    assert first is not second
+    pool.give(first)
+    assert pool.take() is first
+    for _ in range(KEPT + 5):
+        pool.give(object())
+    assert len(pool.idle()) == KEPT
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_is_free_of_what_other_threads_hold():
+    access, held, forked = Access(), threading.Event(), threading.Event()
+
+    def hold():
+        with access.training("Network.fit"):
+            held.set()
+            forked.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(30)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            with access.writing("SGD.step"):
+                os._exit(0)
+        finally:
+            os._exit(1)
+    forked.set()
+    thread.join(30)
+    assert os.waitpid(pid, 0)[1] == 0
