@@ -145,7 +145,7 @@ def check_outputs(options: argparse.Namespace) -> None:
         plot.check(options.plot)
     files = [path for path in (options.save, options.resume) if path]
     if files:
-        from micrograd.saving.atomic import checked_target
+        from micrograd.atomic import checked_target
         from micrograd.saving.write import require_safetensors
 
         require_safetensors("micrograd train")

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from micrograd import checks
+from micrograd.atomic import checked_target
 from micrograd.checkpoint.policies import Checkpoint
 from micrograd.core import Array
 from micrograd.network.initial import starts
 from micrograd.network.layers import Layer
 from micrograd.saving import parts
-from micrograd.saving.atomic import checked_target
 from micrograd.saving.position import Position
 from micrograd.saving.write import (
     FLAT,

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from micrograd import checks
+from micrograd.atomic import write_bytes
 from micrograd.core import Array
 from micrograd.network.losses import LOSSES
 from micrograd.saving import parts
-from micrograd.saving.atomic import write_bytes
 
 if TYPE_CHECKING:
     from micrograd.network.network import Network

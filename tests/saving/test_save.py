@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from support.bits import same_bits
 
 import micrograd as mg
+from micrograd import atomic
 from micrograd.network import Layer
 from micrograd.optim import SGD
-from micrograd.saving import atomic, parts
+from micrograd.saving import parts
 
 safetensors = pytest.importorskip("safetensors")
 from safetensors.numpy import load_file, save_file  # noqa: E402

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from micrograd import __version__, checks, core
+from micrograd.atomic import write_bytes
 from micrograd.convert.c import int8, source
 from micrograd.convert.c.scalar import c_function
 from micrograd.convert.checks import (
@@ -24,7 +25,6 @@ from micrograd.core import Array
 from micrograd.network import layers
 from micrograd.network.network import Network
 from micrograd.network.targets import as_labels, as_targets
-from micrograd.saving.atomic import write_bytes
 
 TOLERANCE = 1e-5  # of the self-test, where float32 itself is as exact as that
 TEST_ROWS = 8

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from micrograd import __version__, checks
+from micrograd.atomic import write_bytes
 from micrograd.convert.checks import (
     Path,
     check_network,
@@ -21,7 +22,6 @@ from micrograd.convert.steps import Add, Concat, Gate, Graph, Step, graph_of, wr
 from micrograd.core import Array
 from micrograd.network import layers
 from micrograd.network.network import Network
-from micrograd.saving.atomic import write_bytes
 
 OPSET, IR_VERSION = 17, 8  # of ONNX 1.12: what runtimes since 2022 read
 LARGEST = 2**31 - 2**20  # bytes: protobuf ends at 2 GiB
