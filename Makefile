@@ -18,7 +18,7 @@ types:     ## mypy, strict
 	$(PYTHON) -m mypy
 
 format-c:  ## clang-format
-	git ls-files '*.c' '*.h' | xargs $(PYTHON) -m clang_format --dry-run --Werror
+	git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
 
 c:         ## the C tests under AddressSanitizer and UBSan
 	PYTHON=$(PYTHON) bash tests/c/run
