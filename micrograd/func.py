@@ -27,11 +27,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from micrograd.engine import dual as forward
-from micrograd.engine import value as engine
-from micrograd.engine.backward import accumulate, gradients, leaves, number_of, topological
+from micrograd.engine import modes
+from micrograd.engine.backward import accumulate, gradients, leaves, topological
 from micrograd.engine.dual import Dual
 from micrograd.engine.functions import dot
-from micrograd.engine.value import Operand, Value, _constant, _operand
+from micrograd.engine.node import number_of, operand
+from micrograd.engine.value import Operand, Value, constant
 from micrograd.engine.watch import Operations, count_operations
 
 __all__ = [
@@ -56,7 +57,7 @@ def leaves_of(tree: Tree, where: str) -> list[Operand]:
     """The numbers and Values of a tree, in order. Raises TypeError at anything else."""
     if isinstance(tree, (list, tuple)):
         return [leaf for branch in tree for leaf in leaves_of(branch, where)]
-    return [_operand(tree, where)]
+    return [operand(tree, where)]
 
 
 def like(tree: Tree, leaves: Iterable[Any]) -> Tree:
@@ -79,7 +80,7 @@ def _same_structure(a: Tree, b: Tree) -> bool:
 
 
 def _values(tree: Tree, leaves: Sequence[Operand]) -> Tree:
-    return like(tree, map(_constant, leaves))
+    return like(tree, map(constant, leaves))
 
 
 class _Call:
@@ -105,7 +106,7 @@ class _Call:
 
     def __call__(self, leaves: Sequence[Operand]) -> list[Operand]:
         """The leaves of f's result; the result itself is kept for its structure."""
-        trees = like(tuple(self.args[i] for i in self.chosen), map(_constant, leaves))
+        trees = like(tuple(self.args[i] for i in self.chosen), map(constant, leaves))
         args = list(self.args)
         for i, tree in zip(self.chosen, trees, strict=True):
             args[i] = tree
@@ -133,14 +134,14 @@ class _Recording:
     """The graph of one run of f on variables of its own."""
 
     def __init__(self, call: _Call) -> None:
-        self.outside = engine._no_grad_depth.get() == 0  # whether results may have a graph
-        token = engine._no_grad_depth.set(0)  # a no_grad around does not concern the graph of f
+        self.outside = modes.no_grad_depth.get() == 0  # whether results may have a graph
+        token = modes.no_grad_depth.set(0)  # a no_grad around does not concern the graph of f
         try:
             pairs = [_variable(x if self.outside else _without_graph(x)) for x in call.inputs]
             self.variables = [variable for _, variable in pairs]
             self.outputs = call([x for x, _ in pairs])
         finally:
-            engine._no_grad_depth.reset(token)
+            modes.no_grad_depth.reset(token)
         self._own = set(self.variables)
 
     def _depends_on_more(self, root: Value, order: Sequence[Value]) -> bool:
@@ -154,16 +155,16 @@ class _Recording:
         if isinstance(out, float) or not out.requires_grad:
             return out
         kept = self.outside and self._depends_on_more(out, topological([out]))
-        return out if kept else out._data
+        return out if kept else number_of(out)
 
     def pull(self, cotangents: Sequence[Operand]) -> list[Operand]:
         """d(sum of cotangent * output)/d(variable) for each variable."""
-        token = engine._no_grad_depth.set(0)
+        token = modes.no_grad_depth.set(0)
         try:
             total = dot(cotangents, self.outputs)
         finally:
-            engine._no_grad_depth.reset(token)
-        if total._lift is None and any(isinstance(x, Dual) for x in self.outputs):
+            modes.no_grad_depth.reset(token)
+        if not isinstance(total, Dual) and any(isinstance(x, Dual) for x in self.outputs):
             raise RuntimeError("func.vjp: this pullback is of a jvp that has come to its end")
         return self.gradient(total)
 
@@ -176,11 +177,11 @@ class _Recording:
         if not isinstance(output, Value) or not output.requires_grad:
             return [0.0] * len(self.variables)
         order = topological([output])
-        if (recorder := engine._recorder.get()) is not None:
+        if (recorder := modes.recorder.get()) is not None:
             recorded: dict[Value, Operand] = recorder.gradients(order, [output], [1.0])
             return [recorded.get(x, 0.0) for x in self.variables]
         depends_on_more = self._depends_on_more(output, order)
-        watchers = engine._watchers.get()
+        watchers = modes.watchers.get()
         if depends_on_more or watchers:
             create_graph = depends_on_more and self.outside
             grads = gradients(order, [output], [1.0], create_graph, watchers)
@@ -218,7 +219,7 @@ def grad_and_value(
                 f"{len(call.result)}; want one Value (jacrev differentiates several)"
             )
         grads = recording.gradient(recording.outputs[0])
-        return _values(call.tree, grads), _constant(recording.outer(recording.outputs[0]))
+        return _values(call.tree, grads), constant(recording.outer(recording.outputs[0]))
 
     return gradient_and_value
 

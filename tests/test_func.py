@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import micrograd.engine.value as engine
 from micrograd import func
-from micrograd.engine import Value, dot, no_grad, softmax, where
+from micrograd.engine import Value, dot, modes, no_grad, softmax, where
 from micrograd.engine import sum as n_ary_sum
 from micrograd.engine.rules import RULES
+from micrograd.engine.value import record
 
 inf, nan = math.inf, math.nan
 
@@ -108,7 +108,7 @@ def test_bad_structures():
         func.jvp(lambda x: 1 / 0, (1.0,), (1.0,))
     with pytest.raises(ZeroDivisionError):
         func.grad(lambda x: 1 / 0)(1.0)
-    assert engine._modes == 0 and (Value(1.0) * 2).requires_grad
+    assert not modes.active and (Value(1.0) * 2).requires_grad
 
 
 # ------------------------------------------------------------------ nesting
@@ -207,7 +207,7 @@ def test_results_leave_no_trace():
     ):
         assert result.is_leaf and not result.requires_grad
     func.grad(lambda v: v * v * x)(3.0)
-    assert x.grad == 0.0 and engine._modes == 0
+    assert x.grad == 0.0 and not modes.active
 
 
 def test_a_pullback_does_not_outlive_its_forward_pass():
@@ -292,7 +292,7 @@ def apply(name):
     if name == "where":
         return lambda v: where(v[0] > 0, v[1], v[2]) * where(v[0] < 0, v[3], v[4])
     rule = RULES[name]
-    return lambda v: engine._record(rule, *v)
+    return lambda v: record(rule, *v)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -350,7 +350,7 @@ def test_one_op_is_counted_once_and_each_linear_map_once():
     assert (count.values, count.derivatives) == (3, 4)
     before = count.total
     _ = x * y
-    assert count.total == before and engine._modes == 0
+    assert count.total == before and not modes.active
 
 
 def test_reverse_mode_wins_from_many_to_one_and_forward_mode_from_one_to_many():

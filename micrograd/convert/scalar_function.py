@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from micrograd.engine.value import Value
-from micrograd.program.recording import CONSTANT, INPUT, PARAMETER, Node, record
-from micrograd.program.simplify import simplify, varying
+from micrograd.program.ops import CONSTANT, INPUT, PARAMETER
+from micrograd.program.pipeline import simplified
+from micrograd.program.simplify import varying
 
 Written = TypeVar("Written")
 
@@ -59,17 +60,8 @@ def scalar_function(
     leaves: those that f may close over and that take a gradient. values: numbers to put in their
     place; None leaves them parameters.
     """
-    recording = record(f, [()])
     numbers = {leaf: i for i, leaf in enumerate(leaves)}
-    nodes = []
-    for node in recording.nodes:
-        if node.rule is PARAMETER:
-            number = numbers[recording.leaves[node.operands[0]]]
-            if values is None:
-                node = Node(PARAMETER, (number,))
-            else:
-                node = Node(CONSTANT, (), float(values[number]))
-        nodes.append(node)
-    nodes, (output,) = simplify(nodes, recording.outputs)
-    ops = tuple((node.rule.name, node.operands, node.value) for node in nodes)
-    return ScalarFunction(ops, output, varying(nodes)[output])
+    function = simplified(f, [()], lambda used: [numbers[leaf] for leaf in used], values)
+    (output,) = function.outputs
+    ops = tuple((node.rule.name, node.operands, node.value) for node in function.nodes)
+    return ScalarFunction(ops, output, varying(function.nodes)[output])

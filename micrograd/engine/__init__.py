@@ -1,8 +1,10 @@
 """The scalar graph: Values, their ops and derivatives. Only the standard library is used."""
 
 from micrograd.engine.custom import Function
+from micrograd.engine.derivatives import grad
 from micrograd.engine.functions import dot, maximum, minimum, softmax, sum, where
-from micrograd.engine.value import Value, grad, no_grad
+from micrograd.engine.modes import no_grad
+from micrograd.engine.value import Value
 from micrograd.engine.watch import AnomalyError, detect_anomaly
 
 __all__ = [

@@ -3,32 +3,23 @@
 dL/dx is the sum, over all z that used x, of dL/dz * dz/dx. A node may pass on its gradient only
 when that sum is complete, so nodes are visited in reverse topological order: results before
 operands.
-This module knows of a node what `engine` keeps in it, and of an op what its `Rule` says.
+This module knows of a node what `node` says of it, and of an op what its `Rule` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, TypeVar
 
+from micrograd.engine.modes import Watcher
+from micrograd.engine.node import FROZEN, LEAF, Node, Operand, number_of
 from micrograd.engine.rules import ADD, DOT, MUL
 
-if TYPE_CHECKING:
-    from micrograd.engine.value import Operand, Value
-    from micrograd.engine.watch import Watcher
-
-# `Value._rule` of an inner node is its Rule. A leaf has no rule, and both words for that are falsy:
-LEAF: Final = None  # a leaf that takes a gradient
-FROZEN: Final = False  # a leaf that takes none: requires_grad=False, or made under no_grad
+Graph = TypeVar("Graph", bound=Node)
 
 
-def number_of(x: Operand) -> float:
-    """The number itself, or a Value's data."""
-    return x if isinstance(x, float) else x._data
-
-
-def topological(roots: Sequence[Value]) -> list[Value]:
+def topological(roots: Sequence[Graph]) -> list[Graph]:
     """Every inner node the roots depend on, operands before results.
 
     Depth first with an explicit stack, one operand further down without it. A node whose operands
@@ -38,9 +29,9 @@ def topological(roots: Sequence[Value]) -> list[Value]:
     after an interrupt.
     """
     opened, done = object(), object()
-    order: list[Value] = []
+    order: list[Graph] = []
     stack = [root for root in reversed(roots) if root._rule]
-    finished: tuple[Value, ...] = ()  # inputs that the neurons of a layer share: looked at once
+    finished: tuple[Graph, ...] = ()  # inputs that the neurons of a layer share: looked at once
     push, pop, add = stack.append, stack.pop, order.append
     while stack:
         v = pop()
@@ -97,9 +88,9 @@ def topological(roots: Sequence[Value]) -> list[Value]:
     return order
 
 
-def leaves(order: Sequence[Value]) -> set[Value]:
+def leaves(order: Sequence[Node]) -> set[Any]:
     """The leaves that take a gradient, among the operands of these nodes."""
-    found: set[Value] = set()
+    found: set[Any] = set()
     for z in order:
         rule: Any = z._rule
         if rule.arity == 2:
@@ -108,11 +99,11 @@ def leaves(order: Sequence[Value]) -> set[Value]:
             operands = (z._a,) if rule.arity == 1 else (*z._a, *z._b)
         for x in operands:
             if type(x) is not float and x._rule is LEAF:  # type: ignore[union-attr]
-                found.add(x)  # type: ignore[arg-type]
+                found.add(x)
     return found
 
 
-def accumulate(order: list[Value], root: Value, seed: float) -> None:
+def accumulate(order: Sequence[Node], root: Node, seed: float) -> None:
     """The chain rule on floats, from root to leaves: x.grad += (dL/dz) * (dz/dx).
 
     This is `gradients` with `.grad` for the sums, unrolled by arity because it is the inner loop.
@@ -177,19 +168,19 @@ def accumulate(order: list[Value], root: Value, seed: float) -> None:
 
 
 def gradients(
-    order: Sequence[Value],
-    outputs: Sequence[Value],
+    order: Sequence[Node],
+    outputs: Sequence[Node],
     seeds: Sequence[Operand],
     create_graph: bool,
     watchers: Sequence[Watcher] = (),
-) -> dict[Value, Operand]:
+) -> dict[Any, Any]:
     """d(sum of seed * output)/dx for every x on the way, leaves included; `.grad` is not touched.
 
     With create_graph the rules run on the Values themselves, so the gradients are Values.
     """
-    grads: dict[Value, Operand] = {}
+    grads: dict[Any, Any] = {}
 
-    def receive(x: Value, g: Operand) -> None:
+    def receive(x: Node, g: Operand) -> None:
         grads[x] = grads[x] + g if x in grads else g
 
     for output, seed in zip(outputs, seeds, strict=True):
@@ -210,3 +201,12 @@ def gradients(
     for watcher in watchers:
         watcher.finished(grads)
     return grads
+
+
+def check_requires_grad(value: Node, where: str) -> None:
+    """Raises RuntimeError about a constant, which has no derivative, in the name of `where`."""
+    if value._rule is FROZEN:
+        raise RuntimeError(
+            f"{where}: {value!r} does not require grad; it was made from constants, by detach() or "
+            "under no_grad(). Create the inputs to differentiate with requires_grad=True"
+        )

@@ -6,20 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from micrograd.engine import value as engine
-from micrograd.engine.backward import number_of
+from micrograd.engine.modes import differentiating, enter_mode, leave_mode
+from micrograd.engine.node import number, number_of, operand, plain
 from micrograd.engine.rules import ANY
-from micrograd.engine.value import (
-    Operand,
-    Value,
-    _constant,
-    _number,
-    _operand,
-    _plain,
-    _record,
-    enter_mode,
-    leave_mode,
-)
+from micrograd.engine.value import Operand, Value, constant, record
 
 
 class _Input(float):
@@ -106,7 +96,7 @@ class Function:
 
         Raises TypeError if an operand or a result of forward is not a number.
         """
-        checked = [_operand(x, f"{cls.__name__}.apply") for x in operands]
+        checked = [operand(x, f"{cls.__name__}.apply") for x in operands]
         call = _Call(cls, checked)
         results = tuple(call.node(i, checked) for i in range(len(call.results)))
         return results if call.several else results[0]
@@ -119,20 +109,20 @@ class _Call:
         self.function = function
         self.name = function.__name__
         self.context = Context()
-        self.context.needs_input_grad = tuple(isinstance(_plain(x), Value) for x in operands)
+        self.context.needs_input_grad = tuple(isinstance(plain(x), Value) for x in operands)
         inputs = [_Input(number_of(x)) for x in operands]
         for i, x in enumerate(inputs):
             x.index = i
         returned = self._implementation("forward")(self.context, *inputs)
         self.several = isinstance(returned, tuple)
         results = returned if self.several else (returned,)
-        self.results = [_number(y, f"{self.name}.forward: result") for y in results]
+        self.results = [number(y, f"{self.name}.forward: result") for y in results]
         self.sources = [self._source(x, results) for x in self.context._saved]
         self.context._saved = tuple(map(float, self.context._saved))
 
     def _source(self, saved: float, results: Sequence[float]) -> tuple[str, int]:
         """ "input" or "result" and which one, or "other"."""
-        _number(saved, f"{self.name}.forward: ctx.save_for_backward")
+        number(saved, f"{self.name}.forward: ctx.save_for_backward")
         if isinstance(saved, _Input):
             return "input", saved.index
         same = [j for j, y in enumerate(results) if y is saved]
@@ -148,7 +138,7 @@ class _Call:
 
     def node(self, index: int, operands: Sequence[Operand]) -> Value:
         """Result `index`, as a node of the graph."""
-        return _record(_Result(self, index), *operands)  # type: ignore[arg-type]
+        return record(_Result(self, index), *operands)  # type: ignore[arg-type]
 
     def run(
         self,
@@ -166,7 +156,7 @@ class _Call:
         implementation = self._implementation(method)
         recorded = any(isinstance(x, Value) for x in (z, *arguments))
         with _differentiating(where) if recorded else nullcontext():
-            returned = implementation(context, *map(_constant, arguments))
+            returned = implementation(context, *map(constant, arguments))
         return returned if isinstance(returned, tuple) else (returned,)
 
     def _saved_values(
@@ -184,11 +174,11 @@ class _Call:
         values = []
         for i, (kind, j) in enumerate(self.sources):
             if kind == "input":
-                values.append(_constant(operands[j]))
+                values.append(constant(operands[j]))
             elif not recorded:
-                values.append(_constant(self.context._saved[i]))
+                values.append(constant(self.context._saved[i]))
             elif kind == "result":
-                values.append(_constant(z) if j == index else self.node(j, operands))
+                values.append(constant(z) if j == index else self.node(j, operands))
             else:
                 raise RuntimeError(
                     f"{where}: saved value {i} is neither an operand nor a result of forward, so "
@@ -209,11 +199,11 @@ _WANTED = {
 def _differentiating(where: str) -> Iterator[None]:
     """Inside, float() of a Value that takes a gradient raises, in the name of `where`."""
     enter_mode()
-    token = engine._differentiating.set(where)
+    token = differentiating.set(where)
     try:
         yield
     finally:
-        engine._differentiating.reset(token)
+        differentiating.reset(token)
         leave_mode()
 
 
@@ -244,9 +234,7 @@ class _Result:
             )
         needs = call.context.needs_input_grad
         return [
-            _plain(_operand(share, f"{where}: gradient {i}"))
-            if share is not None or needed
-            else 0.0
+            plain(operand(share, f"{where}: gradient {i}")) if share is not None or needed else 0.0
             for i, (share, needed) in enumerate(zip(shares, needs, strict=True))
         ]
 
@@ -264,4 +252,5 @@ class _Result:
                 f"{where}: returned {len(returned)} tangents for {len(call.results)} results; "
                 "want one for each"
             )
-        return _operand(returned[self.index], f"{where}: tangent {self.index}")
+        tangent: Operand = operand(returned[self.index], f"{where}: tangent {self.index}")
+        return tangent

@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
-from micrograd.engine import value as engine
-from micrograd.engine.backward import FROZEN, number_of
+from micrograd.engine import modes
+from micrograd.engine.node import FROZEN, number_of, plain
 from micrograd.engine.rules import Rule
-from micrograd.engine.value import Operand, Value, _plain
+from micrograd.engine.value import Operand, Value, record
 
 _levels = count(1)
 
@@ -56,19 +56,19 @@ def _lift(rule: Rule, operands: Sequence[Operand]) -> Dual:
         if type(x) is Dual and x.level == level:
             primal, tangent = x.primal, x.tangent
         elif type(x) is not float:
-            primal = _plain(x)
+            primal = plain(x)
         primals.append(primal)
         tangents.append(tangent)
         only_floats = only_floats and type(primal) is float
-    watchers = engine._watchers.get()
+    watchers = modes.watchers.get()
     if only_floats and not watchers:
         z: Operand = rule.value(*primals)
     else:
-        z = _plain(engine._record(rule, *primals))
+        z = plain(record(rule, *primals))
     result = rule.tangent(tangents, z, primals)
     for watcher in watchers:
         watcher.pushed(rule, primals, tangents, result)
-    return Dual(level, z, result if type(result) is float else _plain(result))
+    return Dual(level, z, result if type(result) is float else plain(result))
 
 
 Dual._lift = staticmethod(_lift)
@@ -85,14 +85,14 @@ def push(
     """
     level = next(_levels)
     duals: list[Any] = [
-        x if t is None else Dual(level, _plain(x), _plain(t))
+        x if t is None else Dual(level, plain(x), plain(t))
         for x, t in zip(primals, tangents, strict=True)
     ]
-    engine.enter_mode()
+    modes.enter_mode()
     try:
         outputs = f(duals)
     finally:
-        engine.leave_mode()
+        modes.leave_mode()
     results: list[Operand] = []
     derivatives: list[Operand] = []
     for out in outputs:

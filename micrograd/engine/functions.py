@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from micrograd.engine import rules
-from micrograd.engine import value as engine
-from micrograd.engine.backward import FROZEN, number_of
+from micrograd.engine import modes, rules
+from micrograd.engine.modes import active
+from micrograd.engine.node import FROZEN, number_of, operand
 from micrograd.engine.rules import DOT
-from micrograd.engine.value import Operand, Value, _new, _operand, _record
+from micrograd.engine.value import Operand, Value, record
+
+_new = object.__new__
 
 
 def maximum(x: Operand, y: Operand) -> Value:
     """The larger of two; at a tie each receives half the gradient. nan if either is nan."""
-    return _record(rules.MAXIMUM, _operand(x, "maximum"), _operand(y, "maximum"))
+    return record(rules.MAXIMUM, operand(x, "maximum"), operand(y, "maximum"))
 
 
 def minimum(x: Operand, y: Operand) -> Value:
     """The smaller of two; at a tie each receives half the gradient. nan if either is nan."""
-    return _record(rules.MINIMUM, _operand(x, "minimum"), _operand(y, "minimum"))
+    return record(rules.MINIMUM, operand(x, "minimum"), operand(y, "minimum"))
 
 
 def where(condition: Any, x: Operand, y: Operand) -> Value:
@@ -28,13 +30,13 @@ def where(condition: Any, x: Operand, y: Operand) -> Value:
     The branch not taken enters as a mere number, so an infinite derivative behind it cannot turn
     the other's gradient into nan, as it can in PyTorch: where(x > 0, x.sqrt(), 0.0) is safe at 0.
     """
-    x, y = _operand(x, "where"), _operand(y, "where")
-    if engine._modes and (recorder := engine._recorder.get()) is not None:
+    x, y = operand(x, "where"), operand(y, "where")
+    if active and (recorder := modes.recorder.get()) is not None:
         recorded: Value = recorder.where(condition, x, y)
         return recorded
     if condition:
-        return _record(rules.WHERE, 1.0, x, number_of(y))
-    return _record(rules.WHERE, 0.0, number_of(x), y)
+        return record(rules.WHERE, 1.0, x, number_of(y))
+    return record(rules.WHERE, 0.0, number_of(x), y)
 
 
 def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Value:
@@ -44,7 +46,7 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Value:
     """
     if len(ws) != len(xs):
         raise ValueError(f"dot: {len(ws)} ws and {len(xs)} xs; want as many of each")
-    if not engine._modes:
+    if not active:
         with_bias = type(bias) is Value
         try:  # the usual case, nothing but Values, without a check of each one's type
             if (with_bias or bias == 0) and ws[0]._rule is not FROZEN:
@@ -61,12 +63,12 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Value:
                 return out
         except (AttributeError, IndexError):
             pass  # a number among them, or nothing at all
-    return _record(DOT, *[_operand(x, "dot") for x in (*ws, *xs, bias)])
+    return record(DOT, *[operand(x, "dot") for x in (*ws, *xs, bias)])
 
 
 def sum(values: Iterable[Operand]) -> Value:
     """The sum of the values from the left, as one node; Value(0) of none."""
-    return _record(rules.SUM, *[_operand(x, "sum") for x in values])
+    return record(rules.SUM, *[operand(x, "sum") for x in values])
 
 
 def softmax(values: Iterable[Operand]) -> list[Value]:
@@ -74,11 +76,11 @@ def softmax(values: Iterable[Operand]) -> list[Value]:
 
     The Jacobian is da_i/dz_j = a_i * (1[i = j] - a_j). The shift is a constant: it cancels.
     """
-    zs = [_operand(z, "softmax") for z in values]
-    if engine._modes and (recorder := engine._recorder.get()) is not None:
+    zs = [operand(z, "softmax") for z in values]
+    if active and (recorder := modes.recorder.get()) is not None:
         shift = recorder.largest(zs)
     else:
         shift = max(map(number_of, zs), default=0.0)
-    exps = [_record(rules.EXP, _record(rules.SUB, z, shift)) for z in zs]
+    exps = [record(rules.EXP, record(rules.SUB, z, shift)) for z in zs]
     total = sum(exps)
     return [e / total for e in exps]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from micrograd.engine.value import Value
+from micrograd.engine.node import Node
 
 
 class GradFn:
@@ -17,7 +14,7 @@ class GradFn:
 
     __slots__ = ("variable",)
 
-    def __init__(self, variable: Value) -> None:
+    def __init__(self, variable: Node) -> None:
         self.variable = variable
 
     @property

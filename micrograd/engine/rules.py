@@ -188,11 +188,17 @@ def minimum(x: float, y: float) -> float:
     return x if x < y or x != x else y
 
 
+def split_dot(operands: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Any]:
+    """The operands of a dot, or whatever else there is one of for each: ws, xs and the bias."""
+    n = len(operands) // 2
+    return operands[:n], operands[n:-1], operands[-1]
+
+
 def dot(*operands: float) -> float:
     """w0..wn-1, x0..xn-1, b -> b + sum of w_i * x_i, from the left: the same bits everywhere."""
-    n = len(operands) // 2
-    total = operands[-1]
-    for w, x in zip(operands[:n], operands[n:-1], strict=True):
+    ws, xs, bias = split_dot(operands)
+    total: float = bias
+    for w, x in zip(ws, xs, strict=True):
         total += w * x
     return total
 
@@ -249,8 +255,8 @@ def gelu_dx(g: Scalar, z: Scalar, x: Scalar) -> Scalar:
 
 def dot_pull(g: Scalar, z: Scalar, operands: Sequence[Scalar]) -> Sequence[Scalar]:
     """Each w_i receives g * x_i, each x_i receives g * w_i, the bias g."""
-    n = len(operands) // 2
-    return [*[g * x for x in operands[n : 2 * n]], *[g * w for w in operands[:n]], g]
+    ws, xs, _ = split_dot(operands)
+    return [*[g * x for x in xs], *[g * w for w in ws], g]
 
 
 ADD = Rule("add", "+", 2, operator.add, lambda g, z, x, y: g, lambda g, z, x, y: g)

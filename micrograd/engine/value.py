@@ -18,102 +18,51 @@ order in which it goes. Only the standard library is used.
 
 from __future__ import annotations
 
-import contextlib
 import operator
-import threading
-from collections.abc import Callable, Sequence
-from contextvars import ContextVar
-from math import inf
-from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
-from micrograd.engine import rules
-from micrograd.engine.backward import FROZEN, LEAF, accumulate, gradients, number_of, topological
+from micrograd.engine import modes, rules
+from micrograd.engine.backward import accumulate, check_requires_grad, gradients, topological
 from micrograd.engine.grad_fn import GradFn
+from micrograd.engine.modes import Watcher, active
+from micrograd.engine.node import FROZEN, LEAF, Node, number, number_of, operand
 from micrograd.engine.rules import ADD, ANY, MUL, Rule
-
-if TYPE_CHECKING:
-    from micrograd.engine.watch import Watcher
 
 Operand: TypeAlias = "Value | float"
 F = TypeVar("F", bound=Callable[..., Any])
 
 _new = object.__new__
-# What a block of code can switch on, for its thread or asyncio task: no_grad, watchers (anomaly
-# detection, counting), the name of a custom backward that is being differentiated.
-_no_grad_depth: ContextVar[int] = ContextVar("micrograd_no_grad_depth", default=0)
-_watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("micrograd_watchers", default=())
-_differentiating: ContextVar[str] = ContextVar("micrograd_differentiating", default="")
-# What `program.recording` puts here takes the ops of its context, and refuses to read numbers.
-_recorder: ContextVar[Any] = ContextVar("micrograd_recorder", default=None)
-_modes = 0  # such blocks, and forward passes, over all threads: at 0 an op need not look further
-_modes_lock = threading.Lock()
 
 
-def enter_mode() -> None:
-    """From here to `leave_mode` every op takes the careful way, `_record`."""
-    global _modes
-    with _modes_lock:
-        _modes += 1
-
-
-def leave_mode() -> None:
-    """The end of what `enter_mode` began."""
-    global _modes
-    with _modes_lock:
-        _modes -= 1
-
-
-def _number(x: Any, where: str) -> float:
-    """x as a float: int, bool, float, numpy scalar, Fraction. Anything else is a TypeError."""
-    is_number = isinstance(x, Real)
-    if not is_number:
-        shown = repr(x)
-        shown = shown if len(shown) <= 60 else shown[:57] + "..."
-        raise TypeError(f"{where}: {shown} is a {type(x).__name__}; want a Value or a real number")
-    try:
-        return float(x)
-    except OverflowError:  # an int beyond the doubles
-        return inf if x > 0 else -inf
-
-
-def _operand(x: Any, where: str) -> Operand:
-    return x if isinstance(x, Value) else _number(x, where)
-
-
-def _constant(x: Operand) -> Value:
+def constant(x: Operand) -> Value:
+    """x as a Value; a number becomes one that takes no gradient."""
     return x if isinstance(x, Value) else Value(x, requires_grad=False)
-
-
-def _plain(x: Operand) -> Operand:
-    """x, or its number where nothing is to be differentiated with respect to it."""
-    kept = isinstance(x, Value) and (x._rule is not FROZEN or x._lift is not None)
-    return x if kept else number_of(x)
 
 
 def _read(x: Value, how: str) -> float:
     """The data of x, unless what happens is being recorded, for other data than these."""
-    if _modes and (recorder := _recorder.get()) is not None:
+    if active and (recorder := modes.recorder.get()) is not None:
         recorder.refuse(how)
     return x._data
 
 
-def _record(rule: Rule, *operands: Operand) -> Value:
+def record(rule: Rule, *operands: Operand) -> Value:
     """The node rule(*operands), or a frozen leaf where nothing is to be differentiated."""
     watchers: tuple[Watcher, ...] = ()
-    if _modes:
+    if active:
         for x in operands:
             if isinstance(x, Value) and x._lift is not None:
                 return x._lift(rule, operands)  # type: ignore[no-any-return]
-        if (recorder := _recorder.get()) is not None:
+        if (recorder := modes.recorder.get()) is not None:
             return recorder.op(rule, operands)  # type: ignore[no-any-return]
-        watchers = _watchers.get()
+        watchers = modes.watchers.get()
     out = _new(_Watched if watchers else Value)
     out._data = rule.value(*map(number_of, operands))
     out.grad = 0.0
     out._mark = None
     needed = any(isinstance(x, Value) and x._rule is not FROZEN for x in operands)
-    if not needed or (_modes and _no_grad_depth.get()):
+    if not needed or (active and modes.no_grad_depth.get()):
         out._rule = FROZEN
     else:
         out._rule = rule
@@ -132,8 +81,8 @@ def _unary(rule: Rule) -> Callable[[Value], Value]:
     value = rule.value
 
     def method(self: Value) -> Value:
-        if _modes or self._rule is FROZEN:
-            return _record(rule, self)
+        if active or self._rule is FROZEN:
+            return record(rule, self)
         out = _new(Value)
         out._data = value(self._data)
         out.grad = 0.0
@@ -150,15 +99,15 @@ def _binary(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
 
     def method(self: Value, other: Any) -> Value:
         if type(other) is Value:
-            if _modes or (self._rule is FROZEN and other._rule is FROZEN):
-                return _record(rule, self, other)
+            if active or (self._rule is FROZEN and other._rule is FROZEN):
+                return record(rule, self, other)
             data = value(self._data, other._data)
         elif type(other) is float:
-            if _modes or self._rule is FROZEN:
-                return _record(rule, self, other)
+            if active or self._rule is FROZEN:
+                return record(rule, self, other)
             data = value(self._data, other)
         else:
-            return _record(rule, self, _operand(other, f"Value.{name}"))
+            return record(rule, self, operand(other, f"Value.{name}"))
         out = _new(Value)
         out._data = data
         out.grad = 0.0
@@ -173,15 +122,15 @@ def _binary(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
 
 def _reflected(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
     def method(self: Value, other: Any) -> Value:
-        return _record(rule, _operand(other, f"Value.{name}"), self)
+        return record(rule, operand(other, f"Value.{name}"), self)
 
     return _named(method, name, f"{rule.name} of a number and this Value.")
 
 
 def _comparison(compare: Callable[[float, float], bool], name: str) -> Callable[[Value, Any], bool]:
     def method(self: Value, other: Any) -> bool:
-        other = _operand(other, f"Value.{name}")
-        if _modes and (recorder := _recorder.get()) is not None:
+        other = operand(other, f"Value.{name}")
+        if active and (recorder := modes.recorder.get()) is not None:
             return recorder.compare(name, self, other)  # type: ignore[no-any-return]
         return compare(self._data, number_of(other))
 
@@ -193,7 +142,7 @@ def _named(method: F, name: str, doc: str) -> F:
     return method
 
 
-class Value:
+class Value(Node):
     """A number in a computation that can be differentiated.
 
     data: a real number (kept as a float, also on assignment). label: a name for drawings.
@@ -212,26 +161,11 @@ class Value:
     Value(data=3.0, grad=2.0)
     """
 
-    # _a and _b are the operands, Values or floats; a unary op has no _b, a leaf neither. An op of
-    # arity ANY has the tuple of its operands in _a and () in _b; only a `dot` of nothing but Values
-    # has (*ws, bias) or ws in _a and xs in _b. _mark is for topological. _label is unset for "".
-    __slots__ = ("_a", "_b", "_data", "_label", "_mark", "_rule", "grad")
+    __slots__ = ()
     __array_ufunc__ = None  # so that numpy leaves np.float64(2) * Value(3) to Value.__rmul__
 
-    _data: float
-    _label: str
-    _rule: Rule | Literal[False] | None
-    _a: Any
-    _b: Any
-    _mark: object
-    grad: Any  # a float; a Value after backward(create_graph=True)
-
-    # A subclass that stands for more than one number says here how an op applies to it: a function
-    # of the rule and its operands, to the result. See `forward`.
-    _lift: ClassVar[Any] = None
-
     def __init__(self, data: Any, label: str = "", requires_grad: bool = True) -> None:
-        self._data = data if type(data) is float else _number(data, "Value")
+        self._data = data if type(data) is float else number(data, "Value")
         self.grad = 0.0
         self._rule = LEAF if requires_grad else FROZEN
         self._mark = None
@@ -241,64 +175,11 @@ class Value:
     @property
     def data(self) -> float:
         """The number. Assigning to it (an optimizer's step) changes no result computed earlier."""
-        return _read(self, ".data") if _modes else self._data
+        return _read(self, ".data") if active else self._data
 
     @data.setter
     def data(self, data: Any) -> None:
-        self._data = _number(data, "Value.data")
-
-    @property
-    def label(self) -> str:
-        """A name for drawings, "" unless given."""
-        return getattr(self, "_label", "")
-
-    @label.setter
-    def label(self, label: str) -> None:
-        self._label = label
-
-    # Reading the graph.
-
-    @property
-    def op(self) -> str:
-        """The name of the op that made this Value, "" for a leaf."""
-        return self._rule.name if self._rule else ""
-
-    @property
-    def operands(self) -> tuple[Operand, ...]:
-        """What the op was applied to, in order: Values, and floats for plain numbers."""
-        rule = self._rule
-        if not rule:
-            return ()
-        if rule.arity != ANY:
-            return (self._a, self._b) if rule.arity == 2 else (self._a,)
-        if not self._b:
-            return tuple(self._a)
-        n = len(self._b)
-        return (*self._a[:n], *self._b, *(self._a[n:] or (0.0,)))
-
-    @property
-    def parents(self) -> tuple[Value, ...]:
-        """The Values among the operands, in order; x * x has x twice."""
-        return tuple(x for x in self.operands if isinstance(x, Value))
-
-    @property
-    def is_leaf(self) -> bool:
-        """True unless an op recorded in the graph made this Value."""
-        return not self._rule
-
-    @property
-    def requires_grad(self) -> bool:
-        """Whether backward reaches this Value. Assignable on a leaf, else a RuntimeError."""
-        return self._rule is not FROZEN
-
-    @requires_grad.setter
-    def requires_grad(self, requires_grad: bool) -> None:
-        if self._rule:
-            raise RuntimeError(
-                f"Value.requires_grad: this Value is the result of {self.op}, only a leaf's flag "
-                "can be changed; use detach() for a constant with the same data"
-            )
-        self._rule = LEAF if requires_grad else FROZEN
+        self._data = number(data, "Value.data")
 
     @property
     def grad_fn(self) -> GradFn | None:
@@ -324,15 +205,15 @@ class Value:
     def __add__(self, other: Any) -> Value:
         """The sum of this Value and another, or a number."""
         if type(other) is Value:
-            if _modes or (self._rule is FROZEN and other._rule is FROZEN):
-                return _record(ADD, self, other)
+            if active or (self._rule is FROZEN and other._rule is FROZEN):
+                return record(ADD, self, other)
             data = self._data + other._data
         elif type(other) is float:
-            if _modes or self._rule is FROZEN:
-                return _record(ADD, self, other)
+            if active or self._rule is FROZEN:
+                return record(ADD, self, other)
             data = self._data + other
         else:
-            return _record(ADD, self, _operand(other, "Value.__add__"))
+            return record(ADD, self, operand(other, "Value.__add__"))
         out = _new(Value)
         out._data = data
         out.grad = 0.0
@@ -345,15 +226,15 @@ class Value:
     def __mul__(self, other: Any) -> Value:
         """The product of this Value and another, or a number."""
         if type(other) is Value:
-            if _modes or (self._rule is FROZEN and other._rule is FROZEN):
-                return _record(MUL, self, other)
+            if active or (self._rule is FROZEN and other._rule is FROZEN):
+                return record(MUL, self, other)
             data = self._data * other._data
         elif type(other) is float:
-            if _modes or self._rule is FROZEN:
-                return _record(MUL, self, other)
+            if active or self._rule is FROZEN:
+                return record(MUL, self, other)
             data = self._data * other
         else:
-            return _record(MUL, self, _operand(other, "Value.__mul__"))
+            return record(MUL, self, operand(other, "Value.__mul__"))
         out = _new(Value)
         out._data = data
         out.grad = 0.0
@@ -388,7 +269,7 @@ class Value:
 
     def leaky_relu(self, negative_slope: Operand = 0.01) -> Value:
         """x for x > 0, else x * negative_slope (a Value makes the slope learnable)."""
-        return _record(rules.LEAKY_RELU, self, _operand(negative_slope, "Value.leaky_relu"))
+        return record(rules.LEAKY_RELU, self, operand(negative_slope, "Value.leaky_relu"))
 
     __lt__ = _comparison(operator.lt, "__lt__")
     __le__ = _comparison(operator.le, "__le__")
@@ -396,9 +277,9 @@ class Value:
     __ge__ = _comparison(operator.ge, "__ge__")
 
     def __float__(self) -> float:
-        if _modes and self.requires_grad and _differentiating.get():
+        if active and self.requires_grad and modes.differentiating.get():
             raise TypeError(
-                f"{_differentiating.get()}: float() of a Value, or a function of math, is a "
+                f"{modes.differentiating.get()}: float() of a Value, or a function of math, is a "
                 "constant to the derivative being recorded; use the methods of Value, such as "
                 "x.exp(), or float(x.detach()) if a constant is meant"
             )
@@ -411,7 +292,7 @@ class Value:
 
     def detach(self) -> Value:
         """A constant with the same data and label, outside the graph."""
-        if _modes and (recorder := _recorder.get()) is not None:
+        if active and (recorder := modes.recorder.get()) is not None:
             recorded: Value = recorder.detach(self)
             return recorded
         return Value(self._data, self.label, requires_grad=False)
@@ -427,10 +308,10 @@ class Value:
 
         Raises RuntimeError if this Value does not require a gradient.
         """
-        seed = _operand(grad, "Value.backward: grad")
-        _check_requires_grad(self, "Value.backward")
+        seed = operand(grad, "Value.backward: grad")
+        check_requires_grad(self, "Value.backward")
         order = topological([self])
-        watchers = _watchers.get() if _modes else ()
+        watchers = modes.watchers.get() if active else ()
         if not create_graph:
             seed = number_of(seed)
             if not watchers:
@@ -438,7 +319,7 @@ class Value:
                 return
         for x, g in gradients(order, [self], [seed], create_graph, watchers).items():
             add = x.is_leaf and (isinstance(x.grad, Value) or x.grad != 0)
-            dx = _constant(g) if create_graph else g
+            dx = constant(g) if create_graph else g
             x.grad = x.grad + dx if add else dx
 
 
@@ -448,58 +329,3 @@ class _Watched(Value):
     __slots__ = ("site",)
 
     site: str
-
-
-def _check_requires_grad(value: Value, where: str) -> None:
-    if value._rule is FROZEN:
-        raise RuntimeError(
-            f"{where}: {value!r} does not require grad; it was made from constants, by detach() or "
-            "under no_grad(). Create the inputs to differentiate with requires_grad=True"
-        )
-
-
-def grad(
-    outputs: Value | Sequence[Value],
-    inputs: Value | Sequence[Value],
-    create_graph: bool = False,
-) -> tuple[Value, ...]:
-    """d(sum of outputs)/d(input) for each input, as a tuple of Values. No `.grad` is changed.
-
-    An input the outputs do not depend on has gradient 0. With create_graph the results can be
-    differentiated again, to any order; without it they are constants.
-
-    Raises RuntimeError if an output or input does not require a gradient, TypeError if one is not a
-    Value.
-    """
-    outs = [outputs] if isinstance(outputs, Value) else list(outputs)
-    ins = [inputs] if isinstance(inputs, Value) else list(inputs)
-    for what, values in (("outputs", outs), ("inputs", ins)):
-        for value in values:
-            if not isinstance(value, Value):
-                raise TypeError(f"grad: {value!r} among the {what} is not a Value")
-            _check_requires_grad(value, f"grad: {what}")
-    order, seeds = topological(outs), [1.0] * len(outs)
-    if _modes and (recorder := _recorder.get()) is not None:
-        grads = recorder.gradients(order, outs, seeds)
-        found = [_constant(grads.get(x, 0.0)) for x in ins]
-        return tuple(found if create_graph else map(recorder.detach, found))
-    watchers = _watchers.get() if _modes else ()
-    grads = gradients(order, outs, seeds, create_graph, watchers)
-    return tuple(_constant(grads.get(x, 0.0)) for x in ins)
-
-
-class no_grad(contextlib.ContextDecorator):
-    """Ops inside make plain constants: no graph, no memory for it.
-
-    `with no_grad(): ...` or `@no_grad()` over a function. It holds for the current thread, or
-    the current asyncio task, only. Blocks can be nested.
-    """
-
-    def __enter__(self) -> no_grad:
-        enter_mode()
-        _no_grad_depth.set(_no_grad_depth.get() + 1)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        _no_grad_depth.set(_no_grad_depth.get() - 1)
-        leave_mode()

@@ -13,35 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from types import FrameType
+from typing import Any
 
-from micrograd.engine import value as engine
-from micrograd.engine.backward import FROZEN, number_of
+from micrograd.engine import modes
+from micrograd.engine.modes import Watcher
+from micrograd.engine.node import FROZEN, Node, Operand, number_of
 from micrograd.engine.rules import Rule
-from micrograd.engine.value import Operand, Value
+from micrograd.engine.value import Value
 
 _PACKAGE = __name__.partition(".")[0]
-
-
-class Watcher:
-    """What is told to a watcher; each method does nothing unless overridden."""
-
-    def made(self, out: Value, rule: Rule, operands: Sequence[Operand]) -> None:
-        """out = rule(operands) has been computed."""
-
-    def pulled(self, z: Value, gradient: float, contributions: Sequence[float]) -> None:
-        """The backward step of z has turned dL/dz = gradient into a share for each operand."""
-
-    def pushed(
-        self,
-        rule: Rule,
-        operands: Sequence[Operand],
-        tangents: Sequence[Operand | None],
-        tangent: Operand,
-    ) -> None:
-        """Forward mode has turned the operands' tangents (None: it has none) into the result's."""
-
-    def finished(self, gradients: Mapping[Value, Operand]) -> None:
-        """A backward pass has come to its end with these sums."""
 
 
 class AnomalyError(FloatingPointError, RuntimeError):
@@ -49,7 +29,7 @@ class AnomalyError(FloatingPointError, RuntimeError):
 
 
 class _Anomalies(Watcher):
-    def made(self, out: Value, rule: Rule, operands: Sequence[Operand]) -> None:
+    def made(self, out: Node, rule: Rule, operands: Sequence[Operand]) -> None:
         site = _users_line()
         if not isfinite(out._data):
             raise AnomalyError(
@@ -57,7 +37,7 @@ class _Anomalies(Watcher):
             )
         out.site = site  # type: ignore[attr-defined]
 
-    def pulled(self, z: Value, gradient: float, contributions: Sequence[float]) -> None:
+    def pulled(self, z: Node, gradient: float, contributions: Sequence[float]) -> None:
         for i, (x, dx) in enumerate(zip(z.operands, contributions, strict=True)):
             if isinstance(x, Value) and x.requires_grad and not isfinite(dx):
                 site = getattr(z, "site", "made outside detect_anomaly: its line is not known")
@@ -80,7 +60,7 @@ class _Anomalies(Watcher):
                 f"{number_of(tangent)}, from the tangents ({arrived})\n  {_users_line()}"
             )
 
-    def finished(self, gradients: Mapping[Value, Operand]) -> None:
+    def finished(self, gradients: Mapping[Any, Operand]) -> None:
         for x, g in gradients.items():
             if x.is_leaf and not isfinite(number_of(g)):
                 raise AnomalyError(
@@ -127,15 +107,15 @@ class detect_anomaly(contextlib.ContextDecorator):
     """
 
     def __enter__(self) -> detect_anomaly:
-        engine.enter_mode()
-        engine._watchers.set((*engine._watchers.get(), _ANOMALIES))
+        modes.enter_mode()
+        modes.watchers.set((*modes.watchers.get(), _ANOMALIES))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        watchers = list(engine._watchers.get())
+        watchers = list(modes.watchers.get())
         watchers.remove(_ANOMALIES)
-        engine._watchers.set(tuple(watchers))
-        engine.leave_mode()
+        modes.watchers.set(tuple(watchers))
+        modes.leave_mode()
 
 
 @dataclass
@@ -152,11 +132,11 @@ class Operations(Watcher):
         """Values and derivatives."""
         return self.values + self.derivatives
 
-    def made(self, out: Value, rule: Rule, operands: Sequence[Operand]) -> None:
+    def made(self, out: Node, rule: Rule, operands: Sequence[Operand]) -> None:
         """Counts a value."""
         self.values += 1
 
-    def pulled(self, z: Value, gradient: float, contributions: Sequence[float]) -> None:
+    def pulled(self, z: Node, gradient: float, contributions: Sequence[float]) -> None:
         """Counts a derivative for each operand that takes one."""
         self.derivatives += sum(isinstance(x, Value) and x._rule is not FROZEN for x in z.operands)
 
@@ -179,10 +159,10 @@ def count_operations() -> Iterator[Operations]:
     ops that compute it count as values too.
     """
     operations = Operations()
-    engine.enter_mode()
-    token = engine._watchers.set((*engine._watchers.get(), operations))
+    modes.enter_mode()
+    token = modes.watchers.set((*modes.watchers.get(), operations))
     try:
         yield operations
     finally:
-        engine._watchers.reset(token)
-        engine.leave_mode()
+        modes.watchers.reset(token)
+        modes.leave_mode()

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from micrograd import func
-from micrograd.engine.backward import number_of
-from micrograd.engine.value import Operand, Value, _constant, no_grad
+from micrograd.engine.modes import no_grad
+from micrograd.engine.node import number_of
+from micrograd.engine.value import Operand, Value, constant
 from micrograd.gradcheck.differences import GradcheckError, Tolerances
 from micrograd.gradcheck.models import check_model, check_model_twice
 
@@ -149,11 +150,11 @@ def _flat(f: Callable[..., Any], inputs: Any, where: str) -> _Flat:
         raise ValueError(f"{where}: nothing to check, no input requires a gradient")
 
     def on_leaves(*leaves: Operand) -> list[Operand]:
-        result = f(*func.like(tree, map(_constant, leaves)))
+        result = f(*func.like(tree, map(constant, leaves)))
         return func.leaves_of(result, f"{where}: a result of the function")
 
     with no_grad():
-        result = f(*func.like(tree, map(_constant, point)))
+        result = f(*func.like(tree, map(constant, point)))
     branches = result if isinstance(result, (list, tuple)) else ()
     results = [name for i, y in enumerate(branches) for name in _paths(y, f"output {i}")]
     names = [name for i, x in enumerate(tree) for name in _paths(x, f"input {i}")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from micrograd.engine.backward import number_of
+from micrograd.engine.node import number_of
 from micrograd.engine.value import Value
 from micrograd.gradcheck.differences import Tolerances
 

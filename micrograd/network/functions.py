@@ -11,7 +11,7 @@ from micrograd.network.losses import Loss
 from micrograd.network.lowering import maps
 from micrograd.network.reverse import LossOp
 from micrograd.program.network_op import ScalarOp, loss_op, map_op
-from micrograd.program.recording import RecordingError
+from micrograd.program.recorder import RecordingError
 
 
 class Functions:
@@ -76,8 +76,9 @@ class Functions:
             new = self.leaves[before]
             del self.leaves[before:]
             raise RecordingError(
-                f"Network: {where} uses {new!r}, which it did not when the network was made; "
-                "make a new network"
+                f"{where} uses {new!r}, which it did not when the network was made; "
+                "make a new network",
+                "Network",
             )
 
     def loss(self) -> LossOp:

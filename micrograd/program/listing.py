@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from micrograd.engine import rules
+from micrograd.engine.rules import split_dot
 from micrograd.program.layout import Assembly
-from micrograd.program.recording import CONSTANT, INPUT, NONE, PARAMETER, Shape
+from micrograd.program.ops import CONSTANT, INPUT, NONE, PARAMETER, Shape
 
 SHOWN = 40  # ops from the beginning, and as many from the end
 _OPERANDS = 8  # of one op
@@ -29,7 +30,6 @@ def _shortened(names: Sequence[str]) -> str:
 
 def listing(
     assembly: Assembly,
-    outputs: Sequence[int],
     shapes: Sequence[Shape],
     parameters: Sequence[str],
     recorded: int,
@@ -38,7 +38,8 @@ def listing(
 
     recorded: how many ops there were before simplification.
     """
-    nodes = assembly.nodes
+    passes = assembly.passes
+    nodes = passes.nodes
     names: list[str] = []
     for i, (rule, operands, value) in enumerate(nodes):
         if rule is INPUT:
@@ -48,24 +49,24 @@ def listing(
         else:
             names.append(f"{value:g}" if rule is CONSTANT else f"%{i}")
     ops = [i for i, node in enumerate(nodes) if node.rule.arity != NONE]
-    uniform = [i for i in ops if not assembly.varies[i]]
-    rows = [i for i in ops if assembly.varies[i]]
+    uniform = [i for i in ops if not passes.varies[i]]
+    rows = [i for i in ops if passes.varies[i]]
     arguments = ", ".join(f"x{i}{list(shape) if shape else ''}" for i, shape in enumerate(shapes))
     head = (
-        f"({arguments}) -> {_shortened([names[i] for i in outputs])}: "
+        f"({arguments}) -> {_shortened([names[i] for i in passes.outputs])}: "
         f"{recorded} ops recorded, {len(ops)} after simplification; {len(parameters)} parameters; "
-        f"{assembly.rows.slots} slots for {sum(assembly.varies)} values and their gradients"
+        f"{assembly.rows.slots} slots for {sum(passes.varies)} values and their gradients"
     )
 
     def line(i: int) -> str:
         rule, operands, _ = nodes[i]
         if rule is rules.DOT:
-            n = len(operands) // 2
-            parts = (operands[:n], operands[n:-1], operands[-1:])
+            ws, xs, bias = split_dot(operands)
+            parts = (ws, xs, (bias,))
             inside = "; ".join(_shortened([names[j] for j in part]) for part in parts)
         else:
             inside = _shortened([names[j] for j in operands])
-        gradient = "" if assembly.receives[i] else "  (no gradient)"
+        gradient = "" if passes.receives[i] else "  (no gradient)"
         return f"  {names[i]:>6} = {rule.name}({inside}){gradient}"
 
     def section(title: str, part: list[int]) -> list[str]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from micrograd.engine import rules
+from micrograd.program.ops import CONSTANT, NONE, Node
 from micrograd.program.reads import LINEAR, differentiable
-from micrograd.program.recording import CONSTANT, NONE, Node
 
 
 class Masks:

@@ -1,25 +1,24 @@
 """Scalar functions inside a Network: an activation f(x) and a loss f(z, y), written with Values.
 
-They are recorded and assembled as `tape` does it, with one difference: their gradient is wanted
-with respect to an argument as well, because the chain rule goes on behind it. The C core runs them
-as ops of a plan (csrc/program/program_ops.h): forward, and for a gradient once more forward and
-then backward, in blocks of elements or rows that stay in the cache.
+They go through the same `pipeline` as `compile`, with one difference: their gradient is wanted with
+respect to an argument as well, because the chain rule goes on behind it. The C core runs them as
+ops of a plan (csrc/program/program_ops.h): forward, and for a gradient once more forward and then
+backward, in blocks of elements or rows that stay in the cache.
 """
 
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from micrograd.engine.value import Value
-from micrograd.program.c_program import code_of
-from micrograd.program.layout import Assembly, assemble
+from micrograd.program.c_program import encode
 from micrograd.program.listing import listing
-from micrograd.program.recording import PARAMETER, Recording, RecordingError, Shape, record
-from micrograd.program.simplify import simplify
+from micrograd.program.ops import Shape
+from micrograd.program.pipeline import Simplified, assembled, columns_of, simplified
+from micrograd.program.recorder import RecordingError
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,13 @@ class ScalarOp:
     listing: str
 
 
-def _recorded(where: str, f: Callable[..., Any], shapes: Sequence[Shape]) -> Recording:
-    """What f does for such arguments, if it returns one Value; errors begin with `where`."""
+def _simplified(
+    where: str, f: Callable[..., Any], shapes: Sequence[Shape], leaves: dict[Value, int]
+) -> Simplified:
+    """What f does for such arguments, if it returns one Value; errors begin with `where`.
+
+    leaves: their numbers; new ones are added.
+    """
     if not callable(f):
         raise TypeError(f"{where}: {f!r:.60} is a {type(f).__name__}, want a function of Values")
     wanted = "one Value" if len(shapes) == 1 else f"{len(shapes)} arguments"
@@ -47,12 +51,14 @@ def _recorded(where: str, f: Callable[..., Any], shapes: Sequence[Shape]) -> Rec
     except ValueError:
         pass  # a builtin that does not say
     try:
-        recording = record(f, shapes)
+        function = simplified(
+            f, shapes, lambda used: [leaves.setdefault(leaf, len(leaves)) for leaf in used]
+        )
     except RecordingError as error:
-        raise RecordingError(str(error).replace("compile:", f"{where}:", 1)) from None
-    if not recording.single or recording.shapes != [()]:
-        raise RecordingError(f"{where}: the function returns more than one Value; want one")
-    return recording
+        raise RecordingError(error.reason, where) from None
+    if not function.recording.single or function.recording.shapes != [()]:
+        raise RecordingError("the function returns more than one Value; want one", where)
+    return function
 
 
 def _assembled(
@@ -62,24 +68,14 @@ def _assembled(
     leaves: list[Value],
     dtype: str,
 ) -> ScalarOp:
-    recording = _recorded(where, f, shapes)
     numbers = {leaf: i for i, leaf in enumerate(leaves)}
-    new = [leaf for leaf in recording.leaves if leaf not in numbers]
-    for leaf in new:
-        numbers[leaf] = len(numbers)
-    places = [numbers[leaf] for leaf in recording.leaves]
-    nodes = [
-        node._replace(operands=(places[node.operands[0]],)) if node.rule is PARAMETER else node
-        for node in recording.nodes
-    ]
-    recorded = sum(bool(node.operands) for node in nodes)
-    nodes, outputs = simplify(nodes, recording.outputs)
-    columns = [math.prod(shape) for shape in shapes]
-    assembly: Assembly = assemble(nodes, outputs, len(numbers), {0: columns[0]})
-    code = code_of(assembly, len(numbers), columns, dtype)
+    function = _simplified(where, f, shapes, numbers)
+    columns = columns_of(shapes)
+    assembly = assembled(function, len(numbers), {0: columns[0]})
+    code = encode(assembly, columns, dtype)
     names = [leaf.label or f"p{i}" for i, leaf in enumerate(numbers)]
-    leaves.extend(new)
-    return ScalarOp(code, len(numbers), listing(assembly, outputs, shapes, names, recorded))
+    leaves.extend(list(numbers)[len(leaves) :])
+    return ScalarOp(code, len(numbers), listing(assembly, shapes, names, function.recorded))
 
 
 def map_op(

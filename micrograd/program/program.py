@@ -4,8 +4,7 @@
     loss = program.loss(X, y)
     program.backward()
 
-The way from one to the other: `recording` calls the function and writes down its ops, `simplify`
-makes fewer of them, `assemble` gives each number a slot, and csrc/program/ runs them.
+The way from one to the other stands in `pipeline`; csrc/program/ runs what comes out of it.
 """
 
 from __future__ import annotations
@@ -20,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from micrograd import checks, core
-from micrograd.core import Array, ffi, lib
+from micrograd.core import Array
+from micrograd.engine.node import number_of
 from micrograd.engine.value import Value
 from micrograd.parameters import Parameters
-from micrograd.program.c_program import code_of
-from micrograd.program.layout import assemble
+from micrograd.program.c_program import CProgram
 from micrograd.program.listing import listing
-from micrograd.program.recording import NONE, PARAMETER, RecordingError, Shape, record
-from micrograd.program.simplify import simplify
+from micrograd.program.ops import Shape
+from micrograd.program.pipeline import assembled, columns_of, simplified
+from micrograd.program.recorder import RecordingError
 
 if TYPE_CHECKING:
     from micrograd.optim.constraints import Constraints
@@ -42,25 +42,17 @@ class _Recorded:
     """The function for arguments of these shapes: what the C core needs, and what comes back."""
 
     def __init__(self, program: Program, shapes: tuple[Shape, ...]) -> None:
-        recording = record(program.function, shapes)
-        places = program.adopt(recording.leaves)
-        nodes = [
-            node._replace(operands=(places[node.operands[0]],)) if node.rule is PARAMETER else node
-            for node in recording.nodes
-        ]
-        self.ops = sum(node.rule.arity != NONE for node in nodes)
+        function = simplified(program.function, shapes, program.adopt)
+        recording = function.recording
+        self.ops = function.recorded
         self.captured = recording.captured
         self.single = recording.single
         self.result_shapes = recording.shapes
         self.is_loss = recording.single and recording.shapes == [()]
-        nodes, self.outputs = simplify(nodes, recording.outputs)
-        self.assembly = assemble(nodes, self.outputs, len(program.leaves))
+        self.n_outputs = len(function.outputs)
+        self.assembly = assembled(function, len(program.leaves))
         self.shapes = shapes
-        self.columns = [math.prod(shape) for shape in shapes]
-        self.code = code_of(self.assembly, len(program.leaves), self.columns, program.dtype)
-        self.arguments = ffi.new("mg_argument[]", len(shapes))
-        for argument, columns in zip(self.arguments, self.columns, strict=True):
-            argument.ld = columns
+        self.code = CProgram(self.assembly, columns_of(shapes), program.dtype)
 
 
 class Program:
@@ -86,7 +78,6 @@ class Program:
         self._dtype = np.dtype(name)
         self._recorded: dict[tuple[Shape, ...], _Recorded] = {}
         self._parameters: Parameters | None = None
-        self._loss = ffi.new("double *")
         self.optimizer: Any = None  # of the last fit, as is the next
         self.position: Position | None = None
         self._pending: _Recorded | None = None  # has a gradient that nobody has asked for yet
@@ -121,7 +112,7 @@ class Program:
         new = [leaf for leaf in leaves if leaf not in numbers]
         if new:
             raise RecordingError(
-                f"compile: for these shapes the function uses {len(new)} Values more than in the "
+                f"for these shapes the function uses {len(new)} Values more than in the "
                 f"first call, such as {new[0]!r}; call it first with shapes that use all of them, "
                 "or compile it once more"
             )
@@ -130,7 +121,7 @@ class Program:
     def _take_data(self) -> None:
         flat = self.parameters().flat
         for i, leaf in enumerate(self.leaves):
-            flat[i] = leaf._data
+            flat[i] = number_of(leaf)
 
     def parameters(self) -> Parameters:
         """The leaves that the function closes over, in the order in which it uses them.
@@ -169,13 +160,15 @@ class Program:
         self._take_data()
         self._pending = None
         for shapes, recorded in list(self._recorded.items()):
-            if any(_differ(leaf._data, value) for leaf, value in recorded.captured):
+            if any(_differ(number_of(leaf), value) for leaf, value in recorded.captured):
                 del self._recorded[shapes]  # constants are folded: it has to be recorded again
 
     # ---- what comes in ----
 
-    def _prepare(self, where: str, arguments: tuple[Any, ...]) -> tuple[_Recorded, int, Any]:
-        """What to run, the number of rows, and the arrays that its arguments point to."""
+    def _prepare(
+        self, where: str, arguments: tuple[Any, ...]
+    ) -> tuple[_Recorded, int, list[Array]]:
+        """What to run, the number of rows, and the arguments as arrays that fit."""
         arrays = [
             x
             if type(x) is np.ndarray and x.dtype is self._dtype and x.flags.c_contiguous
@@ -202,16 +195,7 @@ class Program:
             if 0 in [n for shape in shapes for n in shape]:
                 raise ValueError(f"{where}: an argument has an axis of length 0")
             recorded = self._recorded[shapes] = _Recorded(self, shapes)
-        held = [ffi.from_buffer(x) for x in arrays]
-        for i, data in enumerate(held):
-            recorded.arguments[i].data = data
-        return recorded, rows, held
-
-    def _check(self, where: str, status: int, rows: int) -> None:
-        if status == lib.MG_OUT_OF_MEMORY:
-            raise MemoryError(f"{where}: no memory for a batch of {rows} rows")
-        if status:
-            raise RuntimeError(f"{where}: the C core refused its arguments (status {status})")
+        return recorded, rows, arrays
 
     # ---- what it does ----
 
@@ -230,18 +214,9 @@ class Program:
             RecordingError: the function does what cannot be recorded.
             TypeError, ValueError: arguments that do not fit.
         """
-        recorded, rows, held = self._prepare("Program", arguments)
-        out = np.empty((rows, len(recorded.outputs)), self._dtype)
-        status = lib.mg_program_run(
-            recorded.code,
-            self.parameters().data_pointer,
-            recorded.arguments,
-            rows,
-            ffi.from_buffer(out, require_writable=True),
-            core.threads,
-        )
-        del held
-        self._check("Program", status, rows)
+        recorded, rows, arrays = self._prepare("Program", arguments)
+        out = np.empty((rows, recorded.n_outputs), self._dtype)
+        recorded.code.run("Program", self.parameters().data_pointer, arrays, out)
         results = []
         start = 0
         for shape in recorded.result_shapes:
@@ -260,27 +235,15 @@ class Program:
             RecordingError: the function does what cannot be recorded.
             TypeError, ValueError: arguments that do not fit; more than one result.
         """
-        recorded, rows, held = self._prepare("Program.loss", arguments)
+        recorded, rows, arrays = self._prepare("Program.loss", arguments)
         if not recorded.is_loss:
             raise ValueError(
                 "Program.loss: the function returns more than one Value; "
                 "a mean and its gradient are of one"
             )
-        parameters = self._parameters
-        assert parameters is not None
-        status = lib.mg_program_loss(
-            recorded.code,
-            parameters.data_pointer,
-            recorded.arguments,
-            rows,
-            core.threads,
-            self._loss,
-        )
-        del held
-        if status:
-            self._check("Program.loss", status, rows)
+        mean = recorded.code.loss("Program.loss", self.parameters().data_pointer, arrays, rows)
         self._pending = recorded
-        return self._loss[0]  # type: ignore[no-any-return]
+        return mean
 
     def evaluate(self, *arguments: Any) -> tuple[float, None]:
         """The mean of the function over the rows, without a gradient, and no accuracy; see
@@ -297,10 +260,10 @@ class Program:
         if recorded is None or parameters is None:
             raise RuntimeError("Program.backward: no loss to go back from; call loss(X, y) first")
         self._pending = None
-        lib.mg_program_gradients(recorded.code, parameters.grad_pointer, not parameters.stale)
+        recorded.code.gradients(parameters.grad_pointer, not parameters.stale)
         parameters.stale = False
 
-    # ---- training, as micrograd.train.fit drives it ----
+    # ---- training, as micrograd.training drives it ----
 
     loss_name = "program"
 
@@ -347,7 +310,7 @@ class Program:
         resume: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> History:
-        """Trains a function of two arguments on minibatches; see micrograd.train.fit."""
+        """Trains a function of two arguments on minibatches; see micrograd.training.fit."""
         from micrograd.training.fit import fit
 
         if self._parameters is None:
@@ -372,7 +335,7 @@ class Program:
             return repr(self)
         names = [p.name for p in self._parameters]
         return "\n\n".join(
-            listing(r.assembly, r.outputs, r.shapes, names, r.ops) for r in self._recorded.values()
+            listing(r.assembly, r.shapes, names, r.ops) for r in self._recorded.values()
         )
 
 

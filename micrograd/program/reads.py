@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 
 from micrograd.engine import rules
-from micrograd.engine.rules import Rule
-from micrograd.program.recording import NONE, PLAIN, Node
+from micrograd.engine.rules import Rule, split_dot
+from micrograd.program.ops import NONE, PLAIN, Node
 
 # Ops whose derivative is 1 or -1: a gradient of 0 stays 0 whatever the operands are.
 LINEAR = frozenset({rules.ADD, rules.SUB, rules.NEG, rules.SUM, rules.WHERE})
@@ -36,8 +36,11 @@ def reads(rule: Rule, operand: int, n: int) -> tuple[int, ...]:
         return ()
     if rule is rules.WHERE:
         return (0,)
-    if rule is rules.DOT:  # w, x, bias
-        return () if operand == n - 1 else ((operand + n // 2) % (n - 1),)
+    if rule is rules.DOT:
+        ws, xs, bias = split_dot(range(n))
+        if operand == bias:
+            return ()
+        return (xs[operand] if operand < len(ws) else ws[operand - len(ws)],)
     return _looks_at(rule, operand)
 
 
@@ -59,15 +62,3 @@ def differentiable(node: Node) -> Sequence[int]:
     if rule.arity == NONE or rule in _NO_GRADIENT:
         return ()
     return range(rule is rules.WHERE, len(node.operands))
-
-
-def send_gradients(nodes: Sequence[Node], receives: Sequence[bool]) -> list[Sequence[int]]:
-    """Of each node, the operands that it sends a gradient to."""
-    out: list[Sequence[int]] = []
-    for node, has_one in zip(nodes, receives, strict=True):
-        if has_one:
-            operands = node.operands
-            out.append(tuple([k for k in differentiable(node) if receives[operands[k]]]))
-        else:
-            out.append(())
-    return out

@@ -9,16 +9,14 @@ that do not take that branch, as in the eager graph, be the derivative infinite 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from micrograd.engine import rules
-from micrograd.engine.backward import FROZEN
+from micrograd.engine.node import FROZEN
 from micrograd.engine.value import Operand, Value
+from micrograd.program.ops import PLAIN
 from micrograd.program.reads import LINEAR
-from micrograd.program.recording import PLAIN
-
-if TYPE_CHECKING:
-    from micrograd.program.recording import Recorder
+from micrograd.program.recorder import Recorder
 
 Mask = Value | None  # 1 for the samples that take part, None: all do
 

@@ -16,8 +16,8 @@ import struct
 from collections.abc import Sequence
 
 from micrograd.engine import rules
-from micrograd.engine.rules import Rule
-from micrograd.program.recording import CONSTANT, DETACH, INPUT, NONE, Node, op_node
+from micrograd.engine.rules import Rule, split_dot
+from micrograd.program.ops import CONSTANT, DETACH, INPUT, NONE, Node, op_node
 
 _COMMUTATIVE = frozenset({rules.ADD, rules.MUL})
 _CAN_BE_CHEAPER = frozenset({rules.POW, rules.MUL, rules.DIV, rules.WHERE, DETACH})
@@ -150,9 +150,9 @@ def _n_ary(nodes: list[Node], outputs: list[int]) -> list[Node]:
                 out[i] = Node(rules.SUM, tuple(terms))
     for i, (rule, operands, _) in enumerate(nodes):
         if rule is rules.DOT:
-            n = len(operands) // 2
-            pairs = list(zip(operands[:n], operands[n:-1], strict=True))
-            out[i] = Node(rules.DOT, (*_columns(pairs, varies), operands[-1]))
+            ws, xs, bias = split_dot(operands)
+            pairs = list(zip(ws, xs, strict=True))
+            out[i] = Node(rules.DOT, (*_columns(pairs, varies), bias))
     return out
 
 

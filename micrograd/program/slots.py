@@ -13,16 +13,19 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from micrograd.core import lib
 from micrograd.engine import rules
-from micrograd.engine.rules import RULES, Rule
+from micrograd.engine.rules import split_dot
+from micrograd.program.differentiate import Passes
+from micrograd.program.opcodes import (
+    NO_SINK,
+    NO_SLOT,
+    OPCODES,
+    scalar_operand,
+    scalar_sink,
+    slot_sink,
+)
+from micrograd.program.ops import INPUT
 from micrograd.program.reads import LINEAR, reads_of
-from micrograd.program.recording import INPUT, PLAIN, Node
-
-OPCODES: dict[Rule, int] = {
-    rule: getattr(lib, f"MG_OP_{rule.name.upper()}") for rule in (*RULES.values(), *PLAIN, INPUT)
-}
-NO_SLOT, NO_SINK = int(lib.MG_NO_SLOT), int(lib.MG_NO_SINK)
 
 
 @dataclass
@@ -43,30 +46,28 @@ class Part:
     """Instructions for one half of the nodes: those that vary from row to row, or the others.
 
     Args:
-        nodes, receives, sends: see `assemble.Assembly`. mine: the half, in order.
+        passes: all nodes, and how gradients flow. mine: the half, in order.
         scalars: the numbers of the nodes that are scalars here.
-        masks: the mask of a node, where it has one.
-        training: whether there is a backward pass.
+        training: whether there is a backward pass; where there is only one output, if not given.
     """
 
     def __init__(
         self,
-        nodes: Sequence[Node],
-        receives: Sequence[bool],
-        sends: Sequence[Sequence[int]],
+        passes: Passes,
         mine: Sequence[int],
         scalars: Mapping[int, int],
-        masks: Mapping[int, int],
-        training: bool,
+        training: bool | None = None,
     ) -> None:
-        self.nodes, self.receives, self.sends = nodes, receives, sends
-        self.mine, self.scalars, self.masks, self.training = mine, scalars, masks, training
-        self.steps = [i for i in reversed(mine) if self._goes_back(i)] if training else []
-        self.places = [0] * len(nodes)  # slot of a value, or ~number of a scalar
+        self.nodes, self.receives, self.sends = passes.nodes, passes.receives, passes.sends
+        self.training = passes.training if training is None else training
+        self.masks = passes.masks if self.training else {}
+        self.mine, self.scalars = mine, scalars
+        self.steps = [i for i in reversed(mine) if self._goes_back(i)] if self.training else []
+        self.places = [0] * len(self.nodes)  # of a value: its slot, or its scalar as an operand
         for i, number in scalars.items():
-            self.places[i] = ~number
+            self.places[i] = scalar_operand(number)
         self.gradients: dict[int, int] = {}  # slot of a gradient
-        self._is_mine = [False] * len(nodes)
+        self._is_mine = [False] * len(self.nodes)
         for i in mine:
             self._is_mine[i] = True
         self._free: list[int] = []
@@ -80,12 +81,20 @@ class Part:
         if not self.receives[i]:
             return NO_SINK
         if not self._is_mine[i]:
-            return -2 - self.scalars[i]
+            return scalar_sink(self.scalars[i])
         slot = self.gradients.get(i)
         if slot is not None:
-            return 2 * slot + 1
+            return slot_sink(slot, add=True)
         slot = self.gradients[i] = self._take()
-        return 2 * slot
+        return slot_sink(slot, add=False)
+
+    def end(
+        self, forward: list[int], backward: list[int], op: int, destination: int, i: int
+    ) -> None:
+        """Reads node i at the end of the forward pass; in training its gradient starts there."""
+        forward += (op, 1, destination, self.places[i])
+        if self.receives[i] and self.training:
+            backward += (op, 1, destination, 0, NO_SLOT, self.places[i], self.sink(i))
 
     def _take(self) -> int:
         """A slot; one that was given back is given out again first."""
@@ -168,7 +177,16 @@ class Part:
         sinks = [NO_SINK] * n
         order = self.sends[i]
         if rule is rules.DOT:  # as the kernels go: w0, x0, w1, x1, ..., bias
-            order = sorted(order, key=lambda k: (k % (n // 2), k) if k < n - 1 else (n, k))
+            order = sorted(order, key=_turn_in_dot(n).__getitem__)
         for k in order:
             sinks[k] = self.sink(operands[k])
         code += sinks
+
+
+def _turn_in_dot(n: int) -> list[int]:
+    """Of each operand of a dot, when its gradient is sent."""
+    ws, xs, bias = split_dot(range(n))
+    turn = [0] * n
+    for i, k in enumerate([k for pair in zip(ws, xs, strict=True) for k in pair] + [bias]):
+        turn[k] = i
+    return turn

@@ -8,9 +8,8 @@ import threading
 import pytest
 
 import micrograd as mg
-import micrograd.engine.value as engine
 from micrograd import func
-from micrograd.engine import AnomalyError, Value, detect_anomaly, dot, grad, no_grad, watch
+from micrograd.engine import AnomalyError, Value, detect_anomaly, dot, grad, modes, no_grad, watch
 from micrograd.nn import MLP
 
 inf, nan = math.inf, math.nan
@@ -26,7 +25,7 @@ def line_of(function, text):
 def raised(f):
     with pytest.raises(AnomalyError) as info:
         f()
-    assert engine._modes == 0
+    assert not modes.active
     return str(info.value)
 
 
@@ -170,7 +169,7 @@ def test_only_this_thread_and_this_task():
         await asyncio.gather(careful(*events), careless(*events))
 
     asyncio.run(both())
-    assert seen == [-inf, -inf] and engine._modes == 0
+    assert seen == [-inf, -inf] and not modes.active
 
 
 def test_nested_with_itself_and_with_no_grad():
@@ -183,7 +182,7 @@ def test_nested_with_itself_and_with_no_grad():
         with func.count_operations() as count, pytest.raises(AnomalyError):
             (x * 2.0).log()
     assert count.values == 1
-    assert x.log().data == -inf and engine._watchers.get() == ()
+    assert x.log().data == -inf and modes.watchers.get() == ()
 
 
 def test_it_is_the_error_of_pytorch_and_of_numpy():

@@ -6,8 +6,9 @@ import operator
 
 import pytest
 
+from micrograd.engine import grad
 from micrograd.engine.rules import RULES
-from micrograd.engine.value import Value, _record, grad
+from micrograd.engine.value import Value, record
 
 inf = math.inf
 
@@ -149,7 +150,7 @@ def test_the_inner_loop_is_the_table(name):
             if name in operators and not (type(a) is float is type(b)):
                 z = operators[name](a, b)
             else:
-                z = _record(rule, a, b)
+                z = record(rule, a, b)
             assert repr(z.data) == repr(float(rule.value(x, y)))
             if Value not in (make_x, make_y):
                 assert not z.requires_grad and z.is_leaf

@@ -9,12 +9,12 @@ import weakref
 
 import pytest
 
-import micrograd.engine.value as engine
+from micrograd import engine
 from micrograd.engine import Value, dot, softmax
 
 
 def run_python(code, **env):
-    path = os.path.dirname(os.path.dirname(engine.__file__))
+    path = os.path.dirname(os.path.dirname(os.path.dirname(engine.__file__)))
     env = {**os.environ, "PYTHONPATH": path, **env}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

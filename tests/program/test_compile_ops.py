@@ -12,7 +12,7 @@ import micrograd as mg
 from micrograd import core
 from micrograd.engine.backward import topological
 from micrograd.engine.rules import ANY, RULES
-from micrograd.engine.value import _record
+from micrograd.engine.value import record
 from micrograd.program.reads import reads
 from micrograd.program.slots import OPCODES
 
@@ -55,7 +55,7 @@ def test_op_is_its_rule(name, isa):
     """Value and derivatives in C are the table's, at kinks, zeros, infinities and NaN too."""
     rule = RULES[name]
     points = points_of(rule)
-    program = mg.compile(lambda x: _record(rule, *x))
+    program = mg.compile(lambda x: record(rule, *x))
     want = [rule.value(*map(float, p)) for p in points]
     # dot: the C core fuses multiply and add. gelu: the rule's erfc loses 2 x**2 ulp in the tail.
     rel, abs_ = (1e-12, 1e-14) if name in ("dot", "gelu") else (2e-15, 0)
@@ -63,7 +63,7 @@ def test_op_is_its_rule(name, isa):
     assert not bad.any(), (np.array(points)[bad], np.array(want)[bad])
     zeros = [mg.Value(-0.0) for _ in points[0]]  # x + -0.0 is x, also for x = -0.0
     shifted = mg.compile(
-        lambda x: -2.0 * _record(rule, *[a + z for a, z in zip(x, zeros, strict=True)])
+        lambda x: -2.0 * record(rule, *[a + z for a, z in zip(x, zeros, strict=True)])
     )
     for point in points:
         shifted.loss(np.array([point]))
@@ -82,7 +82,7 @@ def test_derivatives_recorded_are_the_rules(name):
     points = points_of(rule)
 
     def derivatives(x):
-        return list(mg.grad(_record(rule, *x), x, create_graph=True))
+        return list(mg.grad(record(rule, *x), x, create_graph=True))
 
     got = mg.compile(derivatives)(np.array(points))
     want = [

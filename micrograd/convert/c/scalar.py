@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from micrograd.convert.c.source import literal
 from micrograd.convert.scalar_function import ScalarFunction
+from micrograd.engine.rules import split_dot
 
 # What an op is in C, with {0}, {1}, ... for the operands; `@relu` is a function of c_source.
 EXPRESSIONS = {
@@ -42,9 +43,8 @@ def expression(op: str, operands: Sequence[str], use: Callable[[str], str]) -> s
     if op == "sum":
         return " + ".join(operands)
     if op == "dot":
-        n = len(operands) // 2
-        pairs = zip(operands[:n], operands[n:-1], strict=True)
-        return " + ".join([operands[-1], *(f"{w} * {x}" for w, x in pairs)])
+        ws, xs, bias = split_dot(operands)
+        return " + ".join([bias, *(f"{w} * {x}" for w, x in zip(ws, xs, strict=True))])
     template = EXPRESSIONS[op]
     if template.startswith("@"):
         name, _, arguments = template[1:].partition("(")

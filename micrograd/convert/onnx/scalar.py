@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from micrograd.convert.scalar_function import ScalarFunction
+from micrograd.engine.rules import split_dot
 
 
 class Builder(Protocol):
@@ -109,9 +110,8 @@ def gelu(to: Scalar, x: str) -> str:
 
 
 def _dot(to: Scalar, *operands: str) -> str:
-    n = len(operands) // 2
-    pairs = zip(operands[:n], operands[n:-1], strict=True)
-    return to.node("Sum", operands[-1], *(to.node("Mul", w, x) for w, x in pairs))
+    ws, xs, bias = split_dot(operands)
+    return to.node("Sum", bias, *(to.node("Mul", w, x) for w, x in zip(ws, xs, strict=True)))
 
 
 def _where(to: Scalar, condition: str, x: str, y: str) -> str:

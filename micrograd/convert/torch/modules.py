@@ -16,7 +16,7 @@ from micrograd.engine.value import Value
 from micrograd.network import blocks, layers
 from micrograd.network.layers import Layer
 from micrograd.network.network import Network
-from micrograd.program.recording import PARAMETER
+from micrograd.program.ops import PARAMETER
 
 if TYPE_CHECKING:
     import torch

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from micrograd.convert.scalar_function import ScalarFunction
+from micrograd.engine.rules import split_dot
 
 
 def _dot(*operands: Tensor) -> Tensor:
-    n = len(operands) // 2
-    total = operands[-1]
-    for w, x in zip(operands[:n], operands[n:-1], strict=True):
+    ws, xs, bias = split_dot(operands)
+    total: Tensor = bias
+    for w, x in zip(ws, xs, strict=True):
         total = total + w * x
     return total
 
