@@ -126,6 +126,20 @@ def get_num_threads() -> int:
     return int(min(threads, lib.mg_max_threads()))
 
 
+@contextmanager
+def limited_threads(limit: int) -> Iterator[None]:
+    """At most `limit` threads for what the calling thread does inside.
+
+    The limit belongs to the thread that sets it: others may work with another meanwhile.
+    """
+    before = lib.mg_max_threads()
+    lib.mg_set_max_threads(limit)
+    try:
+        yield
+    finally:
+        lib.mg_set_max_threads(before)
+
+
 def _single_thread() -> None:
     """In a forked child OpenMP's other threads are gone, and it would wait for them for ever."""
     global threads, _forked

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -18,6 +20,7 @@ from micrograd.core import Array
 from micrograd.network.network import Network
 from micrograd.sklearn.model import Architecture, Model
 from micrograd.sklearn.parameters import (
+    CONSTRAINTS,
     STOCHASTIC,
     check_settings,
     chosen_dtype,
@@ -32,17 +35,22 @@ from micrograd.sklearn.solvers import Epochs, Rows, Steps, loss_of, minimise
 class BaseMLP(BaseEstimator):
     """A multilayer perceptron behind scikit-learn's interface; see its two kinds."""
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
+
     # ---- what the kinds add ----
 
-    def _check_targets(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, Array]:
+    def _check_targets(self, X: Any, y: Any, where: str, first: bool) -> tuple[Any, Array]:
         """X and y, checked; y is (rows, outputs), or (rows, 1) with the numbers of classes."""
         raise NotImplementedError
+
+    def _take_classes(self, y: Any, classes: Any) -> None:
+        """Notes the classes that partial_fit is told."""
 
     def _rows(self, X: Any, y: Array, weights: Array | None) -> Rows:
         """Rows to train or to measure on."""
         raise NotImplementedError
 
-    def _class_weights(self, y: Array, weights: Array | None, incremental: bool) -> Array | None:
+    def _class_weights(self, y: Array, weights: Array | None, where: str) -> Array | None:
         """The sample weights with those of the classes."""
         return weights
 
@@ -75,9 +83,13 @@ class BaseMLP(BaseEstimator):
             The estimator itself.
 
         Raises:
-            TypeError, ValueError: a parameter or the data do not fit, or training diverges.
+            InvalidParameterError: a parameter has the wrong type or is out of its range.
+            TypeError, ValueError: the data do not fit, or training diverges. The estimator is then
+                as it was before. With early_stopping, training that diverges ends with the best
+                weights so far and a ConvergenceWarning.
         """
-        return self._fit(X, y, sample_weight, incremental=False)
+        with self._as_before_on_failure():
+            return self._fit(X, y, sample_weight, f"{type(self).__name__}.fit")
 
     def _stochastic(self) -> bool:
         if self.solver not in STOCHASTIC:
@@ -87,38 +99,57 @@ class BaseMLP(BaseEstimator):
             )
         return True
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Any:
-        check_settings(self)
+    @contextmanager
+    def _as_before_on_failure(self) -> Iterator[None]:
+        """Takes everything back that has changed inside, if it ends with an exception."""
+        own: dict[str, Any] = self.__dict__
+        before = {k: list(v) if isinstance(v, list) else v for k, v in own.items()}
+        model: Model | None = own.get("_model")
+        optimizer: Steps | None = own.get("_optimizer")
+        weights = None if model is None else model.snapshot()
+        state = None if optimizer is None else optimizer.snapshot()
+        try:
+            yield
+        except BaseException:
+            own.clear()
+            own.update(before)
+            if model is not None and weights is not None:
+                model.restore(weights)
+            if optimizer is not None and state is not None:
+                optimizer.restore(state)
+            raise
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, where: str, classes: Any = None) -> Any:
+        incremental = where.endswith("partial_fit")
+        check_settings(self, where)
         if incremental and self.early_stopping:
             raise ValueError(
-                f"{type(self).__name__}: partial_fit has no early stopping; early_stopping=True "
-                "is for fit"
+                f"{where} has no early stopping; early_stopping=True is for fit: call "
+                "set_params(early_stopping=False) first"
             )
+        if incremental:
+            self._take_classes(y, classes)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        X, y = self._check_targets(X, y, incremental, first)
-        weights = self._checked_weights(X, y, sample_weight, incremental)
+        X, y = self._check_targets(X, y, where, first)
+        weights = self._checked_weights(X, y, sample_weight, where)
         rng = self._random_state = check_random_state(self.random_state)
         self.n_outputs_ = self._outputs(y)
         if first:
             self._start(X, rng)
         else:
             self._sync()
-            self._check_same(X)
+            self._check_same(X, where)
+        if self.solver in STOCHASTIC:
+            self._prepare_curves(first)
         rows = self._rows(X, y, weights)
         with limited_threads(self):
-            try:
-                if self.solver == "lbfgs":
-                    self._run_lbfgs(rows)
-                else:
-                    self._run_epochs(rows, y, rng, incremental)
-            except FloatingPointError as error:
-                raise ValueError(
-                    f"{error}; features that are not scaled can cause it as well"
-                ) from None
+            if self.solver == "lbfgs":
+                self._run_lbfgs(rows, where)
+            else:
+                self._run_epochs(rows, y, rng, where)
         if not np.isfinite(self._model.net.parameters().flat).all():
             raise ValueError(
-                f"{type(self).__name__}: the weights are not finite any more; are the features "
-                "scaled?"
+                f"{where}: the weights are not finite any more; are the features scaled?"
             )
         return self
 
@@ -135,17 +166,15 @@ class BaseMLP(BaseEstimator):
         )
         return (X.tocsr() if hasattr(X, "tocsr") else X), y
 
-    def _checked_weights(
-        self, X: Any, y: Array, sample_weight: Any, incremental: bool
-    ) -> Array | None:
+    def _checked_weights(self, X: Any, y: Array, sample_weight: Any, where: str) -> Array | None:
         weights = sample_weight
         if weights is not None:
             weights = _check_sample_weight(weights, X)
-        weights = self._class_weights(y, weights, incremental)
+        weights = self._class_weights(y, weights, where)
         if weights is not None and (weights.min() < 0 or not weights.any()):
             raise ValueError(
-                f"{type(self).__name__}.fit: sample_weight and class_weight of 0 or more, not all "
-                "of them 0, are wanted"
+                f"{where}: sample_weight and class_weight of 0 or more, not all of them 0, are "
+                "wanted"
             )
         return weights
 
@@ -174,14 +203,24 @@ class BaseMLP(BaseEstimator):
         self._show(model)
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(architecture.sizes)
-        if self.solver in STOCHASTIC:
+        self._optimizer: Steps | None = None
+
+    def _prepare_curves(self, first: bool) -> None:
+        """What a stochastic solver writes down, for training with or without early stopping."""
+        if first or not hasattr(self, "loss_curve_"):
             self.loss_curve_: list[float] = []
             self._no_improvement_count = 0
-            early = self.early_stopping
-            self.best_loss_ = None if early else math.inf
-            self.validation_scores_: list[float] | None = [] if early else None
-            self.validation_loss_curve_: list[float] | None = [] if early else None
-            self.best_validation_score_ = -math.inf if early else None
+            self.best_loss_: float | None = None
+            self.best_validation_score_: float | None = None
+            self.validation_scores_: list[float] | None = None
+            self.validation_loss_curve_: list[float] | None = None
+        if not self.early_stopping:
+            self.best_loss_ = math.inf if self.best_loss_ is None else self.best_loss_
+            self.validation_scores_ = self.validation_loss_curve_ = None
+            self.best_validation_score_ = None
+        elif self.validation_scores_ is None:
+            self.best_loss_, self.best_validation_score_ = None, -math.inf
+            self.validation_scores_, self.validation_loss_curve_ = [], []
 
     def _show(self, model: Model) -> None:
         self._model = model
@@ -196,85 +235,117 @@ class BaseMLP(BaseEstimator):
         if len(mine) != len(theirs) or any(m is not t for m, t in zip(mine, theirs, strict=True)):
             model.adopt(self.coefs_, self.intercepts_)
 
-    def _check_same(self, X: Any) -> None:
+    def _check_same(self, X: Any, where: str) -> None:
         """Checks that the network there is is the one to go on with; its dtype stays."""
         had = self._model.architecture
         wanted = replace(self._architecture(X), dtype=had.dtype)
         for name, value in vars(wanted).items():
             if value != getattr(had, name):
                 raise ValueError(
-                    f"{type(self).__name__}: the fitted network has {name} {getattr(had, name)}, "
-                    f"to go on with it {value} does not fit"
+                    f"{where}: the fitted network has {name} {getattr(had, name)}, to go on with "
+                    f"it {value} does not fit; clone(estimator) starts anew"
                 )
 
-    def _run_lbfgs(self, rows: Rows) -> None:
-        self.loss_, self.n_iter_, reason = minimise(self, self._model, rows)
+    def _run_lbfgs(self, rows: Rows, where: str) -> None:
+        self.loss_, self.n_iter_, reason = minimise(self, self._model, rows, where)
         if reason:
-            warnings.warn(
-                f"{type(self).__name__}: L-BFGS stopped before it converged, after "
-                f"{self.n_iter_} iterations ({reason}); a larger max_iter or scaled features may "
-                "help",
-                ConvergenceWarning,
-                stacklevel=4,
+            self._warn(
+                f"{where}: L-BFGS stopped before it converged, after {self.n_iter_} iterations "
+                f"({reason}); a larger max_iter or scaled features may help"
             )
 
-    def _run_epochs(
-        self, rows: Rows, y: Array, rng: np.random.RandomState, incremental: bool
-    ) -> None:
+    @staticmethod
+    def _warn(text: str) -> None:
+        warnings.warn(text, ConvergenceWarning, stacklevel=5)
+
+    def _run_epochs(self, rows: Rows, y: Array, rng: np.random.RandomState, where: str) -> None:
         model, held_out, best = self._model, None, None
-        if not incremental or getattr(self, "_steps", None) is None:
-            self._steps = Steps(self, model)
+        incremental = where.endswith("partial_fit")
+        optimizer = self._optimizer
+        if optimizer is None or not incremental or optimizer.solver != self.solver:
+            optimizer = self._optimizer = Steps(self, model)
         if self.early_stopping:
-            rows, held_out = self._hold_out(rows, y, rng)
+            rows, held_out = self._hold_out(rows, y, rng, where)
             best = model.net.parameters().flat.copy()
-        epochs = Epochs(self, model, self._steps, rows)
+        epochs = Epochs(self, model, optimizer, rows, where)
         self.n_iter_ = 0
         try:
             while self.n_iter_ < self.max_iter:
                 if self.shuffle:
                     epochs.shuffle(rng)
-                self.loss_ = epochs.run()
-                self.n_iter_ += 1
-                self.t_ += len(rows)
-                self.loss_curve_.append(self.loss_)
-                self._say(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-                if self._judge(held_out) and held_out is not None:
+                self._run_epoch(epochs, held_out)
+                if self._count_waiting(held_out) and held_out is not None:
                     best = model.net.parameters().flat.copy()
                 stopped = epochs.finish_epoch(**self._last_measured(held_out))
                 if self.solver == "sgd" and self.learning_rate == "invscaling":
                     rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
-                    self._steps.set_rate(rate)
+                    optimizer.set_rate(rate)
                 if stopped or self._exhausted() or incremental:
                     break
             else:
-                warnings.warn(
-                    f"{type(self).__name__}: not converged after max_iter={self.max_iter} epochs",
-                    ConvergenceWarning,
-                    stacklevel=4,
-                )
+                self._warn(f"{where}: not converged after max_iter={self.max_iter} epochs")
+        except FloatingPointError as error:
+            if best is None:
+                raise ValueError(str(error)) from None
+            self._warn(f"{error}; the best weights before that are kept")
         except KeyboardInterrupt:
-            warnings.warn(
-                f"{type(self).__name__}: interrupted in epoch {self.n_iter_ + 1}", stacklevel=4
-            )
+            warnings.warn(f"{where}: interrupted in epoch {self.n_iter_ + 1}", stacklevel=4)
         if best is not None:
             model.net.parameters().flat[...] = best
 
-    def _hold_out(self, rows: Rows, y: Array, rng: np.random.RandomState) -> tuple[Rows, Rows]:
+    def _run_epoch(self, epochs: Epochs, held_out: Rows | None) -> None:
+        """One epoch and its measurements; NaN where it diverges."""
+        failure = None
+        try:
+            loss = epochs.run()
+        except FloatingPointError as error:
+            if held_out is None:
+                raise
+            loss, failure = math.nan, error
+        self.loss_ = loss
+        self.n_iter_ += 1
+        self.t_ += len(epochs.train)
+        self.loss_curve_.append(loss)
+        if failure is not None:
+            self._note(math.nan, math.nan)
+            raise failure
+        self._say(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+        if held_out is not None:
+            score = self._score_rows(held_out)
+            self._note(score, loss_of(self._model, held_out))
+            self._say(f"Validation score: {score:.6f}")
+
+    def _note(self, score: float, loss: float) -> None:
+        """Writes down what has been measured on the rows held out."""
+        assert self.validation_scores_ is not None and self.validation_loss_curve_ is not None
+        self.validation_scores_.append(score)
+        self.validation_loss_curve_.append(loss)
+
+    def _hold_out(
+        self, rows: Rows, y: Array, rng: np.random.RandomState, where: str
+    ) -> tuple[Rows, Rows]:
         """The rows to train on, and those to measure on."""
-        train, held_out = train_test_split(
+        parts = train_test_split(
             np.arange(len(rows)),
             random_state=rng,
             test_size=self.validation_fraction,
             stratify=self._stratified(y),
         )
+        train, held_out = (rows.take(part) for part in parts)
         if len(held_out) < 2:
             raise ValueError(
-                f"{type(self).__name__}: validation_fraction={self.validation_fraction} of "
-                f"{len(rows)} rows are {len(held_out)}, 2 or more are wanted"
+                f"{where}: validation_fraction={self.validation_fraction} of {len(rows)} rows are "
+                f"{len(held_out)}, 2 or more are wanted"
             )
-        return rows.take(train), rows.take(held_out)
+        for part, what in ((train, "to train on"), (held_out, "held out by early_stopping")):
+            if part.weights is not None and not part.weights.any():
+                raise ValueError(
+                    f"{where}: all rows {what} have the sample_weight 0; leave rows of weight 0 "
+                    "out, or choose another validation_fraction or random_state"
+                )
+        return train, held_out
 
-    def _judge(self, held_out: Rows | None) -> bool:
+    def _count_waiting(self, held_out: Rows | None) -> bool:
         """Counts the epochs that have brought nothing; returns whether the last is the best."""
         if held_out is None:
             assert self.best_loss_ is not None
@@ -283,12 +354,8 @@ class BaseMLP(BaseEstimator):
             better = self.loss_ < self.best_loss_
             self.best_loss_ = min(self.loss_, self.best_loss_)
             return better
-        score = self._score_rows(held_out)
-        assert self.validation_scores_ is not None and self.validation_loss_curve_ is not None
-        self.validation_scores_.append(score)
-        self.validation_loss_curve_.append(loss_of(self._model, held_out))
-        self._say(f"Validation score: {score:.6f}")
-        best = self.best_validation_score_
+        assert self.validation_scores_ is not None
+        score, best = self.validation_scores_[-1], self.best_validation_score_
         assert best is not None
         waits = score < best + self.tol
         self._no_improvement_count = self._no_improvement_count + 1 if waits else 0
@@ -310,11 +377,12 @@ class BaseMLP(BaseEstimator):
             return False
         what = "validation score" if self.early_stopping else "training loss"
         said = f"No better {what}, by tol={self.tol:g}, for {self.n_iter_no_change} epochs:"
-        rate = self._steps.learning_rate
+        assert self._optimizer is not None
+        rate = self._optimizer.learning_rate
         if self.solver != "sgd" or self.learning_rate != "adaptive" or rate <= 1e-6:
             self._say(f"{said} stopping.")
             return True
-        self._steps.set_rate(rate / 5)
+        self._optimizer.set_rate(rate / 5)
         self._say(f"{said} learning rate {rate / 5:g}.")
         self._no_improvement_count = 0
         return False
@@ -351,7 +419,8 @@ class BaseMLP(BaseEstimator):
             dtype=(np.float64, np.float32),
             reset=False,
         )
-        return self._logits(X).astype(X.dtype, copy=False)
+        z = self._logits(X)
+        return z.astype(np.result_type(X.dtype, z.dtype), copy=False)
 
     # ---- what scikit-learn asks for ----
 

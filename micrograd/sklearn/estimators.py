@@ -9,7 +9,7 @@ and the same batches, and with dtype="float64" the same losses and weights, to r
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
@@ -22,6 +22,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from micrograd.core import Array
 from micrograd.sklearn.base import BaseMLP
+from micrograd.sklearn.parameters import CLASS_WEIGHT, CONSTRAINTS, LOSS
 from micrograd.sklearn.solvers import Rows
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
@@ -84,6 +85,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> MLPClassifier((16,), max_iter=500, random_state=0).fit(X, y).score(X, y) > 0.9
     True
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**CONSTRAINTS, **CLASS_WEIGHT}
 
     def __init__(
         self,
@@ -162,23 +165,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The estimator itself.
 
         Raises:
-            TypeError, ValueError: a parameter, the data or the classes do not fit.
+            TypeError, ValueError: a parameter, the data or the classes do not fit; the estimator is
+                then as it was before.
         """
-        if not hasattr(self, "classes_"):
-            if classes is None:
-                raise ValueError(
-                    "MLPClassifier.partial_fit: classes must be passed on the first call to "
-                    "partial_fit: all labels that there will be"
-                )
-            multilabel = type_of_target(y).startswith("multilabel")
-            self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
-            self.classes_ = self._label_binarizer.classes_
-        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
-            raise ValueError(
-                f"MLPClassifier.partial_fit: classes is {classes!r}, in the first call it was "
-                f"{self.classes_!r}"
-            )
-        return self._fit(X, y, sample_weight, incremental=True)
+        with self._as_before_on_failure():
+            return self._fit(X, y, sample_weight, "MLPClassifier.partial_fit", classes)
 
     def predict(self, X: Any) -> Array:
         """The class of each row (rows,), or its labels, 0 and 1 (rows, labels)."""
@@ -210,8 +201,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     # ---- what BaseMLP asks for ----
 
-    def _check_targets(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, Array]:
+    def _take_classes(self, y: Any, classes: Any) -> None:
+        if not hasattr(self, "classes_"):
+            if classes is None:
+                raise ValueError(
+                    "MLPClassifier.partial_fit: classes must be passed on the first call to "
+                    "partial_fit: all labels that there will be"
+                )
+            multilabel = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
+            self.classes_ = self._label_binarizer.classes_
+        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+            raise ValueError(
+                f"MLPClassifier.partial_fit: classes is {classes!r}, in the first call it was "
+                f"{self.classes_!r}"
+            )
+
+    def _check_targets(self, X: Any, y: Any, where: str, first: bool) -> tuple[Any, Array]:
         X, y = self._validated(X, y, reset=first)
+        incremental = where.endswith("partial_fit")
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
@@ -222,7 +230,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             new = np.setdiff1d(came, self.classes_).tolist()
             if new or (self.warm_start and len(came) != len(self.classes_)):
                 raise ValueError(
-                    f"MLPClassifier: y has the classes {came.tolist()}, those before were "
+                    f"{where}: y has the classes {came.tolist()}, those before were "
                     f"{self.classes_.tolist()}"
                 )
         if self._label_binarizer.y_type_.startswith("multilabel"):
@@ -235,13 +243,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _out_activation(self) -> str:
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
 
-    def _class_weights(self, y: Array, weights: Array | None, incremental: bool) -> Array | None:
+    def _class_weights(self, y: Array, weights: Array | None, where: str) -> Array | None:
         if self.class_weight is None:
             return weights
-        if incremental and isinstance(self.class_weight, str):
+        if where.endswith("partial_fit") and isinstance(self.class_weight, str):
             raise ValueError(
-                f"MLPClassifier.partial_fit: class_weight={self.class_weight!r} depends on all "
-                "rows, which it does not see; give a dict"
+                f"{where}: class_weight={self.class_weight!r} depends on all rows, which it does "
+                "not see; give a dict"
             )
         labels = self.classes_[y.ravel()] if self._is_single() else y
         own: Array = compute_sample_weight(self.class_weight, labels)
@@ -264,6 +272,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return float("nan")
         if self.out_activation_ == "softmax":
             right = z.argmax(axis=1) == rows.y
+        elif self._is_single() and len(self.classes_) == 1:
+            return 1.0  # whatever the output is, it is this class
         else:
             right = ((z > 0) == rows.y).all(axis=1)
         return float(np.average(right, weights=rows.weights))
@@ -295,6 +305,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> model.fit(X, y).score(X, y) > 0.4  # doctest: +SKIP
     True
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**CONSTRAINTS, **LOSS}
 
     def __init__(
         self,
@@ -369,9 +381,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             The estimator itself.
 
         Raises:
-            TypeError, ValueError: a parameter or the data do not fit.
+            TypeError, ValueError: a parameter or the data do not fit; the estimator is then as it
+                was before.
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        with self._as_before_on_failure():
+            return self._fit(X, y, sample_weight, "MLPRegressor.partial_fit")
 
     def predict(self, X: Any) -> Array:
         """The predicted numbers, (rows,) or (rows, outputs)."""
@@ -383,13 +397,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     # ---- what BaseMLP asks for ----
 
-    def _check_targets(self, X: Any, y: Any, incremental: bool, first: bool) -> tuple[Any, Array]:
+    def _check_targets(self, X: Any, y: Any, where: str, first: bool) -> tuple[Any, Array]:
         X, y = self._validated(X, y, reset=first, y_numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         if self.loss == "poisson" and y.min() < 0:
-            raise ValueError(f"MLPRegressor: y has {y.min()}; loss='poisson' wants 0 or more")
+            raise ValueError(f"{where}: y has {y.min()}; loss='poisson' wants 0 or more")
         return X, y
 
     def _outputs(self, y: Array) -> int:

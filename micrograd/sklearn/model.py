@@ -166,6 +166,14 @@ class Model:
             [np.full(p.data.size, p.data.ndim == 2) for p in self.net.parameters()]
         )
 
+    def snapshot(self) -> tuple[int, Array]:
+        """What training changes, for `restore`."""
+        return self.net.step, self.net.parameters().flat.copy()
+
+    def restore(self, snapshot: tuple[int, Array]) -> None:
+        """Goes back to a snapshot."""
+        self.net.step, self.net.parameters().flat[...] = snapshot
+
     def __getstate__(self) -> dict[str, Any]:
         net = self.net
         return {

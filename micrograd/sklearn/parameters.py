@@ -5,15 +5,22 @@ Those that scikit-learn's MLPs have too take the values that they take there.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
 
-from micrograd import checks, core
-from micrograd.core import lib
+from micrograd import core
 from micrograd.network.layers import GELU, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 from micrograd.training.callbacks import split_callbacks
 
@@ -26,56 +33,64 @@ ACTIVATIONS: dict[str, type[Layer] | None] = {
     "gelu": GELU,
 }
 STOCHASTIC = ("sgd", "adam")
-_CHOICES = {
-    "solver": ("lbfgs", *STOCHASTIC),
-    "learning_rate": ("constant", "invscaling", "adaptive"),
-    "loss": ("squared_error", "poisson"),
-    "dtype": ("auto", "float32", "float64"),
+
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+_SHARE = Interval(Real, 0, 1, closed="left")
+_COUNT = Interval(Integral, 1, None, closed="left")
+# in the terms of scikit-learn, whose checks read them; those that its MLPs have too are as there
+CONSTRAINTS: dict[str, list[Any]] = {
+    "hidden_layer_sizes": ["array-like", _COUNT],
+    "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
+    "solver": [StrOptions({"lbfgs", *STOCHASTIC})],
+    "alpha": [_NOT_NEGATIVE],
+    "batch_size": [StrOptions({"auto"}), _COUNT],
+    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+    "learning_rate_init": [_POSITIVE],
+    "power_t": [_NOT_NEGATIVE],
+    "max_iter": [_COUNT],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [_NOT_NEGATIVE],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [_SHARE],
+    "beta_1": [_SHARE],
+    "beta_2": [_SHARE],
+    "epsilon": [_POSITIVE],
+    "n_iter_no_change": [_COUNT, Options(Real, {np.inf})],
+    "max_fun": [_COUNT],
+    "dropout": ["array-like", _SHARE],
+    "residual": ["boolean"],
+    "clip_norm": [_POSITIVE, None],
+    "dtype": [StrOptions({"auto", "float32", "float64"})],
+    "n_jobs": [_COUNT, Interval(Integral, None, -1, closed="right"), None],
+    "callbacks": [callable, "array-like", HasMethods("on_epoch"), HasMethods("on_step")],
 }
-_FLAGS = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping", "residual")
-# name: least, most, whether it may be the least, the most
-_REALS = {
-    "alpha": (0, math.inf, True, False),
-    "learning_rate_init": (0, math.inf, False, False),
-    "power_t": (0, math.inf, True, False),
-    "tol": (0, math.inf, True, False),
-    "momentum": (0, 1, True, True),
-    "validation_fraction": (0, 1, True, False),
-    "beta_1": (0, 1, True, False),
-    "beta_2": (0, 1, True, False),
-    "epsilon": (0, math.inf, False, False),
-}
-_COUNTS = ("max_iter", "max_fun")
+CLASS_WEIGHT: dict[str, list[Any]] = {"class_weight": [dict, StrOptions({"balanced"}), None]}
+LOSS: dict[str, list[Any]] = {"loss": [StrOptions({"squared_error", "poisson"})]}
 
 
-def check_settings(estimator: Any) -> None:
-    """Checks all parameters of an estimator but random_state and class_weight.
+def check_settings(estimator: Any, where: str) -> None:
+    """Checks all parameters of an estimator; `where` names the method.
 
     Raises:
-        TypeError, ValueError: one has the wrong type or is out of its range.
+        InvalidParameterError: one has the wrong type or is out of its range; a ValueError and a
+            TypeError.
+        ValueError: two do not go together.
     """
-    where = type(estimator).__name__
-    parameters = vars(estimator)
-    for name, choices in _CHOICES.items():
-        if name in parameters and not _is_one_of(parameters[name], choices):
-            wanted = ", ".join(map(repr, choices))
-            raise ValueError(f"{where}: {name} is {parameters[name]!r}, one of {wanted} is wanted")
-    for name in _FLAGS:
-        if not isinstance(parameters[name], (bool, np.bool_)):
-            raise TypeError(f"{where}: {name} is {parameters[name]!r}, True or False is wanted")
-    for name, limits in _REALS.items():
-        _check_real(where, name, parameters[name], *limits)
-    for name in _COUNTS:
-        checks.count(where, name, parameters[name])
-    if not _is_one_of(parameters["batch_size"], ("auto",)):
-        checks.count(where, "batch_size", parameters["batch_size"])
-    if parameters["n_iter_no_change"] != np.inf:
-        checks.count(where, "n_iter_no_change", parameters["n_iter_no_change"])
-    if parameters["clip_norm"] is not None:
-        _check_real(where, "clip_norm", parameters["clip_norm"], 0, math.inf, False, False)
-    verbose = parameters["verbose"]
-    if not hasattr(verbose, "__index__") and not isinstance(verbose, np.bool_):
-        raise TypeError(f"{where}: verbose is {verbose!r}, True, False or an integer is wanted")
+    parameters = estimator.get_params(deep=False)
+    name = type(estimator).__name__
+    validate_parameter_constraints(estimator._parameter_constraints, parameters, name)
+    for key, value in parameters.items():
+        if isinstance(value, (bool, np.bool_)) and not _takes_flags(estimator, key):
+            raise InvalidParameterError(
+                f"The {key!r} parameter of {name} must be a number, not a bool. Got {value!r} "
+                "instead."
+            )
     split_callbacks(where, parameters["callbacks"])
     sizes = hidden_sizes(estimator)
     hidden_activations(estimator, len(sizes))
@@ -94,12 +109,21 @@ def check_settings(estimator: Any) -> None:
         )
 
 
+def _takes_flags(estimator: Any, name: str) -> bool:
+    constraints = estimator._parameter_constraints.get(name, ["boolean"])
+    return "boolean" in constraints or "verbose" in constraints
+
+
 def hidden_sizes(estimator: Any) -> list[int]:
     """The number of units of each hidden layer."""
-    where, given = type(estimator).__name__, estimator.hidden_layer_sizes
-    sizes = list(given) if np.iterable(given) and not isinstance(given, str) else [given]
+    given = estimator.hidden_layer_sizes
+    sizes = list(given) if np.iterable(given) else [given]
     for size in sizes:
-        checks.count(where, "hidden_layer_sizes", size)
+        if not _COUNT.is_satisfied_by(size) or isinstance(size, (bool, np.bool_)):
+            raise InvalidParameterError(
+                f"The 'hidden_layer_sizes' parameter of {type(estimator).__name__} must be an "
+                f"integer of 1 or more, or a list of them. Got {size!r} in {given!r} instead."
+            )
     return [int(size) for size in sizes]
 
 
@@ -107,10 +131,11 @@ def hidden_activations(estimator: Any, layers: int) -> list[str]:
     """The name of each hidden layer's activation."""
     names = _each(estimator, "activation", layers)
     for name in names or [estimator.activation]:
-        if not _is_one_of(name, tuple(ACTIVATIONS)):
-            raise ValueError(
-                f"{type(estimator).__name__}: activation is {name!r}, one of "
-                f"{', '.join(map(repr, ACTIVATIONS))} is wanted, or one for each hidden layer"
+        if not isinstance(name, str) or name not in ACTIVATIONS:
+            raise InvalidParameterError(
+                f"The 'activation' parameter of {type(estimator).__name__} must be one of "
+                f"{', '.join(map(repr, ACTIVATIONS))}, or one for each hidden layer. Got {name!r} "
+                "instead."
             )
     return names
 
@@ -119,7 +144,11 @@ def hidden_dropout(estimator: Any, layers: int) -> list[float]:
     """The share of each hidden layer's units that is dropped in training."""
     rates = _each(estimator, "dropout", layers)
     for rate in rates or [estimator.dropout]:
-        _check_real(type(estimator).__name__, "dropout", rate, 0, 1, True, False)
+        if not _SHARE.is_satisfied_by(rate) or isinstance(rate, (bool, np.bool_)):
+            raise InvalidParameterError(
+                f"The 'dropout' parameter of {type(estimator).__name__} must be in the range "
+                f"[0, 1), once or for each hidden layer. Got {rate!r} instead."
+            )
     return [float(rate) for rate in rates]
 
 
@@ -144,45 +173,20 @@ def _each(estimator: Any, name: str, layers: int) -> list[Any]:
         return [given] * layers
     values = list(given)
     if len(values) != layers:
-        raise ValueError(
-            f"{type(estimator).__name__}: {name} has {len(values)} items, there are {layers} "
-            "hidden layers"
+        raise InvalidParameterError(
+            f"The {name!r} parameter of {type(estimator).__name__} must have an item for each of "
+            f"the {layers} hidden layers. Got {len(values)} items, {given!r}, instead."
         )
     return values
 
 
-def _is_one_of(value: Any, choices: tuple[str, ...]) -> bool:
-    return isinstance(value, str) and value in choices
-
-
-def _check_real(
-    where: str, name: str, value: Any, least: float, most: float, with_least: bool, with_most: bool
-) -> None:
-    checks.number(
-        where, name, value, least, most,
-        above=None if with_least else least, most=most if with_most else None,
-    )  # fmt: skip
-
-
 @contextmanager
 def limited_threads(estimator: Any) -> Iterator[None]:
-    """At most n_jobs threads of the C core, for what this thread does inside.
-
-    OpenMP's limit belongs to the thread that sets it: others may fit with another n_jobs meanwhile.
-    """
+    """At most n_jobs threads of the C core, for what this thread does inside."""
     jobs = estimator.n_jobs
     if jobs is None:
         yield
         return
-    if not checks.is_integer(jobs) or jobs == 0:
-        raise ValueError(
-            f"{type(estimator).__name__}: n_jobs is {jobs!r}; None, a number of threads, or -1 for "
-            "all of them is wanted"
-        )
     allowed = core.get_num_threads()
-    before = lib.mg_max_threads()
-    lib.mg_set_max_threads(min(jobs, allowed) if jobs > 0 else max(1, allowed + 1 + jobs))
-    try:
+    with core.limited_threads(min(jobs, allowed) if jobs > 0 else max(1, allowed + 1 + jobs)):
         yield
-    finally:
-        lib.mg_set_max_threads(before)

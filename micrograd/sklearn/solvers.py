@@ -56,9 +56,9 @@ class Steps:
     def __init__(self, estimator: Any, model: Model) -> None:
         self.model = model
         self.learning_rate = float(estimator.learning_rate_init)
-        self.sgd = estimator.solver == "sgd"
+        self.solver: str = estimator.solver
         self.settings: dict[str, Any] = {"lr": self.learning_rate}
-        if self.sgd:
+        if self.solver == "sgd":
             self.settings["lr"] /= model.scale
             self.settings["momentum"] = float(estimator.momentum)
             self.settings["nesterov"] = bool(estimator.nesterovs_momentum and estimator.momentum)
@@ -69,7 +69,8 @@ class Steps:
 
     def _make(self) -> None:
         parameters = self.model.net.parameters()
-        self.optimizer = (SGD if self.sgd else Adam)(parameters, **self.settings)
+        kind = SGD if self.solver == "sgd" else Adam
+        self.optimizer = kind(parameters, **self.settings)
         self.optimizer.c.epsilon_hat = True
 
     def set_rate(self, rate: float) -> None:
@@ -79,6 +80,17 @@ class Steps:
             velocity *= self.learning_rate / rate
         self.learning_rate = rate
         self.settings["lr"] = self.optimizer.lr = rate / self.model.scale
+
+    def snapshot(self) -> tuple[float, dict[str, Any]]:
+        """What training changes, for `restore`."""
+        return self.learning_rate, self.optimizer.state_dict()
+
+    def restore(self, snapshot: tuple[float, dict[str, Any]]) -> None:
+        """Goes back to a snapshot."""
+        self.learning_rate, state = snapshot
+        if self.solver == "sgd":
+            self.settings["lr"] = self.optimizer.lr = self.learning_rate / self.model.scale
+        self.optimizer.load_state_dict(state)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "optimizer": self.optimizer.state_dict()}
@@ -92,8 +104,9 @@ class Steps:
 class Epochs:
     """One run of a stochastic solver over some rows."""
 
-    def __init__(self, estimator: Any, model: Model, steps: Steps, train: Rows) -> None:
+    def __init__(self, estimator: Any, model: Model, steps: Steps, train: Rows, where: str) -> None:
         self.estimator, self.model, self.steps, self.train = estimator, model, steps, train
+        self.where = where
         self.order = np.arange(len(train), dtype=np.int64)
         self.batch_size = batch_size(estimator, len(train))
         self.starts = np.arange(0, len(train), self.batch_size)
@@ -101,9 +114,8 @@ class Epochs:
         self.constraints = Constraints(
             model.net.parameters(),
             clip_norm=None if norm is None else norm * model.scale,
-            where=type(estimator).__name__,
+            where=where,
         )
-        where = f"{type(estimator).__name__}.fit"
         on_step, self.on_epoch = split_callbacks(where, estimator.callbacks)
         self.on_step: list[Callable[[TrainingState], Any]] = on_step
         self.state = TrainingState(model.net, steps.optimizer, History(), estimator.max_iter)
@@ -154,11 +166,21 @@ class Epochs:
             batch = self.train.take(index)
             if batch.weights is not None and not batch.weights.any():
                 return
-            where = f"{type(self.estimator).__name__}.fit"
-            data, _held = net.checked_batch(where, batch.X.toarray(), batch.targets, batch.weights)
+            data, _held = net.checked_batch(
+                self.where, batch.X.toarray(), batch.targets, batch.weights
+            )
             index = np.arange(len(index), dtype=np.int64)
-        optimizer = self.steps.optimizer
-        net.train_batches(data, index, self.batch_size, optimizer, self.constraints, self.totals)
+        optimizer, constraints = self.steps.optimizer, self.constraints
+        try:
+            net.train_batches(data, index, self.batch_size, optimizer, constraints, self.totals)
+        except FloatingPointError:
+            loss = self.model.loss_factor * constraints.loss
+            what = "the step" if math.isfinite(loss) else f"the loss, {loss},"
+            raise FloatingPointError(
+                f"{self.where}: {what} is not finite in epoch {self.state.epoch + 1}; features "
+                "that are not scaled can cause it; a smaller learning_rate_init or clip_norm may "
+                "help"
+            ) from None
 
     def _adjust(self, seconds: float) -> None:
         if seconds < 5e-3:
@@ -236,7 +258,7 @@ def _blocks(rows: Rows) -> Iterator[Rows]:
         yield part
 
 
-def minimise(estimator: Any, model: Model, rows: Rows) -> tuple[float, int, str]:
+def minimise(estimator: Any, model: Model, rows: Rows, where: str) -> tuple[float, int, str]:
     """L-BFGS over all rows, with scipy. Returns the loss, the iterations, and why it gave up or "".
 
     Source: Liu and Nocedal, "On the limited memory BFGS method" (1989).
@@ -248,7 +270,7 @@ def minimise(estimator: Any, model: Model, rows: Rows) -> tuple[float, int, str]
     weights = model.penalised()
     total = float(len(rows) if rows.weights is None else rows.weights.sum(dtype=np.float64))
     alpha = float(estimator.alpha) / total
-    _, on_epoch = split_callbacks(f"{type(estimator).__name__}.fit", estimator.callbacks)
+    _, on_epoch = split_callbacks(where, estimator.callbacks)
     state = TrainingState(net, SGD(parameters, 0.0), History(), estimator.max_iter)
 
     def loss_and_gradient(flat: Array) -> tuple[float, Array]:
