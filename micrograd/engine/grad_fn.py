@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from micrograd.engine.node import Node
 
 
@@ -22,6 +24,14 @@ class GradFn:
         """The backward steps of the parents, in order; None for one that takes no gradient."""
         parents = self.variable.parents
         return tuple((GradFn(p) if p.requires_grad else None, 0) for p in parents)
+
+    @property
+    def rule(self) -> Any:
+        """The op's entry in the table of `rules`, or what stands in its place for a Function.
+
+        None for a leaf. `rule.contributions(g, z, operands)` is the backward step on numbers.
+        """
+        return self.variable._rule or None
 
     def name(self) -> str:
         """MulBackward for mul, LeakyReluBackward for leaky_relu, ..."""

@@ -1,0 +1,83 @@
+"""A graph of scalar ops as a scene: a card for every number, a local derivative on every edge."""
+
+from __future__ import annotations
+
+from micrograd.draw.graph import Graph, Node, describe
+from micrograd.draw.palette import strength
+from micrograd.draw.scene import Card, Row, Scene, Wire, arrange, sign_of
+from micrograd.draw.text import number
+
+LEGEND = (
+    "On an edge: the local derivative, d(result)/d(operand). Blue is positive, orange negative; "
+    "the stronger, the larger the gradient (four decades).",
+)
+UNKNOWN = "?"
+
+
+def shown(x: float | None) -> str:
+    """A number, or a question mark."""
+    return UNKNOWN if x is None else number(x)
+
+
+def title_of(graph: Graph) -> str:
+    """A heading: what is drawn, and how large it is."""
+    names = [describe(graph.nodes[v], v, graph) for v in graph.results]
+    listed = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    edges = sum(len(node.operands) for node in graph.nodes)
+    n = len(graph.nodes)
+    return f"{listed}: {n} node{'s' * (n != 1)}, {edges} edge{'s' * (edges != 1)}"
+
+
+def card_of(node: Node, place: int, graph: Graph, largest: float) -> Card:
+    """The card of one number."""
+    if node.kind == "number":
+        return Card("number", rows=[Row("", shown(node.data))], key=str(place))
+    rows = [Row("data", shown(node.data))]
+    if node.kind != "constant" and not (node.kind == "input" and node.grad is None):
+        grad = node.grad
+        rows.append(Row("grad", shown(grad), sign_of(grad), strength(grad, largest)))
+    kind = "result" if place in graph.results and node.kind == "op" else node.kind
+    tip = [describe(node, place, graph), f"data {node.data!r}", f"grad {node.grad!r}"]
+    if node.rule is not None:
+        tip.insert(1, f"op {node.rule.name}")
+    return Card(
+        kind, node.label, node.symbol, rows, "\n".join(tip), len(node.operands), str(place)
+    )
+
+
+def largest_gradient(graph: Graph) -> float:
+    """The largest size of a finite gradient, 0 where there is none."""
+    sizes = [abs(node.grad) for node in graph.nodes if node.grad is not None]
+    return max((g for g in sizes if g < float("inf")), default=0.0)
+
+
+def wires_of(graph: Graph) -> list[Wire]:
+    """An edge for every operand, coloured by what goes down it on the way back."""
+    flows: list[tuple[Wire, float | None]] = []
+    for v, node in enumerate(graph.nodes):
+        for i, u in enumerate(node.operands):
+            local = node.locals[i] if node.locals else None
+            below = graph.nodes[u]
+            takes = below.kind not in ("number", "constant")
+            flow = None if local is None or node.grad is None or not takes else node.grad * local
+            tip = (
+                f"d {describe(node, v, graph)} / d {describe(below, u, graph)} = {shown(local)}"
+                + (f"\npassed down: {shown(node.grad)} * {shown(local)} = {shown(flow)}")
+                * (flow is not None)
+            )
+            port = (i + 0.5) / len(node.operands)
+            wire = Wire(u, v, shown(local), tooltip=tip, port=port, key=f"{v}-{i}")
+            flows.append((wire, flow))
+    most = max((abs(f) for _, f in flows if f is not None and abs(f) < float("inf")), default=0.0)
+    for wire, flow in flows:
+        wire.sign, wire.strength = sign_of(flow), strength(flow, most)
+    return [wire for wire, _ in flows]
+
+
+def scene_of(graph: Graph) -> Scene:
+    """The whole graph, every node of it."""
+    largest = largest_gradient(graph)
+    cards = [card_of(node, v, graph, largest) for v, node in enumerate(graph.nodes)]
+    scene = Scene(title_of(graph), cards, wires_of(graph), legend=list(LEGEND))
+    scene.notes += graph.remarks
+    return arrange(scene)
