@@ -26,10 +26,10 @@ _NAMES = {
     "training": "EarlyStopping History TrainingState",
 }
 _HOME = {name: room for room, names in _NAMES.items() for name in names.split()}
-_ROOMS = """checkpoint convert core data diagnose engine func gradcheck network nn optim
+_ROOMS = """checkpoint convert core data diagnose draw engine func gradcheck network nn optim
     plot program schedule sklearn training""".split()  # noqa: SIM905
 
-__all__ = sorted([*_HOME, "__version__", "diagnose", "gradcheck"])
+__all__ = sorted([*_HOME, "__version__", "diagnose", "draw", "gradcheck"])
 
 
 def __getattr__(name: str) -> Any:

@@ -160,7 +160,7 @@ def scene_of(graph: Graph) -> Scene:
         label = f"{many} edges" if many > 1 else locals_[0]
         port = (sources.index(u) + 0.5) / len(sources)
         tip = f"{many} edges, each with a local derivative of its own" if many > 1 else ""
-        wires.append(Wire(u, v, label, tooltip=tip, port=port, key=f"{u}-{v}"))
+        wires.append(Wire(u, v, label, tooltip=tip, port=port))
     for v, card in enumerate(cards):
         card.ports = len(into.get(v, ()))
     scene = Scene(title_of(graph), cards, wires, notes=[_hidden(graph, groups, len(wires))])
@@ -201,7 +201,7 @@ def _card(group: Group, graph: Graph, largest: float) -> Card:
     rows += _figures(results or nodes, largest)
     every = counts(Graph(nodes))
     listed = "\n".join(f"{count} × {name}" for name, count in every.most_common(12))
-    return Card(kind, title, badge, rows, listed, key=f"g{group.members[0]}")
+    return Card(kind, title, badge, rows, listed)
 
 
 def _leaves_title(nodes: Sequence[Node]) -> str:

@@ -7,6 +7,7 @@ places a node gets the mean of the middle two. Edges over several ranks come out
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from micrograd.draw.layers import Layered
@@ -71,7 +72,7 @@ def _compact(
         for v in nodes:
             below.setdefault(root[v], {})
             waiting.setdefault(root[v], 0)
-        for v, w in zip(nodes, nodes[1:], strict=False):
+        for v, w in itertools.pairwise(nodes):
             distance = (size[v] + size[w]) / 2 + gap
             known = below[root[v]].get(root[w])
             if known is None:

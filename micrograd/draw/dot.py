@@ -9,13 +9,19 @@ from micrograd.draw.text import plain
 
 def quoted(text: str) -> str:
     """A string of the language."""
-    return '"' + plain(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + _entities(plain(text)).replace("\\", "\\\\") + '"'
+
+
+def _entities(text: str) -> str:
+    """Graphviz reads HTML's entities, and whoever shows its output has no markup to run."""
+    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
+        text = text.replace(character, entity)
+    return text
 
 
 def _field(text: str) -> str:
-    """Text in a record, where braces, bars and angles mean something."""
-    escaped = "".join("\\" + c if c in '\\{}|<> "' else c for c in plain(text))
-    return escaped
+    """Text in a record, where braces, bars and blanks mean something."""
+    return "".join("\\" + c if c in "\\{}| " else c for c in _entities(plain(text)))
 
 
 def _record(card: Card) -> str:

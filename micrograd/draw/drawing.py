@@ -111,4 +111,6 @@ class Drawing:
 
     def _repr_html_(self) -> str:
         frame = f"width:100%;height:{FRAME}px;border:0"
-        return f'<iframe title="{xml(self.title)}" style="{frame}" srcdoc="{xml(self.html)}"></iframe>'
+        return (
+            f'<iframe title="{xml(self.title)}" style="{frame}" srcdoc="{xml(self.html)}"></iframe>'
+        )

@@ -1,4 +1,4 @@
-"""The graph of scalar ops behind a Value, as drawings want it: numbers, names, local derivatives."""
+"""The graph of scalar ops behind a Value: numbers, names, local derivatives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from micrograd.draw.text import plain
 from micrograd.engine import Value
-from micrograd.rules import ANY, DOT, RULES, Rule
+from micrograd.engine.rules import ANY, DOT, RULES, Rule
 
 
 @dataclass(slots=True)

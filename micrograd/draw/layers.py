@@ -8,6 +8,7 @@ and exchanges of neighbours; the fewest crossings seen are kept.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -112,7 +113,7 @@ def first_order(graph: Layered) -> list[list[int]]:
 def crossings(graph: Layered, ranks: Sequence[Sequence[int]]) -> int:
     """How many pairs of segments cross (Barth, Jünger and Mutzel 2002: by inversions)."""
     total = 0
-    for left, right in zip(ranks, ranks[1:], strict=False):
+    for left, right in itertools.pairwise(ranks):
         place = {v: i for i, v in enumerate(right)}
         ends = []
         for u in left:

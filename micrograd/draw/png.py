@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import io
+from importlib.util import find_spec
 
 from micrograd.draw.palette import LIGHT
-from micrograd.draw.scene import HEAD, LABEL, NAME, PAD, ROW, TITLE, VALUE, Card, Scene, Wire, outline
+from micrograd.draw.scene import (
+    HEAD,
+    LABEL,
+    NAME,
+    PAD,
+    ROW,
+    TITLE,
+    VALUE,
+    Card,
+    Scene,
+    Wire,
+    outline,
+)
 from micrograd.draw.svg import EDGE, LINE, NOTE, wrapped
 
 SCALE = 2.0  # pixels of the file for one of the drawing
@@ -86,7 +99,9 @@ def _draw_wire(canvas: _Canvas, wire: Wire, dx: float, dy: float) -> None:
 def _draw_card(canvas: _Canvas, card: Card, dx: float, dy: float) -> None:
     x, y = card.x + dx, card.y + dy
     fill = FILL.get(card.kind, "card")
-    line = "ink" if card.kind in ("result", "loss") else f"{fill}-line" if fill != "card" else "line"
+    line = (
+        "ink" if card.kind in ("result", "loss") else f"{fill}-line" if fill != "card" else "line"
+    )
     canvas.box(
         x, y, card.w, card.h, 11 if card.kind in ("number", "cache") else 6, LIGHT[fill],
         LIGHT[line], style="--" if card.kind == "constant" else "-",
@@ -103,9 +118,7 @@ def _draw_card(canvas: _Canvas, card: Card, dx: float, dy: float) -> None:
         y += HEAD
     for row in card.rows:
         if row.sign:
-            canvas.box(
-                x + 3, y, card.w - 6, 16, 3, TINT[row.sign], alpha=0.4 * row.strength
-            )
+            canvas.box(x + 3, y, card.w - 6, 16, 3, TINT[row.sign], alpha=0.4 * row.strength)
         canvas.text(x + PAD, y + 12.2, row.name, NAME, "muted")
         canvas.text(x + card.w - PAD, y + 12.2, row.value, VALUE, "ink", "right", mono=True)
         y += ROW
@@ -118,9 +131,10 @@ def render(scene: Scene) -> bytes:
         ImportError: matplotlib is not installed; says how to install it.
         ValueError: the drawing is too large for a picture of dots.
     """
-    from micrograd.plot import require_matplotlib
-
-    require_matplotlib()
+    if find_spec("matplotlib") is None:
+        raise ImportError(
+            "Drawing.save: a .png needs matplotlib: pip install 'micrograd-core[plot]'"
+        )
     width = max(scene.width, 320.0) + 2 * EDGE
     lines = [(note, "ink") for note in wrapped(scene.notes, width - 2 * EDGE)]
     lines += [(note, "muted") for note in wrapped(scene.legend, width - 2 * EDGE)]

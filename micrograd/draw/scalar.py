@@ -12,6 +12,7 @@ LEGEND = (
     "the stronger, the larger the gradient (four decades).",
 )
 UNKNOWN = "?"
+ROOM = 92.0  # on a page, for upstream times local derivative
 
 
 def shown(x: float | None) -> str:
@@ -21,28 +22,31 @@ def shown(x: float | None) -> str:
 
 def title_of(graph: Graph) -> str:
     """A heading: what is drawn, and how large it is."""
-    names = [describe(graph.nodes[v], v, graph) for v in graph.results]
+    names = [graph.nodes[v].label or "result" for v in graph.results]
     listed = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
     edges = sum(len(node.operands) for node in graph.nodes)
     n = len(graph.nodes)
     return f"{listed}: {n} node{'s' * (n != 1)}, {edges} edge{'s' * (edges != 1)}"
 
 
-def card_of(node: Node, place: int, graph: Graph, largest: float) -> Card:
-    """The card of one number."""
+def card_of(node: Node, place: int, graph: Graph, largest: float, keys: bool = False) -> Card:
+    """The card of one number. keys: with ids, for a page."""
+    key = str(place) if keys else ""
+    data = Row("data", shown(node.data), key=key and f"d{key}")
     if node.kind == "number":
-        return Card("number", rows=[Row("", shown(node.data))], key=str(place))
-    rows = [Row("data", shown(node.data))]
+        data.name = ""
+        return Card("number", rows=[data], key=key and f"n{key}")
+    rows = [data]
     if node.kind != "constant" and not (node.kind == "input" and node.grad is None):
         grad = node.grad
-        rows.append(Row("grad", shown(grad), sign_of(grad), strength(grad, largest)))
+        row = Row("grad", shown(grad), sign_of(grad), strength(grad, largest), key and f"g{key}")
+        rows.append(row)
     kind = "result" if place in graph.results and node.kind == "op" else node.kind
     tip = [describe(node, place, graph), f"data {node.data!r}", f"grad {node.grad!r}"]
     if node.rule is not None:
         tip.insert(1, f"op {node.rule.name}")
-    return Card(
-        kind, node.label, node.symbol, rows, "\n".join(tip), len(node.operands), str(place)
-    )
+    ports = len(node.operands)
+    return Card(kind, node.label, node.symbol, rows, "\n".join(tip), ports, key and f"n{key}")
 
 
 def largest_gradient(graph: Graph) -> float:
@@ -51,7 +55,7 @@ def largest_gradient(graph: Graph) -> float:
     return max((g for g in sizes if g < float("inf")), default=0.0)
 
 
-def wires_of(graph: Graph) -> list[Wire]:
+def wires_of(graph: Graph, keys: bool = False) -> list[Wire]:
     """An edge for every operand, coloured by what goes down it on the way back."""
     flows: list[tuple[Wire, float | None]] = []
     for v, node in enumerate(graph.nodes):
@@ -60,13 +64,13 @@ def wires_of(graph: Graph) -> list[Wire]:
             below = graph.nodes[u]
             takes = below.kind not in ("number", "constant")
             flow = None if local is None or node.grad is None or not takes else node.grad * local
-            tip = (
-                f"d {describe(node, v, graph)} / d {describe(below, u, graph)} = {shown(local)}"
-                + (f"\npassed down: {shown(node.grad)} * {shown(local)} = {shown(flow)}")
-                * (flow is not None)
-            )
+            names = describe(node, v, graph), describe(below, u, graph)
+            tip = f"d {names[0]} / d {names[1]} = {shown(local)}"
+            if flow is not None:
+                tip += f"\npassed down: {shown(node.grad)} * {shown(local)} = {shown(flow)}"
             port = (i + 0.5) / len(node.operands)
-            wire = Wire(u, v, shown(local), tooltip=tip, port=port, key=f"{v}-{i}")
+            wire = Wire(u, v, shown(local), tooltip=tip, port=port)
+            wire.key = f"e{v}-{i}" if keys else ""
             flows.append((wire, flow))
     most = max((abs(f) for _, f in flows if f is not None and abs(f) < float("inf")), default=0.0)
     for wire, flow in flows:
@@ -74,10 +78,11 @@ def wires_of(graph: Graph) -> list[Wire]:
     return [wire for wire, _ in flows]
 
 
-def scene_of(graph: Graph) -> Scene:
-    """The whole graph, every node of it."""
+def scene_of(graph: Graph, keys: bool = False) -> Scene:
+    """The whole graph, every node of it. keys: for a page, with ids and more room on the edges."""
     largest = largest_gradient(graph)
-    cards = [card_of(node, v, graph, largest) for v, node in enumerate(graph.nodes)]
-    scene = Scene(title_of(graph), cards, wires_of(graph), legend=list(LEGEND))
+    nodes = enumerate(graph.nodes)
+    cards = [card_of(node, v, graph, largest, keys) for v, node in nodes]
+    scene = Scene(title_of(graph), cards, wires_of(graph, keys), legend=list(LEGEND))
     scene.notes += graph.remarks
-    return arrange(scene)
+    return arrange(scene, ROOM if keys else 0.0)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -33,6 +34,7 @@ class Row:
     value: str
     sign: Sign = 0
     strength: float = 0.0
+    key: str = ""  # its id on a page
 
 
 @dataclass
@@ -45,7 +47,7 @@ class Card:
     rows: list[Row] = field(default_factory=list)
     tooltip: str = ""
     ports: int = 0
-    key: str = ""  # what its id in the SVG ends in
+    key: str = ""  # its id on a page
     x: float = 0.0
     y: float = 0.0
     w: float = 0.0
@@ -121,8 +123,11 @@ class Scene:
     height: float = 0.0
 
 
-def arrange(scene: Scene) -> Scene:
-    """Measures the cards and places them, from left to right."""
+def arrange(scene: Scene, room: float = 0.0) -> Scene:
+    """Measures the cards and places them, from left to right.
+
+    room: the least that a label gets, for those that a page writes longer ones to.
+    """
     for card in scene.cards:
         card.measure()
     _even_widths(scene)
@@ -130,7 +135,7 @@ def arrange(scene: Scene) -> Scene:
         [(card.w, card.h) for card in scene.cards],
         [(wire.source, wire.target) for wire in scene.wires],
         [wire.port for wire in scene.wires],
-        [_room(wire) for wire in scene.wires],
+        [max(room, _room(wire)) for wire in scene.wires],
     )
     for card, (x, y) in zip(scene.cards, found.boxes, strict=True):
         card.x, card.y = x, y
@@ -167,7 +172,7 @@ def outline(wire: Wire) -> list[tuple[str, Sequence[Point]]]:
     parts: list[tuple[str, Sequence[Point]]] = [("M", [points[0]])]
     end = points[-1]
     points = [*points[:-1], (end[0] - wire.lead, end[1])]
-    for i, ((x0, y0), (x1, y1)) in enumerate(zip(points, points[1:], strict=False)):
+    for i, ((x0, y0), (x1, y1)) in enumerate(itertools.pairwise(points)):
         if y0 == y1 or i % 2:
             parts.append(("L", [(x1, y1)]))
         else:

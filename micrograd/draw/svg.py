@@ -13,6 +13,7 @@ from micrograd.draw.text import width, xml
 EDGE = 16.0  # around the drawing
 LINE = 16.0  # of a note
 NOTE = 11.5
+TINT = 0.4  # how opaque the strongest colour behind a number is
 
 
 def colours(of: Mapping[str, str]) -> str:
@@ -61,10 +62,14 @@ def _points(points: Sequence[Point]) -> str:
     return " ".join(f"{coordinate(x)},{coordinate(y)}" for x, y in points)
 
 
-def _text(x: float, y: float, classes: str, text: str, anchor: str = "") -> str:
+def _text(x: float, y: float, classes: str, text: str, anchor: str = "", identity: str = "") -> str:
     end = f' text-anchor="{anchor}"' if anchor else ""
     place = f'x="{coordinate(x)}" y="{coordinate(y)}"'
-    return f'<text {place} class="{classes}"{end}>{xml(text)}</text>'
+    return f'<text{identity} {place} class="{classes}"{end}>{xml(text)}</text>'
+
+
+def _id(key: str, suffix: str = "") -> str:
+    return f' id="mg-{key}{suffix}"' if key else ""
 
 
 def tone(sign: int) -> str:
@@ -75,8 +80,7 @@ def tone(sign: int) -> str:
 def card(box: Card) -> str:
     """One card."""
     w, h = coordinate(box.w), coordinate(box.h)
-    identity = f' id="mg-n{box.key}"' if box.key else ""
-    parts = [f'<g{identity} transform="translate({coordinate(box.x)} {coordinate(box.y)})">']
+    parts = [f'<g{_id(box.key)} transform="translate({coordinate(box.x)} {coordinate(box.y)})">']
     if box.tooltip:
         parts.append(f"<title>{xml(box.tooltip)}</title>")
     kinds = f"mg-card mg-{box.kind}"
@@ -100,16 +104,17 @@ def card(box: Card) -> str:
             parts.append(_text(left, y + 14.5, "mg-title mg-ink", box.title))
         y += HEAD
     for row in box.rows:
-        if row.sign or row.name == "grad":
-            opacity = coordinate(0.4 * row.strength * 100)
+        if row.sign or row.key:
+            opacity = coordinate(TINT * row.strength * 100)
             parts.append(
-                f'<rect class="mg-t{tone(row.sign)} mg-tint" x="3" y="{coordinate(y)}" '
-                f'width="{coordinate(box.w - 6)}" height="16" rx="3" fill-opacity="{opacity}%"/>'
+                f'<rect{_id(row.key, "-tint")} class="mg-t{tone(row.sign)}" x="3" '
+                f'y="{coordinate(y)}" width="{coordinate(box.w - 6)}" height="16" rx="3" '
+                f'fill-opacity="{opacity}%"/>'
             )
         if row.name:
             parts.append(_text(PAD, y + 12.2, "mg-name mg-muted", row.name))
-        classes = f"mg-value mg-mono mg-ink mg-v-{row.name}" if box.key else "mg-value mg-mono mg-ink"
-        parts.append(_text(box.w - PAD, y + 12.2, classes, row.value, "end"))
+        classes = "mg-value mg-mono mg-ink"
+        parts.append(_text(box.w - PAD, y + 12.2, classes, row.value, "end", _id(row.key)))
         y += ROW
     return "".join([*parts, "</g>"])
 
@@ -119,8 +124,7 @@ def wire(line: Wire) -> str:
     path = "".join(f"{command}{_points(points)}" for command, points in path_of(line))
     letter = tone(line.sign)
     thick = coordinate(1.1 + 2.2 * line.strength)
-    identity = f' id="mg-e{line.key}"' if line.key else ""
-    parts = [f"<g{identity}>"]
+    parts = [f"<g{_id(line.key)}>"]
     if line.tooltip:
         parts.append(f"<title>{xml(line.tooltip)}</title>")
     dash = ' stroke-dasharray="1 5" stroke-linecap="round"' if line.dashed else ""
@@ -138,7 +142,8 @@ def wire(line: Wire) -> str:
     parts.append(f'<path class="mg-tip mg-t{letter}" d="M{_points(head)}z"/>')
     if line.label:
         classes = "mg-label mg-mono mg-muted mg-halo"
-        parts.append(_text(x - 9, y - 4, classes, line.label, "end"))
+        identity = _id(line.key, "-label")
+        parts.append(_text(x - 9, y - 4, classes, line.label, "end", identity))
     return "".join([*parts, "</g>"])
 
 
@@ -170,6 +175,17 @@ def body(scene: Scene) -> str:
     parts.append('</g><g class="mg-cards">')
     parts += [card(box) for box in scene.cards]
     return "".join([*parts, "</g>"])
+
+
+def picture(scene: Scene) -> str:
+    """The drawing alone, for a page that has title and notes of its own and tells its numbers."""
+    w, h = coordinate(scene.width + 2 * EDGE), coordinate(scene.height + 2 * EDGE)
+    place = f"translate({coordinate(EDGE)} {coordinate(EDGE)})"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="mg-drawing" aria-hidden="true" '
+        f'viewBox="0 0 {w} {h}" preserveAspectRatio="xMidYMid meet">{style()}'
+        f'<g transform="{place}">{body(scene)}</g></svg>'
+    )
 
 
 def render(scene: Scene) -> str:

@@ -13,7 +13,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\uff
 # Advance widths in thousandths of the font size: of DejaVu Sans, one of the widest a reader has.
 _WIDTHS = {
     **dict.fromkeys("ijl'|.,:;", 340),
-    **dict.fromkeys("fIrt()[]-/\\!\" ", 400),
+    **dict.fromkeys('fIrt()[]-/\\!" ', 400),
     **dict.fromkeys("mwMW%@", 980),
 }
 
