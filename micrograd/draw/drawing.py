@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from micrograd.atomic import write_bytes
 from micrograd.draw import dot, mermaid, svg
 from micrograd.draw.scene import Scene
 from micrograd.draw.text import plain, xml
@@ -93,15 +94,7 @@ class Drawing:
             ".png": self.png,
         }[ending]()
         data = content if isinstance(content, bytes) else content.encode("utf-8")
-        partial = f"{name}.{os.getpid()}.partial"
-        try:
-            with open(partial, "wb") as file:
-                file.write(data)
-            os.replace(partial, name)
-        except BaseException:
-            if os.path.exists(partial):
-                os.unlink(partial)
-            raise
+        write_bytes(path, data)
 
     def __repr__(self) -> str:
         return f"Drawing({plain(self.title)})"

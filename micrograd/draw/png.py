@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from importlib.util import find_spec
 
+from micrograd.checks import require
 from micrograd.draw.palette import LIGHT
 from micrograd.draw.scene import (
     HEAD,
@@ -131,10 +131,7 @@ def render(scene: Scene) -> bytes:
         ImportError: matplotlib is not installed; says how to install it.
         ValueError: the drawing is too large for a picture of dots.
     """
-    if find_spec("matplotlib") is None:
-        raise ImportError(
-            "Drawing.save: a .png needs matplotlib: pip install 'micrograd-core[plot]'"
-        )
+    require("Drawing.save: a .png", "matplotlib", "matplotlib", "plot")
     width = max(scene.width, 320.0) + 2 * EDGE
     lines = [(note, "ink") for note in wrapped(scene.notes, width - 2 * EDGE)]
     lines += [(note, "muted") for note in wrapped(scene.legend, width - 2 * EDGE)]

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from decimal import ROUND_HALF_UP, Context, Decimal
 
@@ -294,7 +295,7 @@ def test_save_errors_change_nothing(tmp_path):
 
 
 def test_png_without_matplotlib_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setattr("micrograd.draw.png.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"micrograd-core\[plot\]"):
         mg.draw(neuron()).save(tmp_path / "x.png")
 
