@@ -17,8 +17,9 @@ from typing import Any
 
 from micrograd.engine.rules import ANY, DOT, RULES, SUM, WHERE, Rule
 from micrograd.engine.value import Operand
-from micrograd.program.recording import CONSTANT, INPUT, PLAIN, Node, Recorder
-from micrograd.program.reverse import both_ways
+from micrograd.program.ops import CONSTANT, INPUT, PLAIN, Node
+from micrograd.program.recorder import Recorder
+from micrograd.program.reverse import both_ways, gradients
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "less": "<", "less_equal": "<="}
 _WHERE_OPERANDS = 3
@@ -72,7 +73,7 @@ def pull(rule: Rule) -> str:
     if rule in PLAIN:
         return "(g,z,...x)=>x.map(()=>0)"
     arity = _WHERE_OPERANDS if rule.arity == ANY else rule.arity
-    recorder = Recorder()
+    recorder = Recorder(gradients)
     with recorder.in_force():
         g, z, *operands = (recorder.input(0, i) for i in range(arity + 2))
         if rule.pull is None:  # one map at a time: each asks for its own comparisons only
