@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from micrograd.draw.coordinates import places
-from micrograd.draw.layers import longest_path, order, with_dummies
+from micrograd.draw.layers import Layered, longest_path, order, with_dummies
 
 GAP = 14.0  # between two nodes of a rank
 Point = tuple[float, float]
@@ -61,6 +61,36 @@ def layout(
     order(graph)
     heights = [h for _, h in sizes] + [0.0] * (len(graph.rank) - n)
     ys = places(graph, heights, gap)
+    columns, leads, lefts = _columns(graph, sizes, edges, labels, ys, margin)
+    boxes = []
+    for v, (w, h) in enumerate(sizes):
+        slack = columns[rank[v]] - w
+        left = lefts[rank[v]] + (slack if rank[v] == 0 else slack / 2)
+        boxes.append((left, ys[v] - h / 2))
+    routes = []
+    for (u, v), chain, port in zip(edges, graph.chains, ports, strict=True):
+        route = [(boxes[u][0] + sizes[u][0], ys[u])]
+        for dummy in chain[1:-1]:
+            left = lefts[graph.rank[dummy]]
+            route += [(left, ys[dummy]), (left + columns[graph.rank[dummy]], ys[dummy])]
+        route.append((boxes[v][0], boxes[v][1] + port * sizes[v][1]))
+        routes.append(route)
+    lead = [leads[rank[v]] for _, v in edges]
+    tall = max((y + h for (_, y), (_, h) in zip(boxes, sizes, strict=True)), default=0.0)
+    width = lefts[-1] + columns[-1] if lefts else 0.0
+    return Layout(boxes, routes, lead, rank, width, max(tall, max(ys, default=0.0)))
+
+
+def _columns(
+    graph: Layered,
+    sizes: Sequence[tuple[float, float]],
+    edges: Sequence[tuple[int, int]],
+    labels: Sequence[float],
+    ys: Sequence[float],
+    margin: float,
+) -> tuple[list[float], list[float], list[float]]:
+    """For each rank its width, the room for labels before it, and its left side."""
+    rank = graph.rank
     columns = [0.0] * len(graph.ranks)
     leads = [0.0] * len(graph.ranks)
     bends = [margin] * len(graph.ranks)
@@ -77,19 +107,4 @@ def layout(
         x += (bends[r] + leads[r]) if r else 0.0
         lefts.append(x)
         x += column
-    boxes = []
-    for v, (w, h) in enumerate(sizes):
-        slack = columns[rank[v]] - w
-        left = lefts[rank[v]] + (slack if rank[v] == 0 else slack / 2)
-        boxes.append((left, ys[v] - h / 2))
-    routes = []
-    for (u, v), chain, port in zip(edges, graph.chains, ports, strict=True):
-        route = [(boxes[u][0] + sizes[u][0], ys[u])]
-        for dummy in chain[1:-1]:
-            left = lefts[graph.rank[dummy]]
-            route += [(left, ys[dummy]), (left + columns[graph.rank[dummy]], ys[dummy])]
-        route.append((boxes[v][0], boxes[v][1] + port * sizes[v][1]))
-        routes.append(route)
-    lead = [leads[rank[v]] for _, v in edges]
-    tall = max((y + h for (_, y), (_, h) in zip(boxes, sizes, strict=True)), default=0.0)
-    return Layout(boxes, routes, lead, rank, x, max(tall, max(ys, default=0.0)))
+    return columns, leads, lefts
