@@ -6,7 +6,17 @@ ValueError that names the file and the line or byte at fault, never a wrong numb
 
 from micrograd.data.batching import batches, train_test_split
 from micrograd.data.embedded import digits
-from micrograd.data.idx import mnist, read_idx
+from micrograd.data.idx import read_idx
+from micrograd.data.images import mnist, read_images
 from micrograd.data.table import Table, read_csv
 
-__all__ = ["Table", "batches", "digits", "mnist", "read_csv", "read_idx", "train_test_split"]
+__all__ = [
+    "Table",
+    "batches",
+    "digits",
+    "mnist",
+    "read_csv",
+    "read_idx",
+    "read_images",
+    "train_test_split",
+]
