@@ -28,7 +28,7 @@ def main():
     steps = EPOCHS * math.ceil(len(X_train) / BATCH)
     optimizer = mg.optim.SGD(
         net.parameters(),
-        lr=lambda step: PEAK * (1 + math.cos(math.pi * step / steps)) / 2,
+        lr=mg.schedule.Cosine(PEAK, steps),
         momentum=0.9,
         weight_decay=1e-3,
     )

@@ -173,6 +173,43 @@ def matrix(
     return array
 
 
+def labels(where: str, y: Any, rows: int, classes: int) -> Array | None:
+    """Integer labels as an int64 array (rows,), or None where y holds probability rows.
+
+    Whether they lie in 0 .. classes - 1 is checked in C, in the same pass that uses them.
+
+    Raises:
+        TypeError: y holds neither integers nor rows of real numbers.
+        ValueError: the shape does not fit.
+    """
+    import numpy as np
+
+    int64 = np.dtype(np.int64)
+    if type(y) is np.ndarray and y.dtype is int64 and y.shape == (rows,) and y.flags.c_contiguous:
+        return y
+    try:
+        array = np.asarray(y)
+    except ValueError as error:
+        raise ValueError(f"{where}: y is no rectangular array: {error}") from None
+    if array.ndim == 2 and array.shape == (rows, classes) and array.dtype.kind in "fiub":
+        return None
+    if array.dtype.kind not in "iub":
+        raise TypeError(
+            f"{where}: y is {describe(array)}; integer labels of shape ({rows},) or "
+            f"probability rows of shape ({rows}, {classes}) are wanted"
+        )
+    if array.shape != (rows,):
+        hint = "; use y.ravel()" if array.shape == (rows, 1) else ""
+        raise ValueError(
+            f"{where}: y has shape {array.shape}, ({rows},) for labels or ({rows}, {classes}) "
+            f"for probability rows is wanted{hint}"
+        )
+    if array.dtype.kind == "u" and array.size and int(array.max()) >= 2**63:
+        row = int(array.argmax())
+        raise ValueError(f"{where}: y[{row}] is {array[row]}, the network has {classes} classes")
+    return np.ascontiguousarray(array, dtype=int64)
+
+
 # ---- extras ----
 
 

@@ -16,7 +16,7 @@ from micrograd import core
 from micrograd.core import ffi, lib
 from micrograd.network.layers import Linear
 from micrograd.network.network import Network
-from micrograd.optim.optimizer import SGD
+from micrograd.optim.methods import SGD
 
 OVERHEAD_STEPS = 500
 OVERHEAD_BLOCKS = 21

@@ -167,16 +167,13 @@ def make_layers(task: Task, options: argparse.Namespace) -> list[Any]:
 
 def fit(net: Network, task: Task, options: argparse.Namespace) -> History:
     """Trains with a learning rate that falls from its peak to 0 along half a cosine."""
-    from micrograd import optim
+    from micrograd import optim, schedule
 
     usual = PEAK_LR[task.loss] if options.optimizer == "sgd" else ADAPTIVE_LR
     peak = usual if options.lr is None else options.lr
     rows = len(task.train[0]) * (1 if options.patience is None else 1 - STOPPING_FRACTION)
     steps = options.epochs * math.ceil(math.ceil(rows / options.batch) / options.accumulate)
-
-    def lr(step: int) -> float:
-        return float(peak * (1 + math.cos(math.pi * min(step / steps, 1))) / 2)
-
+    lr = schedule.Cosine(peak, steps)
     kind = getattr(optim, OPTIMIZERS[options.optimizer])
     settings = {"weight_decay": options.weight_decay}
     if options.optimizer in ("sgd", "rmsprop"):

@@ -11,7 +11,7 @@ from micrograd import checks
 from micrograd.core import Array, ffi, lib
 from micrograd.network.layers import Layer
 from micrograd.network.losses import Loss
-from micrograd.network.targets import as_labels, as_targets, as_weights
+from micrograd.network.targets import as_targets, as_weights
 
 
 class Incoming:
@@ -39,7 +39,7 @@ class Incoming:
 
     def _fill_y(self, batch: Any, where: str, y: Any, rows: int) -> Any:
         if self._loss.takes_labels:
-            labels = as_labels(where, y, rows, self.out_features)
+            labels = checks.labels(where, y, rows, self.out_features)
             if labels is not None:
                 held = ffi.from_buffer(labels)
                 batch.labels, batch.targets, batch.targets_ld = held, ffi.NULL, self.out_features

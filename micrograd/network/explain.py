@@ -9,6 +9,7 @@ import numpy as np
 from micrograd import checks, core
 from micrograd.core import Array, ffi, lib
 from micrograd.network import reverse
+from micrograd.network.initial import starts
 from micrograd.network.lowering import Step
 from micrograd.network.storage import buffer_copy
 
@@ -97,3 +98,16 @@ def _output(net: Network, z: Array) -> Array:
     else:
         lib.mg_map(core.ISA_CODE, code, lib.MG_SIGMOID, 0.0, z.size, source, to)
     return out
+
+
+def place_not_finite(net: Network, X: Any, y: Any) -> str:
+    """Where the first value of a pass that is not finite lies: "z2 (layer 1, ReLU())", or ""."""
+    passed = explain(net, X, y)
+    for number, step in enumerate(net.plans.graph("explaining").steps, start=1):
+        for letter in "za":
+            value = passed.get(f"{letter}{number}")
+            if value is not None and not np.isfinite(value).all():
+                layer = next((s.layer for s in starts(net.layers) if s.path == step.path), None)
+                of = "" if layer is None else f" (layer {step.path}, {layer})"
+                return f"{letter}{number}{of}"
+    return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,11 @@ from micrograd.network.layers import Layer, check_chain, check_kinds
 from micrograd.network.plans import Plans
 from micrograd.network.storage import buffer_copy
 from micrograd.parameters import Parameters
+from micrograd.trainable import Storable
 
 if TYPE_CHECKING:
     from micrograd.engine.value import Value
     from micrograd.nn import MLP
-    from micrograd.optim.constraints import Constraints
-    from micrograd.optim.optimizer import Optimizer
-    from micrograd.saving.position import Position
-    from micrograd.training.history import History
 
 _INT64 = np.dtype(np.int64)
 
@@ -44,7 +40,7 @@ def _checked_seed(seed: Any) -> int:
     return int(entropy) if given is None else given
 
 
-class Network:
+class Network(Storable):
     """A multilayer perceptron whose forward and backward passes run in the C core.
 
     Args:
@@ -108,7 +104,7 @@ class Network:
         # What _fill_fast has set _batch up for: rows with labels, -rows with targets.
         self._set_up = 0
         self.optimizer: Any = None  # of the last fit, saved along, as are the next two
-        self.position: Position | None = None
+        self.position: Any = None
         self.metadata: dict[str, Any] = {}
 
     # ---- the same network made of Values ----
@@ -374,12 +370,6 @@ class Network:
 
         return explain(self, X, y)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the network to a safetensors file, for mg.load; see micrograd.save.save."""
-        from micrograd.saving.write import save
-
-        save(self, path)
-
     # ---- training ----
 
     def checked_batch(
@@ -397,9 +387,7 @@ class Network:
         self.check_batch(where, batch, index)
         return batch, held
 
-    def train_step(
-        self, data: Any, index: Array, optimizer: Optimizer, constraints: Constraints
-    ) -> float:
+    def train_step(self, data: Any, index: Array, optimizer: Any, constraints: Any) -> float:
         """One step on the rows `index` (int64) of a checked data set, in one call of the C core:
         forward, backward, penalties, clipping, update. Returns the mean loss before it; the penalty
         and the gradient's norm are in `constraints`. Rows of accumulate_step count as well.
@@ -409,9 +397,7 @@ class Network:
         """
         return self._train(data, index, optimizer.arguments(), constraints, optimizer.steps)
 
-    def accumulate_step(
-        self, data: Any, index: Array, constraints: Constraints, steps: int
-    ) -> float:
+    def accumulate_step(self, data: Any, index: Array, constraints: Any, steps: int) -> float:
         """The forward and backward pass of some rows of the next train_step (number `steps`), which
         makes its update from the mean over all of them. Returns the mean loss so far.
 
@@ -421,7 +407,7 @@ class Network:
         return self._train(data, index, ffi.NULL, constraints, steps)
 
     def _train(
-        self, data: Any, index: Array, optimizer: Any, constraints: Constraints, steps: int
+        self, data: Any, index: Array, optimizer: Any, constraints: Any, steps: int
     ) -> float:
         self._ready = False
         if self._replans:
@@ -444,8 +430,8 @@ class Network:
         data: Any,
         index: Array,
         batch_rows: int,
-        optimizer: Optimizer,
-        constraints: Constraints,
+        optimizer: Any,
+        constraints: Any,
         totals: Any,
     ) -> float:
         """As train_step for each batch of `batch_rows` of these rows, in one call of the C core.
@@ -474,37 +460,21 @@ class Network:
         )
         return self._trained(status, data, constraints, optimizer.steps)
 
-    def _trained(self, status: int, data: Any, constraints: Constraints, steps: int) -> float:
+    def _trained(self, status: int, data: Any, constraints: Any, steps: int) -> float:
         if status != lib.MG_LOSS_NOT_FINITE:
             self._parameters.stale = False
         if status in (lib.MG_LOSS_NOT_FINITE, lib.MG_STEP_NOT_FINITE):
             constraints.raise_status("Network.fit", status, self._parameters, steps)
         if status:
             self.incoming.raise_status("Network.fit", status, constraints.result, data)
-        return constraints.loss
+        return float(constraints.loss)
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        epochs: int = 10,
-        batch_size: int = 64,
-        optimizer: Any = None,
-        validation: Any = None,
-        clip_norm: float | None = None,
-        callbacks: Any = (),
-        progress: bool | None = None,
-        seed: int | None = None,
-        resume: str | os.PathLike[str] | None = None,
-        **options: Any,
-    ) -> History:
-        """Trains on minibatches; see micrograd.train.fit, which lists the options too: shuffle,
-        sample_weight, class_weight, label_smoothing, metrics, early_stopping, accumulate, l1, l2,
-        max_norm and clip_value.
-        """
-        from micrograd.training.fit import fit
+    def prepare(self, where: str, X: Any, y: Any) -> None:
+        """Nothing: its parameters are known from the start."""
 
-        return fit(
-            self, X, y, epochs, batch_size, optimizer, validation, clip_norm, callbacks, progress,
-            seed, resume, **options,
-        )  # fmt: skip
+    def place_not_finite(self, X: Any, y: Any) -> str:
+        """Where the first value of a pass over this batch that is not finite lies, "" for none:
+        "z2 (layer 1, ReLU())"."""
+        from micrograd.network.explain import place_not_finite
+
+        return place_not_finite(self, X, y)

@@ -2,7 +2,8 @@
 
 from micrograd.optim.clip import clip_grad_norm_, clip_grad_value_
 from micrograd.optim.lbfgs import LBFGS
-from micrograd.optim.optimizer import SGD, Adam, AdamW, Optimizer, RMSprop
+from micrograd.optim.methods import SGD, Adam, AdamW, RMSprop
+from micrograd.optim.optimizer import Optimizer
 
 __all__ = [
     "LBFGS",

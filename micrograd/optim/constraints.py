@@ -16,9 +16,25 @@ if TYPE_CHECKING:
     from micrograd.optim.optimizer import Optimizer
 
 
+ADVICE = "a smaller learning rate or clip_norm may help"
+
+
 def _limit(where: str, name: str, value: Any) -> float:
     """A bound of more than 0, infinity for None."""
     return math.inf if value is None else checks.number(where, name, value, above=0, most=math.inf)
+
+
+class NotFiniteError(FloatingPointError):
+    """A step whose loss, gradient or result is not finite; parameters and state are as before.
+
+    what: "the loss is inf", "the gradient of 0.weight is not finite"; step: which it would have
+    been, from 0; norm: of all gradients, or None where the loss came to nothing already.
+    """
+
+    def __init__(self, where: str, what: str, step: int, norm: float | None = None) -> None:
+        self.what, self.step, self.norm = what, step, norm
+        of = "" if norm is None else f", the norm of all gradients is {norm:.4g}"
+        super().__init__(f"{where}: {what} at step {step}{of}; {ADVICE}")
 
 
 class Constraints:
@@ -69,6 +85,18 @@ class Constraints:
         c.weights, c.n_weights = self._weights, len(matrices)
 
     @property
+    def gathering(self) -> bool:
+        """Whether there are gradients of rows that no step has been made from yet."""
+        return self.sums.weight > 0  # type: ignore[no-any-return]
+
+    def gather(self, loss: float, weight: float) -> float:
+        """Notes that the gradients have grown by `weight` times those of the mean of some rows,
+        whose loss this was; returns the mean loss of all that the next step is made from."""
+        self.sums.weight += weight
+        self.sums.loss += weight * loss
+        return self.sums.loss / self.sums.weight  # type: ignore[no-any-return]
+
+    @property
     def loss(self) -> float:
         """Mean loss before the last step, without the penalty."""
         return self.result.loss  # type: ignore[no-any-return]
@@ -90,10 +118,11 @@ class Constraints:
         from the mean over the rows of Network.accumulate_step if there are any.
 
         Raises:
-            FloatingPointError: a number would not be finite; parameters and state are as before.
+            NotFiniteError: a number would not be finite; parameters and state are as before.
         """
         self.result.loss = loss
         if not math.isfinite(loss):
+            self.sums.weight = self.sums.loss = 0
             self.raise_status(where, lib.MG_LOSS_NOT_FINITE, optimizer.params, optimizer.steps)
         optimizer.params.settle()
         status = lib.mg_update_step(
@@ -104,16 +133,12 @@ class Constraints:
 
     def raise_status(self, where: str, status: int, params: Parameters, steps: int) -> None:
         """Raises what has to be said about a step that the C core refused as not finite."""
-        advice = "a smaller learning rate or clip_norm may help"
         if status == lib.MG_LOSS_NOT_FINITE:
-            raise FloatingPointError(f"{where}: the loss is {self.loss} at step {steps}; {advice}")
+            raise NotFiniteError(where, f"the loss is {self.loss}", steps)
         if status == lib.MG_STEP_NOT_FINITE:
             bad = next((p.name for p in params if not np.isfinite(p.grad).all()), None)
             what = f"the gradient of {bad}" if bad else "lr times the gradient"
-            raise FloatingPointError(
-                f"{where}: {what} is not finite at step {steps}, the norm of all "
-                f"gradients is {self.gradient_norm:.4g}; {advice}"
-            )
+            raise NotFiniteError(where, f"{what} is not finite", steps, self.gradient_norm)
         raise RuntimeError(f"{where}: the C core refused its arguments (status {status})")
 
 

@@ -10,11 +10,10 @@ The way from one to the other stands in `pipeline`; csrc/program/ runs what come
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -28,12 +27,7 @@ from micrograd.program.listing import listing
 from micrograd.program.ops import Shape
 from micrograd.program.pipeline import assembled, columns_of, simplified
 from micrograd.program.recorder import RecordingError
-
-if TYPE_CHECKING:
-    from micrograd.optim.constraints import Constraints
-    from micrograd.optim.optimizer import Optimizer
-    from micrograd.saving.position import Position
-    from micrograd.training.history import History
+from micrograd.trainable import Trainable
 
 __all__ = ["Program", "RecordingError", "compile"]
 
@@ -55,7 +49,7 @@ class _Recorded:
         self.code = CProgram(self.assembly, columns_of(shapes), program.dtype)
 
 
-class Program:
+class Program(Trainable):
     """A function of Values that runs in the C core over the rows of a batch; see `compile`.
 
     It holds its own copy of the parameters, taken when the function was first recorded. Assigning
@@ -79,7 +73,7 @@ class Program:
         self._recorded: dict[tuple[Shape, ...], _Recorded] = {}
         self._parameters: Parameters | None = None
         self.optimizer: Any = None  # of the last fit, as is the next
-        self.position: Position | None = None
+        self.position: Any = None
         self._pending: _Recorded | None = None  # has a gradient that nobody has asked for yet
 
     # ---- recording ----
@@ -263,9 +257,12 @@ class Program:
         recorded.code.gradients(parameters.grad_pointer, not parameters.stale)
         parameters.stale = False
 
-    # ---- training, as micrograd.training drives it ----
+    # ---- training, as fit drives it ----
 
     loss_name = "program"
+    layers: tuple[Any, ...] = ()
+    out_features = 0  # no outputs but the loss
+    step = 0  # nothing in it depends on how many passes there were
 
     def checked_batch(
         self, where: str, X: Any, y: Any, sample_weight: Any = None, index: Any = None
@@ -280,9 +277,7 @@ class Program:
         _, rows, _ = self._prepare(where, tuple(arrays))
         return _Data(rows, arrays), arrays
 
-    def train_step(
-        self, data: Any, index: Array, optimizer: Optimizer, constraints: Constraints
-    ) -> float:
+    def train_step(self, data: Any, index: Array, optimizer: Any, constraints: Any) -> float:
         """One step on the rows `index` of a checked data set; returns the mean loss before it.
 
         Raises:
@@ -295,32 +290,30 @@ class Program:
         constraints.step(optimizer, "Program.fit", loss)
         return loss
 
-    def fit(
-        self,
-        X: Any,
-        y: Any = None,
-        epochs: int = 10,
-        batch_size: int = 64,
-        optimizer: Any = None,
-        validation: Any = None,
-        clip_norm: float | None = None,
-        callbacks: Any = (),
-        progress: bool | None = None,
-        seed: int | None = None,
-        resume: str | os.PathLike[str] | None = None,
-        **options: Any,
-    ) -> History:
-        """Trains a function of two arguments on minibatches; see micrograd.training.fit."""
-        from micrograd.training.fit import fit
+    def accumulate_step(self, data: Any, index: Array, constraints: Any, steps: int) -> float:
+        """The loss and gradient of some rows of the next step (number `steps`), which is made by
+        constraints.step from the mean over all of them. Returns the mean loss so far.
+        """
+        loss = self.loss(*[array.take(index, axis=0) for array in data.arrays])
+        parameters = self.parameters()
+        before = parameters.flat_grad.copy() if constraints.gathering else 0
+        parameters.stale = True
+        self.backward()
+        gradient = parameters.flat_grad
+        gradient *= len(index)
+        gradient += before
+        return float(constraints.gather(loss, len(index)))
 
+    def prepare(self, where: str, X: Any, y: Any) -> None:
+        """Records the function for rows like these, if it has not been recorded yet."""
         if self._parameters is None:
             if y is None:
-                raise RuntimeError("Program.fit: call program.record(X, y) with one batch first")
-            self._prepare("Program.fit", (X[:1], y[:1]))
-        return fit(
-            self, X, y, epochs, batch_size, optimizer, validation, clip_norm, callbacks, progress,
-            seed, resume, **options,
-        )  # fmt: skip
+                raise RuntimeError(f"{where}: call program.record(X, y) with one batch first")
+            self._prepare(where, (X[:1], y[:1]))
+
+    def place_not_finite(self, X: Any, y: Any) -> str:
+        """A function has no layers to look at: ""."""
+        return ""
 
     # ---- reading it ----
 

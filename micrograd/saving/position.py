@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
 from micrograd import checks
 from micrograd.core import Array
+
+if TYPE_CHECKING:
+    from micrograd.parameters import Parameters
+
+
+class Resumable(Protocol):
+    """A model whose training can be written down and gone on with.
+
+    layers: those of a network; none of another model, which has no outputs but its loss. dtype: its
+    name. step: training passes so far. optimizer, position: of the last fit; None before.
+    """
+
+    layers: tuple[Any, ...]
+    dtype: str
+    optimizer: Any
+    position: Position | None
+    step: int
+
+    @property
+    def loss_name(self) -> str:
+        """The name of the loss."""
+
+    def parameters(self) -> Parameters:
+        """Its parameters, in two flat arrays."""
 
 
 @dataclass

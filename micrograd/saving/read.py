@@ -20,8 +20,9 @@ from micrograd.checkpoint.policies import Checkpoint
 from micrograd.core import Array
 from micrograd.network.initial import starts
 from micrograd.network.layers import Layer
+from micrograd.network.network import Network
 from micrograd.saving import parts
-from micrograd.saving.position import Position
+from micrograd.saving.position import Position, Resumable
 from micrograd.saving.write import (
     FLAT,
     OPTIMIZER,
@@ -33,9 +34,7 @@ from micrograd.saving.write import (
 )
 
 if TYPE_CHECKING:
-    from micrograd.network.network import Network
     from micrograd.parameters import Parameters
-    from micrograd.program.program import Program
 
     Path = str | os.PathLike[str]
 
@@ -165,13 +164,12 @@ class Saved:
             raise ValueError(f"{min(odd)!r} of the optimizer's state is missing or unknown")
         optimizer.load_state_dict(self.optimizer_state)
 
-    def give(self, model: Network | Program, optimizer: Any) -> None:
+    def put_into(self, model: Resumable, optimizer: Any) -> None:
         """Puts a model, whose parameters fit, where this stands."""
         for p in model.parameters():
             p.data[...] = self.parameters[p.name]
         model.optimizer, model.position = optimizer, self.position
-        if hasattr(model, "step"):
-            model.step = self.step
+        model.step = self.step
 
 
 @contextmanager
@@ -196,8 +194,6 @@ def load(path: Path) -> Network:
         ValueError: it is damaged, cut short, foreign or holds numbers that are not finite; names
             the file.
     """
-    from micrograd.network.network import Network
-
     require_safetensors("load")
     with _naming(path, "load"):
         file = _File(path)
@@ -214,11 +210,11 @@ def load(path: Path) -> Network:
             settings["checkpoint"] = Checkpoint.from_plain(file.section("checkpoint") or {})
         net = Network(*layers, dtype=file.dtype, **settings)
         net.metadata = file.section("metadata") or {}
-        state.give(net, state.optimizer_for(net.parameters()))
+        state.put_into(net, state.optimizer_for(net.parameters()))
     return net
 
 
-def read_progress(model: Network | Program, path: Path, optimizer: Any) -> Saved | None:
+def read_progress(model: Resumable, path: Path, optimizer: Any) -> Saved | None:
     """What fit(resume=path) goes on from; None where there is no such file yet.
 
     Raises:
@@ -232,7 +228,7 @@ def read_progress(model: Network | Program, path: Path, optimizer: Any) -> Saved
     with _naming(path, f"{where}: resume"):
         file = _File(path)
         whole = "layers" in file.text
-        differs = whole and tuple(file.layers()) != getattr(model, "layers", ())
+        differs = whole and tuple(file.layers()) != model.layers
         if differs or file.dtype != model.dtype:
             raise ValueError("it is of another network: the layers or the dtype differ")
         if whole and file.text.get("loss") != model.loss_name:
@@ -248,7 +244,7 @@ def read_progress(model: Network | Program, path: Path, optimizer: Any) -> Saved
     return saved
 
 
-def go_on(saved: Saved, model: Network | Program, optimizer: Any) -> Any:
+def resume(saved: Saved, model: Resumable, optimizer: Any) -> Any:
     """Puts a model where the file says that its training stood; returns the optimizer.
 
     That is `optimizer` with the state of the file or, where it is None, the one of the file, if it
@@ -262,7 +258,7 @@ def go_on(saved: Saved, model: Network | Program, optimizer: Any) -> Any:
             optimizer = saved.optimizer_for(model.parameters())
         elif saved.optimizer is not None:
             saved.load_into(optimizer)
-    saved.give(model, optimizer)
+    saved.put_into(model, optimizer)
     position = saved.position
     if position is not None and position.last is not None:
         flat = model.parameters().flat

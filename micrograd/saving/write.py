@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,12 +21,11 @@ from micrograd import checks
 from micrograd.atomic import write_bytes
 from micrograd.core import Array
 from micrograd.network.losses import LOSSES
+from micrograd.network.network import Network
 from micrograd.saving import parts
+from micrograd.saving.position import Resumable
 
 if TYPE_CHECKING:
-    from micrograd.network.network import Network
-    from micrograd.program.program import Program
-
     Path = str | os.PathLike[str]
 
 VERSION = 1
@@ -36,7 +35,7 @@ FLAT = ("best", "last")  # of Position: all parameters in one array, as "trainin
 TRAINING = "training."
 
 
-def save(net: Network, path: Path) -> None:
+def save(net: Any, path: Path) -> None:
     """Writes a network, its optimizer and its training position to a safetensors file.
 
     Architecture, loss, dtype, seed, checkpoint schedule and `net.metadata` go along; after `fit` or
@@ -45,9 +44,12 @@ def save(net: Network, path: Path) -> None:
 
     Raises:
         ImportError: the safetensors package is not installed.
+        TypeError: net is no Network.
         ValueError: a layer or loss is a function, or a parameter is not finite.
         OSError: the file cannot be written; the one that was there still is.
     """
+    if not isinstance(net, Network):
+        raise TypeError(f"save: {checks.describe(net)} is no Network")
     _write_model(net, path, "Network.save", _architecture(net))
 
 
@@ -71,30 +73,27 @@ def _architecture(net: Network) -> dict[str, Any]:
     return model | {"metadata": net.metadata}
 
 
-def save_progress(model: Network | Program, path: Path) -> None:
+def save_progress(model: Resumable, path: Path) -> None:
     """What fit(resume=path) writes after each epoch.
 
     Who reads it has the model: for a Program, and for a Network with functions among its layers or
     as its loss, the file has no architecture, and `load` refuses it.
     """
     description: dict[str, Any] = {}
-    if hasattr(model, "layers"):
+    if isinstance(model, Network):
         with suppress(ValueError):
-            description = _architecture(cast("Network", model))
+            description = _architecture(model)
     _write_model(model, path, f"{type(model).__name__}.fit", description)
 
 
-def _write_model(
-    model: Network | Program, path: Path, where: str, description: dict[str, Any]
-) -> None:
+def _write_model(model: Resumable, path: Path, where: str, description: dict[str, Any]) -> None:
     require_safetensors(where)
     parameters = model.parameters()
     for p in parameters:
         check_finite(where, p.name, p.data)
     tensors = {p.name: p.data for p in parameters}
     text: dict[str, Any] = {"version": VERSION, "dtype": model.dtype, **description}
-    if hasattr(model, "step"):
-        text["step"] = model.step
+    text["step"] = model.step
     if model.optimizer is not None:
         text["optimizer"] = parts.encode_optimizer(model.optimizer)
         state = model.optimizer.state_dict()

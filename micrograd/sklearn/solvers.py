@@ -13,7 +13,7 @@ import numpy as np
 
 from micrograd.core import Array, ffi
 from micrograd.optim.constraints import Constraints
-from micrograd.optim.optimizer import SGD, Adam
+from micrograd.optim.methods import SGD, Adam
 from micrograd.sklearn.model import Model, row_blocks
 from micrograd.training.callbacks import TrainingState, split_callbacks
 from micrograd.training.history import History

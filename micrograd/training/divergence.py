@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd.core import Array
-from micrograd.network.initial import starts
+from micrograd.optim.constraints import ADVICE, NotFiniteError
+
+if TYPE_CHECKING:
+    from micrograd.training.model import Model
 
 REMEMBERED = 5  # steps whose losses and norms the message shows
 
@@ -31,69 +33,56 @@ class Recent:
 
 
 def diverged(
-    model: Any, where: str, epoch: int, step: int, error: Exception, recent: Recent, batch: Any
+    model: Model, where: str, epoch: int, error: NotFiniteError, recent: Recent, batch: Any
 ) -> FloatingPointError:
     """The error for a step whose loss or gradient was not finite; the parameters are those before.
 
     Goes over the batch once more, to find the layer.
     """
-    what = str(error).removeprefix(f"{where}: ").partition(" at step")[0]
-    parts = [f"{where}: {what} at step {step} (epoch {epoch})", _place(model, batch)]
-    parts += [recent.text(), "a smaller learning rate or clip_norm may help"]
+    what = f"{where}: {error.what} at step {error.step} (epoch {epoch})"
+    parts = [what, _place(model, batch), recent.text(), ADVICE]
     return FloatingPointError("; ".join(part for part in parts if part))
 
 
-def _place(model: Any, batch: Sequence[Any]) -> str:
+def _place(model: Model, batch: Sequence[Any]) -> str:
     X, y, weights = batch
-    arguments = (X, y) if weights is None else (X, y, weights)
-    with np.errstate(all="ignore"):
-        if hasattr(model, "layers"):
-            found = _in_forward(model, X, y)
+    if model.layers:  # which take finite numbers only; other models compute with any
+        for name, array in (("X", X), ("y", y), ("sample_weight", weights)):
+            found = _in_input(name, array)
             if found:
                 return found
-        gradients, step = model.parameters().flat_grad.copy(), getattr(model, "step", 0)
+    arguments = (X, y) if weights is None else (X, y, weights)
+    with np.errstate(all="ignore"):
+        found = model.place_not_finite(X, y)
+        if found:
+            return f"the first value that is not finite is in {found}"
+        gradients, step = model.parameters().flat_grad.copy(), model.step
         model.zero_grad()
         model.loss(*arguments)
         model.backward()
         found = _in_backward(model)
         model.parameters().flat_grad[...] = gradients
-        if hasattr(model, "step"):
-            model.step = step
+        model.step = step
     return found
 
 
-def _in_forward(net: Any, X: Any, y: Any) -> str:
-    """The first layer whose output is not finite."""
-    passed = net.explain(X, y)
-    number = 1
-    while f"a{number}" in passed:
-        for letter in "za":
-            value = passed.get(f"{letter}{number}")
-            if value is not None and not np.isfinite(value).all():
-                return (
-                    f"the first value that is not finite is in {letter}{number}{_of(net, number)}"
-                )
-        number += 1
-    return ""
+def _in_input(name: str, array: Any) -> str:
+    """What came in was finite when fit began: it has been overwritten since."""
+    if array is None or np.asarray(array).dtype.kind != "f" or np.isfinite(array).all():
+        return ""
+    at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    return (
+        f"{name} has been overwritten since fit began: in this batch {name}{list(at)} is "
+        f"{array[at]}"
+    )
 
 
-def _of(net: Any, number: int) -> str:
-    """The layer of the step l = number of the documents."""
-    path = net.plans.graph("explaining").steps[number - 1].path
-    layer = next((each.layer for each in starts(net.layers) if each.path == path), None)
-    return "" if layer is None else f" (layer {path}, {layer})"
-
-
-def _in_backward(model: Any) -> str:
+def _in_backward(model: Model) -> str:
     """The gradient that is not finite and nearest to the loss, whence the others come."""
     parameters = list(model.parameters())
     for p in reversed(parameters):
         if not np.isfinite(p.grad).all():
             return f"the gradient of {p.name} is not finite"
-    norms = [(float(np.abs(_as_double(p.grad)).max()), p.name) for p in parameters]
+    norms = [(float(np.abs(np.asarray(p.grad, np.float64)).max()), p.name) for p in parameters]
     largest, name = max(norms)
     return f"the largest gradient is {largest:.4g}, in {name}"
-
-
-def _as_double(array: Array) -> Array:
-    return np.asarray(array, np.float64)

@@ -4,115 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from micrograd import checks
-from micrograd.core import Array
 from micrograd.data import batches
 from micrograd.data.source import plain, random_access
-from micrograd.network.targets import checked_labels, class_weights, smooth_labels
+from micrograd.training.reweighting import Reweighting
 
 if TYPE_CHECKING:
-    from micrograd.network.network import Network
-    from micrograd.program.program import Program
-
-Model: TypeAlias = "Network | Program"
+    from micrograd.checks import Array
+    from micrograd.training.model import Model
 
 # A batch: a checked data set, the rows of it to use, and their weight in the mean over the epoch.
-Batch = tuple[Any, Array, float]
+Batch = tuple[Any, "Array", float]
 Arrays = tuple[Any, Any, Any]  # X, y and sample weights, or None
 
 
-class Reweighting:
-    """class_weight and label_smoothing, as targets and sample weights."""
-
-    def __init__(
-        self, model: Model, where: str, y: Any, class_weight: Any, label_smoothing: Any
-    ) -> None:
-        self._loss, self._where = model.loss_name, where
-        self._outputs = getattr(model, "out_features", 0)
-        self._classes = 2 if self._loss == "bce" else self._outputs
-        self._smoothing = checks.number(where, "label_smoothing", label_smoothing, below=1)
-        self._weights: Array | None = None
-        if (class_weight is not None or self._smoothing) and self._loss not in (
-            "cross_entropy",
-            "bce",
-        ):
-            raise ValueError(
-                f"{where}: class_weight and label_smoothing are for the losses cross_entropy and "
-                f"bce, this one is {self._loss!r}"
-            )
-        if class_weight is None:
-            return
-        if self._loss == "bce" and self._outputs != 1:
-            raise ValueError(
-                f"{where}: class_weight with bce is for one output, there are {self._outputs}"
-            )
-        if isinstance(class_weight, str) and y is None:
-            raise ValueError(
-                f"{where}: class_weight 'balanced' has to see all labels first; with an iterable "
-                "of batches give the weights as a dict"
-            )
-        labels = np.reshape(y, -1) if self._loss == "bce" and y is not None else y
-        self._weights = class_weights(where, class_weight, labels, self._classes)
-
-    def makes(self, rows: int) -> int:
-        """Elements of the targets that it makes for so many rows."""
-        return rows * self._classes if self._smoothing else 0
-
-    def __call__(self, y: Any, weights: Any) -> tuple[Any, Any]:
-        """y and sample weights (or None) with the classes' weights and the smoothing."""
-        if self._weights is not None:
-            own = self._weights_of(y)
-            weights = own if weights is None else own * np.asarray(weights)
-        if self._smoothing and self._loss == "bce":
-            y = checks.reals(self._where, "y", y, np.dtype(float))
-            y = y * (1 - self._smoothing) + self._smoothing / 2
-        elif self._smoothing:
-            y = smooth_labels(y, self._classes, self._smoothing)
-        return y, weights
-
-    def _weights_of(self, y: Any) -> Array:
-        assert self._weights is not None
-        weights: Array
-        if self._loss == "bce":
-            share = checks.reals(self._where, "y", y, np.dtype(float)).reshape(-1)
-            weights = self._weights[0] * (1 - share) + self._weights[1] * share
-        elif np.ndim(y) == 2:
-            weights = checks.reals(self._where, "y", y, np.dtype(float)) @ self._weights
-        else:
-            weights = self._weights[checked_labels(self._where, y, self._classes)]
-        return weights
+Select = Callable[["Array"], "Array"]  # numbers of training rows to rows of the arrays
 
 
-Select = Callable[[Array], Array]  # numbers of training rows to rows of the arrays
+@dataclass(frozen=True)
+class Rows:
+    """How many rows to train on, in batches of how many; which they are, where not all are."""
+
+    count: int
+    batch_size: int
+    select: Select | None = None
+
+    def batches(self, rng: np.random.Generator | None) -> Iterator[Array]:
+        """The rows of each batch of an epoch."""
+        for index in batches(self.count, self.batch_size, rng):
+            yield index if self.select is None else self.select(index)
 
 
 class ArrayFeed:
     """Rows of arrays in memory, checked once: the C core gathers them itself."""
 
-    def __init__(
-        self,
-        model: Model,
-        where: str,
-        arrays: Arrays,
-        rows: int,
-        batch_size: int,
-        select: Select | None,
-    ) -> None:
+    def __init__(self, model: Model, where: str, arrays: Arrays, rows: Rows) -> None:
         self._data, self._held = model.checked_batch(where, *_given(arrays))
         self._arrays = [None if a is None else np.asarray(a) for a in arrays]
-        self._rows, self._batch_size, self._select = rows, batch_size, select
+        self._rows = rows
 
     def batches(self, rng: np.random.Generator | None, epoch: int) -> Iterator[Batch]:
         """One epoch."""
-        data, select, weights = self._data, self._select, self._arrays[2]
-        for index in batches(self._rows, self._batch_size, rng):
-            if select is not None:
-                index = select(index)
+        data, weights = self._data, self._arrays[2]
+        for index in self._rows.batches(rng):
             if weights is None:
                 yield data, index, len(index)
             elif (total := float(weights[index].sum(dtype=np.float64))) > 0:
@@ -127,21 +67,13 @@ class MappedFeed:
     """Rows of arrays that are too large to copy: each batch is gathered, converted and checked."""
 
     def __init__(
-        self,
-        model: Model,
-        where: str,
-        arrays: Arrays,
-        rows: int,
-        batch_size: int,
-        select: Select | None,
-        reweighting: Reweighting,
+        self, model: Model, where: str, arrays: Arrays, rows: Rows, reweighting: Reweighting
     ) -> None:
         self._model, self._where, self._source = model, where, arrays
-        self._rows, self._batch_size, self._select = rows, batch_size, select
-        self._reweighting = reweighting
+        self._rows, self._reweighting = rows, reweighting
         self._current: list[Any] = []
-        first = np.zeros(1, np.int64) if select is None else select(np.zeros(1, np.int64))
-        self._gather(first)  # so that what cannot work fails before anything has changed
+        first = np.zeros(1, np.int64)  # so that what cannot work fails before anything has changed
+        self._gather(first if rows.select is None else rows.select(first))
 
     def _gather(self, index: Array) -> Batch:
         X, y, weights = (None if a is None else a[index] for a in self._source)
@@ -155,10 +87,10 @@ class MappedFeed:
 
     def batches(self, rng: np.random.Generator | None, epoch: int) -> Iterator[Batch]:
         """One epoch."""
-        advised = rng is not None or self._select is not None
+        advised = rng is not None or self._rows.select is not None
         with random_access(self._source) if advised else nullcontext():
-            for index in batches(self._rows, self._batch_size, rng):
-                batch = self._gather(index if self._select is None else self._select(index))
+            for index in self._rows.batches(rng):
+                batch = self._gather(index)
                 if batch[2] > 0:
                     yield batch
 

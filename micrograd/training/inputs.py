@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from micrograd import checks
 from micrograd.data.source import is_mapped, plain
-from micrograd.training.feeds import (
-    ArrayFeed,
-    Arrays,
-    Feed,
-    IterableFeed,
-    MappedFeed,
-    Model,
-    Reweighting,
-)
+from micrograd.training.feeds import ArrayFeed, IterableFeed, MappedFeed, Rows
 from micrograd.training.metrics import Metric, find_metrics
+from micrograd.training.reweighting import Reweighting
 from micrograd.training.validation import Holdout, split
+
+if TYPE_CHECKING:
+    from micrograd.training.arguments import Arguments
+    from micrograd.training.feeds import Arrays, Feed
+    from micrograd.training.model import Model
 
 MOST_SMOOTHED = 1 << 22  # elements of smoothed targets that are made for all rows at once
 
@@ -47,25 +45,17 @@ class Data:
 
 
 def make_data(
-    model: Model,
-    where: str,
-    arrays: Arrays,
-    epochs: int,
-    batch_size: int,
-    validation: Any,
-    seed: int,
-    metrics: Any,
-    class_weight: Any,
-    label_smoothing: Any,
+    model: Model, where: str, given: Arguments, epochs: int, batch_size: int, seed: int
 ) -> Data:
     """Checks fit's data, and decides how to go through them.
 
     Raises:
         TypeError, ValueError: they do not fit.
     """
+    validation, fraction = given.validation, checks.is_number(given.validation)
     names = ("X", "y", "sample_weight")
-    X, y, weights = (plain(where, *pair) for pair in zip(names, arrays, strict=True))
-    fraction = checks.is_number(validation)
+    values = (given.X, given.y, given.sample_weight)
+    X, y, weights = (plain(where, *pair) for pair in zip(names, values, strict=True))
     holdout = None
     if validation is not None and not fraction:
         holdout = _separate(model, where, validation)
@@ -76,29 +66,34 @@ def make_data(
                 f"{where}: X is an iterable of batches: sample_weight is the third of each, and "
                 "validation, if there is one, a pair (X, y)"
             )
-        own = None
-        reweighting = Reweighting(model, where, None, class_weight, label_smoothing)
-        feed = IterableFeed(model, where, X, epochs, reweighting)
+        reweighting = Reweighting(model, where, None, given.class_weight, given.label_smoothing)
+        feed, own = IterableFeed(model, where, X, epochs, reweighting), None
     else:
         arrays, rows = _checked(model, where, (X, y, weights))
         select = None
         if fraction:
             rows, select, holdout = _set_aside(model, where, arrays, rows, validation, seed)
         own = Holdout(model, arrays, rows, select)
-        reweighting = Reweighting(model, where, arrays[1], class_weight, label_smoothing)
-        if any(map(is_mapped, arrays)) or reweighting.makes(rows) > MOST_SMOOTHED:
-            feed = MappedFeed(model, where, arrays, rows, batch_size, select, reweighting)
-        else:
-            X, y, weights = arrays
-            y, weights = reweighting(y, weights)
-            feed = ArrayFeed(model, where, (X, y, weights), rows, batch_size, select)
+        reweighting = Reweighting(
+            model, where, arrays[1], given.class_weight, given.label_smoothing
+        )
+        feed = _feed(model, where, arrays, Rows(rows, batch_size, select), reweighting)
     prefix = "val_" if holdout is not None else ""
-    chosen = _chosen_metrics(model, where, metrics, holdout is not None)
+    chosen = _chosen_metrics(model, where, given.metrics, holdout is not None)
     if chosen and holdout is None:
         holdout = own
         if own is None:
             raise ValueError(f"{where}: metrics of an iterable of batches want validation data")
     return Data(feed, holdout, prefix, chosen)
+
+
+def _feed(model: Model, where: str, arrays: Arrays, rows: Rows, reweighting: Reweighting) -> Feed:
+    """Arrays in memory are checked and reweighted at once, others batch by batch."""
+    if any(map(is_mapped, arrays)) or reweighting.makes(rows.count) > MOST_SMOOTHED:
+        return MappedFeed(model, where, arrays, rows, reweighting)
+    X, y, weights = arrays
+    y, weights = reweighting(y, weights)
+    return ArrayFeed(model, where, (X, y, weights), rows)
 
 
 def _checked(model: Model, where: str, arrays: Arrays) -> tuple[Arrays, int]:
@@ -151,6 +146,6 @@ def _chosen_metrics(model: Model, where: str, metrics: Any, validates: bool) -> 
     if metrics is None:
         metrics = ["accuracy"] if validates and model.loss_name == "cross_entropy" else []
     found = find_metrics(where, metrics, model.loss_name)
-    if found and not hasattr(model, "layers"):
+    if found and not model.layers:
         raise ValueError(f"{where}: a compiled function has no outputs but its loss: no metrics")
     return found

@@ -12,11 +12,11 @@ from micrograd import checks
 from micrograd.data.batching import STORED_ROWS, train_test_split
 from micrograd.data.permutation import Permutation
 from micrograd.data.source import random_access
-from micrograd.training.feeds import Arrays, Model, Select
 from micrograd.training.metrics import Metric, accuracy
 
 if TYPE_CHECKING:
-    from micrograd.network.network import Network
+    from micrograd.training.feeds import Arrays, Select
+    from micrograd.training.model import HasOutputs, Model
 
 BLOCK = 1024  # rows: few enough for the cache
 
@@ -43,34 +43,36 @@ class Holdout:
     def measure(self, metrics: Mapping[str, Metric]) -> dict[str, float]:
         """The mean loss over the rows, and the metrics, by name.
 
-        Metrics see all rows at once, as arrays of y and of the model's outputs.
+        Metrics see all rows at once, as arrays of y and of the model's outputs, and their weights.
         """
         with random_access(self._arrays) if self._select is not None else nullcontext():
             return self._measure(metrics)
 
     def _measure(self, metrics: Mapping[str, Metric]) -> dict[str, float]:
-        own = metrics.keys() == {"accuracy"} and self._arrays[2] is None
-        own = own and metrics["accuracy"] is accuracy  # which the C core counts along with the loss
+        counted = list(metrics.values()) == [accuracy]  # the C core counts it along with the loss
         total = weight = right = 0.0
-        outputs, targets = [], []
+        outputs, targets, shares = [], [], []
         for start in range(0, self._rows, BLOCK):
             X, y, weights = self._block(start)
-            share = len(X) if weights is None else float(weights.sum(dtype=np.float64))
+            share = len(X) if weights is None else float(np.sum(weights, dtype=np.float64))
             if share > 0:
                 given = (X, y) if weights is None else (X, y, weights)
                 loss, good = self._model.evaluate(*given)
                 total, weight = total + loss * share, weight + share
-                right += round(len(X) * (good or 0))
-            if metrics and not own:
-                outputs.append(cast("Network", self._model).predict(X))
+                right += share * (good or 0)
+            if metrics and not counted:
+                outputs.append(cast("HasOutputs", self._model).predict(X))
                 targets.append(y)
+                shares.append(weights)
         measured = {"loss": total / weight if weight else float("nan")}
-        if own:
-            measured["accuracy"] = right / self._rows
+        if counted:
+            exact = self._arrays[2] is None  # a count of rows, which rounding may have missed
+            measured["accuracy"] = (round(right) if exact else right) / weight
         elif metrics:
             output, target = np.concatenate(outputs), np.concatenate(targets)
+            of_rows = None if self._arrays[2] is None else np.concatenate(shares)
             for name, metric in metrics.items():
-                measured[name] = _as_number(name, metric(target, output))
+                measured[name] = _as_number(name, metric(target, output, of_rows))
         return measured
 
 

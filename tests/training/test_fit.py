@@ -12,8 +12,8 @@ from support.runs import data, network, orders
 from support.twin import torch_twin
 
 import micrograd as mg
-from micrograd.network import targets
 from micrograd.optim import SGD
+from micrograd.training import reweighting
 
 X, Y = data()
 SETTINGS = {"lr": 0.05, "momentum": 0.9}
@@ -106,14 +106,14 @@ def test_class_weight_is_torchs():
 
 
 def test_balanced_weights_are_sklearns():
-    found = targets.class_weights("f", "balanced", Y, 3)
+    found = reweighting.class_weights("f", "balanced", Y, 3)
     assert np.allclose(np.bincount(Y) * found, len(Y) / 3)
     utils = pytest.importorskip("sklearn.utils")
     want = utils.compute_class_weight("balanced", classes=np.arange(3), y=Y)
     np.testing.assert_allclose(found, want, rtol=1e-14)
     some = Y[Y != 1]  # a class that does not occur
     want = utils.compute_class_weight("balanced", classes=np.array([0, 2]), y=some)
-    np.testing.assert_allclose(targets.class_weights("f", "balanced", some, 3)[[0, 2]], want)
+    np.testing.assert_allclose(reweighting.class_weights("f", "balanced", some, 3)[[0, 2]], want)
 
 
 @pytest.mark.parametrize("smoothing", [0.1, 0.5])
@@ -124,9 +124,9 @@ def test_label_smoothing_is_torchs(smoothing):
     want = torch.nn.functional.cross_entropy(
         twin(torch.as_tensor(X)), torch.as_tensor(Y), label_smoothing=smoothing
     )
-    rows = targets.smooth_labels(Y, 3, smoothing)
+    rows = reweighting.smooth_labels(Y, 3, smoothing)
     assert net.loss(X, rows) == pytest.approx(want.item(), rel=1e-12)
-    assert same_bits(targets.smooth_labels(np.eye(3)[Y], 3, smoothing), rows)
+    assert same_bits(reweighting.smooth_labels(np.eye(3)[Y], 3, smoothing), rows)
     one, two = network(), network()
     fitted(one, X, Y, label_smoothing=smoothing)
     by_hand(two, steps_of(X, rows))

@@ -24,7 +24,7 @@ from micrograd.convert.steps import INPUT, Add, Concat, Gate, Graph, Step, graph
 from micrograd.core import Array
 from micrograd.network import layers
 from micrograd.network.network import Network
-from micrograd.network.targets import as_labels, as_targets
+from micrograd.network.targets import as_targets
 
 TOLERANCE = 1e-5  # of the self-test, where float32 itself is as exact as that
 TEST_ROWS = 8
@@ -131,7 +131,7 @@ def _data(net: Network, X: Any, y: Any) -> tuple[Array, Any]:
     if y is not None:
         labels = None
         if net.loss_kind.takes_labels:
-            labels = as_labels("to_c", y, len(X), net.out_features)
+            labels = checks.labels("to_c", y, len(X), net.out_features)
             if labels is not None and not (labels.min() >= 0 and labels.max() < net.out_features):
                 raise ValueError(
                     f"to_c: y has labels from {labels.min()} to {labels.max()}, "

@@ -1,0 +1,61 @@
+"""What training asks of a model: Network and Program both answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from micrograd.saving.position import Resumable
+
+if TYPE_CHECKING:
+    from micrograd.core import Array
+    from micrograd.optim.constraints import Constraints
+    from micrograd.optim.optimizer import Optimizer
+
+
+class Model(Resumable, Protocol):
+    """A model that can be trained.
+
+    out_features: columns of the output, 0 where there is none.
+    """
+
+    out_features: int
+
+    def zero_grad(self) -> None:
+        """Sets all gradients to zero."""
+
+    def loss(self, X: Any, y: Any, /) -> float:
+        """The forward pass; returns the mean loss."""
+
+    def backward(self) -> None:
+        """Adds the gradient of the last loss()."""
+
+    def evaluate(self, X: Any, y: Any, /) -> tuple[float, float | None]:
+        """The mean loss and, of classes, the accuracy; changes nothing."""
+
+    def prepare(self, where: str, X: Any, y: Any) -> None:
+        """Gets ready for rows like these, where parameters are not known before."""
+
+    def checked_batch(
+        self, where: str, X: Any, y: Any, sample_weight: Any = None, index: Any = None
+    ) -> tuple[Any, Any]:
+        """A data set that train_step takes rows from, checked; and what has to be kept alive."""
+
+    def train_step(
+        self, data: Any, index: Array, optimizer: Optimizer, constraints: Constraints
+    ) -> float:
+        """One step on these rows; returns the mean loss before it."""
+
+    def accumulate_step(
+        self, data: Any, index: Array, constraints: Constraints, steps: int
+    ) -> float:
+        """The passes of some rows of the next step; returns the mean loss so far."""
+
+    def place_not_finite(self, X: Any, y: Any) -> str:
+        """Where the first number of a forward pass that is not finite lies; "" for none."""
+
+
+class HasOutputs(Model, Protocol):
+    """A model with outputs besides its loss: one with layers."""
+
+    def predict(self, X: Any, /) -> Array:
+        """The outputs, (rows, out_features)."""

@@ -1,0 +1,216 @@
+"""A training run: where it stands, how it makes an epoch, and what it leaves behind."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from micrograd.optim.constraints import Constraints, NotFiniteError
+from micrograd.optim.methods import SGD
+from micrograd.saving.position import Position
+from micrograd.saving.read import resume
+from micrograd.saving.write import save_progress
+from micrograd.training.callbacks import Callback, TrainingState
+from micrograd.training.divergence import Recent, diverged
+from micrograd.training.history import History
+
+if TYPE_CHECKING:
+    from micrograd.checks import Array
+    from micrograd.saving.read import Saved
+    from micrograd.training.early_stopping import Patience
+    from micrograd.training.feeds import Batch, Feed
+    from micrograd.training.inputs import Data
+    from micrograd.training.model import Model
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What stays the same over a run: fit's arguments, checked."""
+
+    where: str
+    constraints: Constraints
+    accumulate: int
+    on_step: list[Callback]
+    patience: Patience | None
+    path: str | os.PathLike[str] | None
+
+
+class Run:
+    """A training run of a model over a feed of batches."""
+
+    state: TrainingState
+
+    def __init__(self, model: Model, feed: Feed, setting: Setting) -> None:
+        self.model, self.feed, self.setting = model, feed, setting
+        self.constraints = setting.constraints
+        self.seconds = 0.0
+        self.best: Array | None = None
+        self.recent = Recent()
+        self.whole = True  # no epoch has been broken off
+
+    def start(
+        self, optimizer: Any, epochs: int, seed: int, shuffle: bool, saved: Saved | None
+    ) -> None:
+        """From the beginning, or from where a file says that training stood."""
+        model, patience = self.model, self.setting.patience
+        self.seed = seed
+        self.rng = np.random.default_rng(seed) if shuffle else None
+        position = Position()
+        if saved is not None:
+            position = saved.position or position
+            if patience is not None and position.stopping is not None:
+                patience.restore(self.setting.where, position.stopping)
+            optimizer = resume(saved, model, optimizer)
+            if position.rng is not None and shuffle:
+                self.rng = position.generator()
+            self.best = position.best
+        if optimizer is None:
+            optimizer = SGD(model.parameters(), lr=0.05, momentum=0.9)
+        model.optimizer, model.position = optimizer, None
+        history = History.from_dict(position.history)
+        self.seconds = history.seconds[-1] if history.seconds else 0.0
+        self.state = TrainingState(model, optimizer, history, epochs, position.epoch)
+
+    def over(self) -> bool:
+        """Whether there is no epoch left to make."""
+        state, patience = self.state, self.setting.patience
+        waited = patience is not None and patience.exhausted(state.epoch)
+        return state.epoch >= state.epochs or state.stopped or waited
+
+    def one_epoch(self, data: Data) -> bool:
+        """Trains for an epoch and measures; whether it was not broken off."""
+        started = time.perf_counter()
+        loss, whole = self._train()
+        state = self.state
+        state.epoch += 1
+        state.history.loss.append(loss)
+        for name, value in data.measure().items():
+            state.history.list_of(name).append(value)
+        self.seconds += time.perf_counter() - started
+        state.history.seconds.append(self.seconds)
+        self._follow()
+        return whole
+
+    def _train(self) -> tuple[float, bool]:
+        """The steps of an epoch: its mean loss, and whether it was not broken off."""
+        self.model.position = None  # in the midst of an epoch there is none to go on from
+        batches = self.feed.batches(self.rng, self.state.epoch)
+        if self.setting.accumulate > 1:
+            return self._accumulated(batches)
+        step, optimizer, constraints = self.model.train_step, self.state.optimizer, self.constraints
+        remember, remember_norm = self.recent.losses.append, self.recent.norms.append
+        watched = bool(self.setting.on_step)
+        total = weight = 0.0
+        index = np.empty(0, np.int64)
+        try:
+            for data, index, share in batches:
+                loss = step(data, index, optimizer, constraints)
+                total += loss * share
+                weight += share
+                remember(loss)
+                remember_norm(constraints.gradient_norm)
+                if watched and self._stopped_by_step(loss):
+                    return total / weight, False
+        except NotFiniteError as error:
+            raise self._diverged(error, self.feed.arrays(index)) from None
+        return _mean(total, weight), True
+
+    def _accumulated(self, batches: Iterator[Batch]) -> tuple[float, bool]:
+        """An epoch in which `accumulate` batches make a step: g = sum_b w_b g_b / sum_b w_b."""
+        total = weight = 0.0
+        while True:
+            try:
+                loss, share = self._gather(islice(batches, self.setting.accumulate))
+                if not share:
+                    return _mean(total, weight), True
+                self.constraints.step(self.state.optimizer, self.setting.where, loss)
+            except NotFiniteError as error:
+                raise self._diverged(error, self.feed.arrays(self._index)) from None
+            total, weight = total + loss * share, weight + share
+            self.recent.losses.append(loss)
+            self.recent.norms.append(self.constraints.gradient_norm)
+            if self.setting.on_step and self._stopped_by_step(loss):
+                return total / weight, False
+
+    def _gather(self, group: Iterator[Batch]) -> tuple[float, float]:
+        """Leaves the gradients of these batches for a step; returns their mean loss and weight."""
+        loss = share = 0.0
+        steps = self.state.optimizer.steps
+        for data, self._index, each in group:
+            loss = self.model.accumulate_step(data, self._index, self.constraints, steps)
+            share += each
+        return loss, share
+
+    def _stopped_by_step(self, loss: float) -> bool:
+        state = self.state
+        state.step, state.loss = state.optimizer.steps, loss
+        state.gradient_norm = self.constraints.gradient_norm
+        for call in self.setting.on_step:
+            call(state)
+        return state.stopped
+
+    def _diverged(self, error: NotFiniteError, batch: Any) -> FloatingPointError:
+        epoch = self.state.epoch + 1
+        return diverged(self.model, self.setting.where, epoch, error, self.recent, batch)
+
+    def _follow(self) -> None:
+        """Early stopping and a schedule that follows a metric are told of the last epoch."""
+        state, patience = self.state, self.setting.patience
+        if patience is not None:
+            value = state.history.list_of(patience.monitor)[-1]
+            if patience.improved(state.epoch, value) and patience.settings.restore_best:
+                self.best = self.model.parameters().flat.copy()
+        update = getattr(state.optimizer.lr, "update", None)
+        if update is not None:
+            update((state.history.val_loss or state.history.loss)[-1])
+
+    def finish_epoch(self, whole: bool) -> None:
+        """Writes the model file, if there is one, unless the epoch was broken off."""
+        self.whole = whole
+        if self.setting.path is not None and whole:
+            self._write()
+
+    def finish(self) -> None:
+        """Puts the best parameters back, and leaves the position in the model."""
+        last, patience = None, self.setting.patience
+        if patience is not None:
+            self.state.history.best_epoch = patience.best_epoch or None
+            if self.best is not None:
+                flat = self.model.parameters().flat
+                last = flat.copy()
+                flat[...] = self.best
+                self.best = None
+        if not self.whole:
+            return
+        if self.setting.path is not None and last is not None:
+            self._write(last)
+        else:
+            self.model.position = self._position(last)
+
+    def _position(self, last: Array | None = None) -> Position:
+        patience = self.setting.patience
+        return Position(
+            epoch=self.state.epoch,
+            seed=self.seed,
+            rng=None if self.rng is None else dict(self.rng.bit_generator.state),
+            history=self.state.history.to_dict(),
+            stopping=None if patience is None else patience.state(),
+            best=self.best,
+            last=last,
+        )
+
+    def _write(self, last: Array | None = None) -> None:
+        assert self.setting.path is not None
+        self.model.position = self._position(last)
+        save_progress(self.model, self.setting.path)
+
+
+def _mean(total: float, weight: float) -> float:
+    return total / weight if weight else math.nan
