@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
 
-Path = str | os.PathLike[str]
+Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+LONGEST_NAME = 255  # bytes of a file's name, in the usual file systems
+STALE = 24 * 3600.0  # seconds after which what a killed process left behind is removed
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -15,14 +22,33 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; what was there still is.
     """
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, beside `path`; it takes that place where the block ends, whole.
+
+    Where the block ends with an exception, what was there still is. Several may write at once: the
+    last one stays. What is no file, such as a pipe or /dev/stdout, is written to as it is.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     target = checked_target(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        with open(target, "wb") as stream:
+            yield stream
+        return
     folder, base = os.path.split(target)
-    temporary = os.path.join(folder, f".{base}.{os.getpid()}.tmp")
+    _remove_stale(folder, base)
+    temporary = os.path.join(folder, f"{_start(base)}{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:
             with suppress(OSError):  # the permissions of the file that it will replace
                 os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -40,15 +66,39 @@ def checked_target(path: Path) -> str:
     Raises:
         OSError: it is a folder, or in a folder that does not exist or cannot be written to.
     """
-    target = os.path.realpath(path)
+    name = os.fsdecode(path)
+    target = os.path.realpath(name)
     folder = os.path.dirname(target)
     if os.path.isdir(target):
-        raise IsADirectoryError(f"{os.fspath(path)} is a folder; the name of a file is wanted")
+        raise IsADirectoryError(f"{name} is a folder; the name of a file is wanted")
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f"{os.fspath(path)}: the folder {folder} does not exist")
+        raise FileNotFoundError(f"{name}: the folder {folder} does not exist")
+    if os.path.exists(target) and not os.path.isfile(target):
+        return target
     if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{os.fspath(path)}: the folder {folder} cannot be written to")
+        raise PermissionError(f"{name}: the folder {folder} cannot be written to")
     return target
+
+
+def _start(base: str) -> str:
+    """What the names of temporary files for a file begin with; the rest takes 20 bytes."""
+    cut = os.fsencode(base)[: LONGEST_NAME - 22]
+    return f".{os.fsdecode(cut)}."
+
+
+def _remove_stale(folder: str, base: str) -> None:
+    """Removes what processes that were killed while they wrote this file have left behind."""
+    start = _start(base)
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if not (name.startswith(start) and name.endswith(".tmp")):
+                continue
+            if "." in name[len(start) : -len(".tmp")]:  # of another file, whose name goes on
+                continue
+            path = os.path.join(folder, name)
+            with suppress(OSError):
+                if time.time() - os.stat(path).st_mtime > STALE:
+                    os.unlink(path)
 
 
 def _flush_folder(folder: str) -> None:

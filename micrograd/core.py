@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -124,6 +124,20 @@ def set_num_threads(n: int) -> None:
 def get_num_threads() -> int:
     """How many threads the C core may use; tools such as threadpoolctl can lower it."""
     return int(min(threads, lib.mg_max_threads()))
+
+
+class Build(NamedTuple):
+    """How the compiled extension was made: of which sources, by which compiler, with OpenMP?"""
+
+    source_hash: str
+    compiler: str
+    openmp: bool
+
+
+def build() -> Build:
+    """How the compiled extension was made."""
+    sources, compiler = ffi.string(lib.mg_source_hash()), ffi.string(lib.mg_compiler())
+    return Build(sources.decode(), compiler.decode(), bool(lib.mg_has_openmp()))
 
 
 @contextmanager

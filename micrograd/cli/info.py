@@ -42,14 +42,13 @@ def core_facts(root: Path) -> dict[str, str]:
         }
     from micrograd import core
 
-    lib, text = core.lib, core.ffi.string
-    built = text(lib.mg_source_hash()).decode()
+    build = core.build()
     return {
         "instruction set": f"{core.isa()} (this machine has {', '.join(core.supported_isas())})",
         "threads": f"{core.get_num_threads()} at most",
-        "OpenMP": "yes" if lib.mg_has_openmp() else "no: everything runs on one thread",
-        "compiler": text(lib.mg_compiler()).decode(),
-        "C sources": source_state(built, root),
+        "OpenMP": "yes" if build.openmp else "no: everything runs on one thread",
+        "compiler": build.compiler,
+        "C sources": source_state(build.source_hash, root),
     }
 
 

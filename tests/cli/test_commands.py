@@ -17,7 +17,8 @@ from support.commands import accuracy, error_line, printed, write_csv
 import micrograd
 from micrograd import core
 from micrograd.cli import info
-from micrograd.cli.main import IMPORTED, commands, main, process_start
+from micrograd.cli.main import IMPORTED, main, process_start
+from micrograd.cli.parser import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -200,6 +201,18 @@ def test_version_and_help(capsys):
         out = printed(capsys, name, "--help")
         assert re.search(rf"example:\n  .*micrograd {name}", out)
     assert "default: 0.9" in printed(capsys, "train", "--help")
+
+
+def test_help_is_a_command_too(capsys):
+    assert main(["--help"]) == 0
+    overview = capsys.readouterr().out
+    assert printed(capsys, "help") == overview and "micrograd help COMMAND" in overview
+    for name in commands():
+        assert main([name, "--help"]) == 0
+        explained = capsys.readouterr().out
+        assert printed(capsys, "help", name) == explained
+    assert "usage: micrograd train DATA" in printed(capsys, "help", "train")
+    assert "did you mean train?" in error_line(capsys, 2, "help", "trian")
 
 
 def test_no_arguments_print_help(capsys):

@@ -5,7 +5,6 @@ PENDING = {
     "micrograd/network/network.py",
     "micrograd/engine/value.py",
     "csrc/kernels/program_template.h",
-    "compiled cli",
     "compiled diagnose",
     "compiled parameters",
     "compiled sklearn",
