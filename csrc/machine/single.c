@@ -1,9 +1,9 @@
 /* Single kernels behind the C interface: for optimizers, tests and benchmarks. */
 #include <float.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "kernels/kernels.h"
+#include "machine/memory.h"
 
 static mg_matrix vector_of(const void *x, int64_t n)
 {
@@ -47,11 +47,11 @@ int mg_matmul(int isa, int dtype, int64_t m, int64_t n, int64_t k, double alpha,
                        .c = c,
                        .c_row = c_row,
                        .accumulate = accumulate};
-    void *scratch = NULL;
-    if (posix_memalign(&scratch, 64, kernels->gemm_scratch(&g, threads) + 64))
+    void *scratch = mg_memory_new(kernels->gemm_scratch(&g, threads) + 64);
+    if (!scratch)
         return MG_OUT_OF_MEMORY;
     mg_team_run(product_body, &(product){kernels, &g, scratch}, threads);
-    free(scratch);
+    mg_memory_free(scratch);
     return MG_OK;
 }
 

@@ -1,6 +1,7 @@
 /* Making and freeing plans. */
 #include <stdlib.h>
 
+#include "machine/memory.h"
 #include "plan/plan.h"
 #include "program/program_ops.h"
 
@@ -97,7 +98,7 @@ void mg_plan_free(mg_plan *plan)
     free(plan->buffer_ld);
     free(plan->storage_ld);
     free(plan->storages);
-    free(plan->workspace);
+    mg_memory_free(plan->workspace);
     free(plan);
 }
 

@@ -1,6 +1,7 @@
 /* The memory that a plan works in: one allocation, laid out for as many rows and threads as have come. */
 #include <stdlib.h>
 
+#include "machine/memory.h"
 #include "plan/plan.h"
 
 /* The most scratch that any multiplication of this plan can ask for, whatever the input's stride: a
@@ -84,14 +85,14 @@ int mg_plan_reserve(mg_plan *plan, int64_t rows, int threads)
     arena a = {0};
     if (trial.storages)
         lay_out(&trial, &a, rows, threads);
-    char *memory = NULL;
-    if (!trial.storages || a.overflow || posix_memalign((void **)&memory, 64, a.used + 64)) {
+    char *memory = trial.storages && !a.overflow ? mg_memory_new(a.used + 64) : NULL;
+    if (!memory) {
         free(trial.storages);
         return MG_OUT_OF_MEMORY;
     }
     a = (arena){.base = memory};
     lay_out(&trial, &a, rows, threads);
-    free(plan->workspace);
+    mg_memory_free(plan->workspace);
     free(plan->storages);
     trial.workspace = memory;
     trial.workspace_bytes = a.used;

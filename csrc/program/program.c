@@ -1,16 +1,16 @@
 /* Programs: making and freeing them. */
 #include <stdlib.h>
 
+#include "machine/memory.h"
 #include "program/program_state.h"
 
 static void *aligned(size_t count, size_t size)
 {
-    void *memory = NULL;
     if (size && count > SIZE_MAX / 2 / size)
         return NULL;
-    if (posix_memalign(&memory, 64, count * size + 64))
-        return NULL;
-    memset(memory, 0, count * size + 64);
+    void *memory = mg_memory_new(count * size + 64);
+    if (memory)
+        memset(memory, 0, count * size + 64);
     return memory;
 }
 
@@ -99,15 +99,15 @@ void mg_program_free(mg_program *p)
 {
     if (!p)
         return;
-    free(p->code);
-    free(p->constants);
-    free(p->argument_columns);
-    free(p->scalars);
-    free(p->uniform_slots);
-    free(p->uniform_sums);
-    free(p->totals);
-    free(p->chunk_totals);
-    free(p->workspace);
+    mg_memory_free(p->code);
+    mg_memory_free(p->constants);
+    mg_memory_free(p->argument_columns);
+    mg_memory_free(p->scalars);
+    mg_memory_free(p->uniform_slots);
+    mg_memory_free(p->uniform_sums);
+    mg_memory_free(p->totals);
+    mg_memory_free(p->chunk_totals);
+    mg_memory_free(p->workspace);
     free(p);
 }
 

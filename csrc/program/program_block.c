@@ -1,6 +1,5 @@
 /* Programs: how a batch is cut, the memory of a block, and the sums of gradients over the rows. */
-#include <stdlib.h>
-
+#include "machine/memory.h"
 #include "program/program_state.h"
 
 /* Rows of a block: as many as let its slots stay in half of a usual L2 cache, but enough to share the
@@ -40,11 +39,11 @@ int mg_program_room(mg_program *p, const mg_cut *cut, int64_t slots, int threads
     if (each > SIZE_MAX / 4 / (size_t)threads)
         return MG_OUT_OF_MEMORY;
     if (each * (size_t)threads > p->workspace_bytes) {
-        void *memory = NULL;
-        if (posix_memalign(&memory, 64, each * (size_t)threads))
+        void *memory = mg_memory_new(each * (size_t)threads);
+        if (!memory)
             return MG_OUT_OF_MEMORY;
         memset(memory, 0, each * (size_t)threads);
-        free(p->workspace);
+        mg_memory_free(p->workspace);
         p->workspace = memory;
         p->workspace_bytes = each * (size_t)threads;
     }
