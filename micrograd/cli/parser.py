@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import micrograd
-from micrograd.cli import bench, diagnose, export, info, predict, train
+from micrograd.cli import bench, diagnose, export, info, predict, selftest, train
 from micrograd.cli.command import Clock, UsageError, suggestion
 
 USAGE = 2  # exit code of a command line that was not understood
@@ -58,6 +58,12 @@ def commands() -> dict[str, Command]:
             "micrograd bench --threads 1 --workloads 784-128-10",
             bench.add_options,
             bench.run,
+        ),
+        "selftest": Command(
+            "compare random networks with PyTorch on every instruction set of this machine",
+            "micrograd selftest --networks 200",
+            selftest.add_options,
+            selftest.run,
         ),
         "info": Command(
             "say what is installed and what it uses of this machine",
