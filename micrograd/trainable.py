@@ -6,10 +6,12 @@ is asked to. So each method imports its room when it is called, and no sooner.
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from micrograd.saving.read import Saved
     from micrograd.training.history import History
     from micrograd.training.model import Model
 
@@ -100,6 +102,28 @@ class Trainable:
         from micrograd.training.fit import fit
 
         return fit(cast("Model", self), Arguments(**arguments))
+
+    # ---- what training asks, and a model that is shared out over processes answers otherwise ----
+
+    def part(self, rows: int) -> slice:
+        """Which of a batch's rows this process works on: all of them."""
+        return slice(0, rows)
+
+    def epoch_mean(self, total: float, weight: float) -> float:
+        """The mean loss of an epoch from its weighted sum over the batches; NaN of none."""
+        return total / weight if weight else math.nan
+
+    def read_progress(self, path: str | os.PathLike[str], optimizer: Any) -> Saved | None:
+        """What fit(resume=path) goes on from; None where there is no file."""
+        from micrograd.saving.read import read_progress
+
+        return read_progress(cast("Model", self), path, optimizer)
+
+    def write_progress(self, path: str | os.PathLike[str]) -> None:
+        """Writes what fit(resume=path) goes on from."""
+        from micrograd.saving.write import save_progress
+
+        save_progress(cast("Model", self), path)
 
 
 class Storable(Trainable):

@@ -97,6 +97,15 @@ class Constraints:
         return self.sums.loss / self.sums.weight  # type: ignore[no-any-return]
 
     @property
+    def gathered(self) -> tuple[float, float]:
+        """The weight of all rows that the next step is made from, and their weighted loss."""
+        return self.sums.weight, self.sums.loss
+
+    def regather(self, weight: float, loss: float) -> None:
+        """Says anew whose gradients have been gathered: rows of this weight and weighted loss."""
+        self.sums.weight, self.sums.loss = weight, loss
+
+    @property
     def loss(self) -> float:
         """Mean loss before the last step, without the penalty."""
         return self.result.loss  # type: ignore[no-any-return]

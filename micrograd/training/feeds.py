@@ -76,14 +76,22 @@ class MappedFeed:
         self._gather(first if rows.select is None else rows.select(first))
 
     def _gather(self, index: Array) -> Batch:
-        X, y, weights = (None if a is None else a[index] for a in self._source)
+        y, weights = (None if a is None else a[index] for a in self._source[1:])
         y, weights = self._reweighting(y, weights)
         total = float(len(index)) if weights is None else float(np.sum(weights, dtype=np.float64))
         if total == 0:
             return None, index, 0.0
-        data, held = self._model.checked_batch(self._where, X, y, weights, index)
+        # Of X only the rows that this process works on are read; the others have no place here.
+        own = self._model.part(len(index))
+        placed = np.full(len(index), -1, np.int64)
+        placed[own] = np.arange(len(placed[own]))
+        if own.start == own.stop:
+            own = slice(0, 1)
+        X, y = self._source[0][index[own]], y[own]
+        weights = None if weights is None else weights[own]
+        data, held = self._model.checked_batch(self._where, X, y, weights, index[own])
         self._current = [X, y, weights, held]
-        return data, np.arange(len(index), dtype=np.int64), total
+        return data, placed, total
 
     def batches(self, rng: np.random.Generator | None, epoch: int) -> Iterator[Batch]:
         """One epoch."""

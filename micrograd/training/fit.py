@@ -9,7 +9,6 @@ import numpy as np
 from micrograd import checks
 from micrograd.optim.constraints import Constraints
 from micrograd.optim.optimizer import Optimizer
-from micrograd.saving.read import read_progress
 from micrograd.training.callbacks import split_callbacks
 from micrograd.training.early_stopping import Patience, as_early_stopping
 from micrograd.training.inputs import Data, make_data
@@ -60,7 +59,7 @@ def _start(model: Model, where: str, given: Arguments) -> tuple[Run, Data, list[
     _check_optimizer(where, model, given.optimizer)
     saved = None
     if given.resume is not None:
-        saved = read_progress(model, given.resume, given.optimizer)
+        saved = model.read_progress(given.resume, given.optimizer)
     if saved is not None and saved.position is not None and saved.position.seed is not None:
         seed = saved.position.seed
     data = make_data(model, where, given, epochs, batch_size, seed)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from micrograd.core import Array
     from micrograd.optim.constraints import Constraints
     from micrograd.optim.optimizer import Optimizer
+    from micrograd.saving.read import Saved
 
 
 class Model(Resumable, Protocol):
@@ -31,6 +32,18 @@ class Model(Resumable, Protocol):
 
     def evaluate(self, X: Any, y: Any, /) -> tuple[float, float | None]:
         """The mean loss and, of classes, the accuracy; changes nothing."""
+
+    def part(self, rows: int) -> slice:
+        """Which of a batch's rows this process works on."""
+
+    def epoch_mean(self, total: float, weight: float) -> float:
+        """The mean loss of an epoch from its weighted sum over the batches."""
+
+    def read_progress(self, path: Any, optimizer: Any) -> Saved | None:
+        """What fit(resume=path) goes on from; None where there is no file."""
+
+    def write_progress(self, path: Any) -> None:
+        """Writes what fit(resume=path) goes on from."""
 
     def prepare(self, where: str, X: Any, y: Any) -> None:
         """Gets ready for rows like these, where parameters are not known before."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from micrograd.optim.constraints import Constraints, NotFiniteError
 from micrograd.optim.methods import SGD
 from micrograd.saving.position import Position
 from micrograd.saving.read import resume
-from micrograd.saving.write import save_progress
 from micrograd.training.callbacks import Callback, TrainingState
 from micrograd.training.divergence import Recent, diverged
 from micrograd.training.history import History
@@ -117,10 +115,10 @@ class Run:
                 remember(loss)
                 remember_norm(constraints.gradient_norm)
                 if watched and self._stopped_by_step(loss):
-                    return total / weight, False
+                    return self.model.epoch_mean(total, weight), False
         except NotFiniteError as error:
             raise self._diverged(error, self.feed.arrays(index)) from None
-        return _mean(total, weight), True
+        return self.model.epoch_mean(total, weight), True
 
     def _accumulated(self, batches: Iterator[Batch]) -> tuple[float, bool]:
         """An epoch in which `accumulate` batches make a step: g = sum_b w_b g_b / sum_b w_b."""
@@ -129,7 +127,7 @@ class Run:
             try:
                 loss, share = self._gather(islice(batches, self.setting.accumulate))
                 if not share:
-                    return _mean(total, weight), True
+                    return self.model.epoch_mean(total, weight), True
                 self.constraints.step(self.state.optimizer, self.setting.where, loss)
             except NotFiniteError as error:
                 raise self._diverged(error, self.feed.arrays(self._index)) from None
@@ -137,7 +135,7 @@ class Run:
             self.recent.losses.append(loss)
             self.recent.norms.append(self.constraints.gradient_norm)
             if self.setting.on_step and self._stopped_by_step(loss):
-                return total / weight, False
+                return self.model.epoch_mean(total, weight), False
 
     def _gather(self, group: Iterator[Batch]) -> tuple[float, float]:
         """Leaves the gradients of these batches for a step; returns their mean loss and weight."""
@@ -209,8 +207,4 @@ class Run:
     def _write(self, last: Array | None = None) -> None:
         assert self.setting.path is not None
         self.model.position = self._position(last)
-        save_progress(self.model, self.setting.path)
-
-
-def _mean(total: float, weight: float) -> float:
-    return total / weight if weight else math.nan
+        self.model.write_progress(self.setting.path)
