@@ -1,0 +1,80 @@
+"""Columns of cells: as text, and what to say of a cell that does not belong there."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micrograd.data.cells import Numbers, looks_numeric
+from micrograd.data.reading import Frame
+
+ALMOST_ALL = 0.8  # share of numbers from which on the other cells are slips
+FEW = 20
+
+
+def as_text(cells: NDArray[Any]) -> list[str]:
+    """The cells as text: whole numbers without a point, dates as in ISO 8601."""
+    if cells.dtype.kind in "iu":
+        return [str(value) for value in cells.tolist()]
+    if cells.dtype.kind == "M":
+        return ["" if t == "NaT" else t for t in np.datetime_as_string(cells, "s").tolist()]
+    return [cell if type(cell) is str else _text(cell) for cell in cells.tolist()]
+
+
+def _text(cell: Any) -> str:
+    if cell is None or cell != cell:
+        return ""
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
+        return str(int(cell))
+    if hasattr(cell, "isoformat"):
+        text: str = cell.isoformat()
+        return text.removesuffix("T00:00:00")
+    return str(cell)
+
+
+def odd_cell(frame: Frame, name: str, row: int, wanted: str, advice: str = "") -> str:
+    """A message about a cell: where it is, what it says, what is wanted, what to do."""
+    cell = as_text(frame[name][row : row + 1])[0]
+    shown = repr(cell if len(cell) <= 40 else cell[:40] + "...")
+    advice = advice or "correct the cell, or leave it empty if it is unknown"
+    return f"{frame.place(row, name)}: the cell {shown} {wanted}; {advice}"
+
+
+def check_slips(frame: Frame, name: str, texts: Sequence[str], numbers: Numbers) -> None:
+    """Refuses a column that is almost all numbers.
+
+    Raises:
+        ValueError: it is; names the first cell that is none.
+    """
+    present = int((~numbers.missing).sum())
+    good = present - len(numbers.odd)
+    odd = Counter(texts[row] for row in numbers.odd.tolist())
+    numeric = good + sum(count for text, count in odd.items() if looks_numeric(text))
+    few = len(odd) <= FEW and present >= 3 * len(odd)
+    if good >= ALMOST_ALL * present or (numeric == present and not few):
+        row = int(numbers.odd[0])
+        raise ValueError(
+            odd_cell(
+                frame, name, row,
+                f"is not a number, as {good} of {present} cells of the column are"
+                if good
+                else "is not a plain number, and the column has no single unit and notation",
+                _remedy(texts[row], name),
+            )
+        )  # fmt: skip
+
+
+def _remedy(cell: str, name: str) -> str:
+    said = "correct the cell, or leave it empty if it is unknown"
+    if re.search(r"[0-9],[0-9]", cell):
+        said += (
+            "; thousands=',' (--thousands ,) or decimal=',' (--decimal ,) says what the comma is"
+        )
+    return (
+        f"{said}; kinds={{{name!r}: 'category'}} (of a target kind='classes') takes them as words"
+    )

@@ -1,0 +1,100 @@
+"""Frames that a program has: pandas, polars, pyarrow, mappings of columns, plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micrograd.data.reading import Frame
+
+
+def as_frame(data: Any, source: str = "X") -> Frame:
+    """A table with its columns by name, one array each; columns of numbers are not copied.
+
+    Args:
+        data: a pandas or polars frame, a pyarrow table, a mapping of names to columns, or a matrix
+            (rows, columns), whose columns are called x0, x1, ...
+        source: what messages call it.
+
+    Raises:
+        TypeError: it is none of these.
+        ValueError: columns of different lengths, or two of one name.
+    """
+    if isinstance(data, Frame):
+        return data
+    if hasattr(data, "column_names") and hasattr(data, "to_pydict"):  # pyarrow
+        names = [str(name) for name in data.column_names]
+        columns = [_arrow(data.column(i)) for i in range(len(names))]
+    elif hasattr(data, "columns") and hasattr(data, "iloc"):  # pandas
+        names = [str(name) for name in data.columns]
+        columns = [_series(data.iloc[:, i]) for i in range(len(names))]
+    elif hasattr(data, "columns") and hasattr(data, "get_column"):  # polars
+        names = [str(name) for name in data.columns]
+        columns = [_polars(data.get_column(name)) for name in data.columns]
+    elif isinstance(data, Mapping):
+        names = [str(name) for name in data]
+        columns = [np.asarray(column) for column in data.values()]
+    else:
+        return _matrix(data, source)
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{source}: two columns are named {twice!r}; rename one")
+    if len({len(column) for column in columns}) > 1:
+        raise ValueError(f"{source}: columns of different lengths")
+    return Frame(source, names, columns)
+
+
+def _matrix(data: Any, source: str) -> Frame:
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(f"{source}: no matrix: {error}") from None
+    if array.ndim != 2:
+        raise ValueError(
+            f"{source}: shape {array.shape}, wanted a frame or a matrix (rows, columns); Reshape "
+            "your data: one feature is X.reshape(-1, 1), one row X.reshape(1, -1)"
+        )
+    names = [f"x{i}" for i in range(array.shape[1])]
+    return Frame(source, names, [array[:, i] for i in range(array.shape[1])], header=False)
+
+
+def _series(series: Any) -> NDArray[Any]:
+    kind = getattr(series.dtype, "kind", "O")
+    if isinstance(series.dtype, np.dtype) and kind in "biufM":
+        return np.asarray(series.to_numpy())
+    numeric = str(series.dtype).lower().startswith(("int", "uint", "float"))
+    if numeric:  # nullable numbers: a missing one is NaN
+        if not series.isna().any():
+            return np.asarray(series.to_numpy())
+        return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
+    if kind == "M":  # with a time zone
+        return np.asarray(series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy())
+    cells = series.astype(object).to_numpy()
+    return _objects(cells, np.asarray(series.isna()))
+
+
+def _polars(series: Any) -> NDArray[Any]:
+    if series.dtype.is_numeric():
+        return np.asarray(series.cast(float) if series.null_count() else series.to_numpy())
+    if series.dtype.is_temporal() and not series.null_count():
+        return np.asarray(series.to_numpy())
+    return _objects(np.array(series.to_list(), dtype=object), np.asarray(series.is_null()))
+
+
+def _arrow(column: Any) -> NDArray[Any]:
+    kind = str(column.type)
+    if kind.startswith(("int", "uint", "float", "double")):
+        return np.asarray(column.to_numpy())
+    cells = np.array(column.to_pylist(), dtype=object)
+    return _objects(cells, np.array([cell is None for cell in cells.tolist()], dtype=bool))
+
+
+def _objects(cells: NDArray[Any], missing: NDArray[Any]) -> NDArray[Any]:
+    """Objects with "" where there is none, so that all that is missing looks the same."""
+    if missing.any():
+        cells = cells.copy()
+        cells[missing] = ""
+    return cells

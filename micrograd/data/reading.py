@@ -1,0 +1,328 @@
+"""Tables from files, as text: CSV in every dialect, Parquet and Excel, read by pandas.
+
+What a cell means is not decided here but by who knows what it is for: `micrograd.tabular.Schema`,
+or `read_csv` for tables of numbers.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from micrograd import checks
+from micrograd.data import layout
+from micrograd.data.cells import Notation, find_notation, parse_number
+from micrograd.data.opening import PARQUET, decode, is_excel, read_bytes
+
+SPREADSHEET, COLUMNAR = (".xlsx", ".xlsm"), (".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is to be read; None is found out, and said in `Frame.notes`.
+
+    delimiter: one character, " " for any white space; decimal, thousands: marks in numbers;
+    encoding: of the text; header: whether the first row holds names; sheet: of a workbook.
+    """
+
+    delimiter: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    encoding: str | None = None
+    header: bool | None = None
+    sheet: str | int = 0
+
+
+@dataclass
+class Frame:
+    """A table as it is in its file, or as someone has it: columns by name, one array each.
+
+    source: what messages call it; columns: object arrays of text, or typed arrays; lines: of a
+    text file or a sheet, the line on which each row starts; header: whether names came with it;
+    notation: how its numbers are written; notes: what was found out about it, in words; equal:
+    names that more than one column has, the further ones of which are called a.1, a.2, ...
+    """
+
+    source: str
+    names: list[str]
+    columns: list[NDArray[Any]]
+    lines: list[int] | None = None
+    header: bool = True
+    notation: Notation = field(default_factory=Notation)
+    notes: list[str] = field(default_factory=list)
+    equal: frozenset[str] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.columns[0]) if self.columns else 0
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.columns[self.names.index(name)]
+
+    def place(self, row: int, column: str) -> str:
+        """Where a cell is, for a message: file, line and column, both from 1."""
+        number = self.names.index(column) + 1
+        at = f"row {row}" if self.lines is None else f"line {self.lines[row]}"
+        named = f" ({column!r})" if self.header else ""
+        return f"{self.source}: {at}, column {number}{named}"
+
+    def take(self, rows: Any) -> Frame:
+        """The same columns, of these rows only."""
+        lines = None if self.lines is None else np.asarray(self.lines)[rows].tolist()
+        return replace(self, columns=[column[rows] for column in self.columns], lines=lines)
+
+
+def read_table(
+    path: str | os.PathLike[str], reading: Reading | None = None, where: str = ""
+) -> Frame:
+    """Reads a file as a table of text.
+
+    CSV with any delimiter, decimal mark and encoding, plain or packed by gzip, bzip2, xz or zip;
+    Parquet; Excel workbooks (.xlsx). Blank lines, comments (lines that start with #) and a
+    `sep=;` line are left out, and so is a last column without a name or a cell.
+
+    Args:
+        path: the file.
+        reading: what is known of it; all else is found out.
+        where: the function that messages name, if any.
+
+    Raises:
+        ImportError: pandas is not installed (extra "table").
+        ValueError: no table, or one that can be read in two ways; names file, line and column, and
+            says what to pass.
+        OSError: the file cannot be opened.
+    """
+    source = f"{where}: {os.fspath(path)}" if where else os.fspath(path)
+    reading = reading or Reading()
+    _check(reading, source)
+    raw = read_bytes(path, source)
+    if raw.startswith(PARQUET) or os.fspath(path).lower().endswith(COLUMNAR):
+        return _parquet(raw, source)
+    if is_excel(raw):
+        return _excel(raw, source, reading)
+    if not raw.strip():
+        raise ValueError(f"{source}: the file is empty, wanted rows of cells")
+    text, encoding = decode(raw, source, reading.encoding)
+    frame = _csv(text, source, reading)
+    if encoding not in ("utf-8", "utf-8-sig"):
+        frame.notes.insert(0, f"text in {encoding}")
+    return frame
+
+
+def _check(reading: Reading, source: str) -> None:
+    mark = reading.delimiter
+    if mark is not None and (len(mark) != 1 or mark in '"\r\n'):
+        raise ValueError(f"{source}: delimiter is {mark!r}, wanted one character or None")
+    if reading.decimal not in (None, ".", ","):
+        raise ValueError(f"{source}: decimal is {reading.decimal!r}, wanted '.' or ','")
+    if reading.thousands is not None and len(reading.thousands) > 1:
+        raise ValueError(f"{source}: thousands is {reading.thousands!r}, wanted one character")
+    if reading.thousands and reading.thousands == reading.decimal:
+        raise ValueError(
+            f"{source}: thousands and decimal are both {reading.thousands!r}, wanted two marks"
+        )
+
+
+def _pandas(source: str) -> Any:
+    return checks.require(source, "pandas", "pandas", "table")
+
+
+# ---- text ----
+
+
+def _csv(text: str, source: str, reading: Reading) -> Frame:
+    start = layout.find_start(text)
+    body = "".join(list(io.StringIO(text, newline=""))[start.lines :])
+    delimiter = reading.delimiter or start.delimiter or layout.sniff_delimiter(body)
+    found = layout.records(body, delimiter, source, start.lines + 1)
+    if not found.rows:
+        raise ValueError(f"{source}: the file is empty, wanted rows of cells")
+    notes = [f"{len(start.comments)} line(s) of comment left out"] if start.comments else []
+    if start.comments and _is_header(start.comments[-1], found.rows, delimiter):
+        names = layout.records(start.comments[-1].lstrip("# "), delimiter, source).rows[0]
+        found.rows.insert(0, names)
+        found.lines.insert(0, start.lines)
+        body = start.comments[-1].lstrip("# ") + "\n" + body
+        notes = ["the names of the columns stand in a comment"]
+        reading = replace(reading, header=True)
+    skipped = _comments_among(found)
+    if skipped:
+        notes.append(f"{len(skipped)} line(s) of comment left out")
+    _check_widths(found, source)
+    rows = _by_pandas(body, delimiter, found, skipped, source)
+    return _frame(rows, found, source, reading, notes)
+
+
+def _is_header(comment: str, rows: Sequence[Sequence[str]], delimiter: str) -> bool:
+    """Whether a comment holds the names: as many cells as the rows, no number, over numbers."""
+    names = layout.records(comment.lstrip("# "), delimiter, "").rows
+    if not names or len(names[0]) != len(rows[0]) or len(names[0]) < 2:
+        return False
+    numbers = [any(parse_number(cell) is not None for cell in row) for row in (names[0], rows[0])]
+    return numbers == [False, True]
+
+
+def _comments_among(found: layout.Records) -> set[int]:
+    """Takes out records that start with # and are not as wide as the first; returns which."""
+    width = len(found.rows[0])
+    skipped = {
+        i
+        for i, row in enumerate(found.rows)
+        if row[0].lstrip().startswith("#") and len(row) != width
+    }
+    found.rows = [row for i, row in enumerate(found.rows) if i not in skipped]
+    found.lines = [line for i, line in enumerate(found.lines) if i not in skipped]
+    return skipped
+
+
+def _check_widths(found: layout.Records, source: str) -> None:
+    """Every record is as wide as the first; a delimiter at the end of all others is let pass."""
+    width = len(found.rows[0])
+    longer = [len(row) == width + 1 and not row[-1].strip() for row in found.rows[1:]]
+    if longer and all(longer):
+        found.rows[0].append("")
+        width += 1
+    for line, row in zip(found.lines, found.rows, strict=True):
+        if len(row) != width:
+            raise ValueError(
+                f"{source}: line {line}: {len(row)} column(s), wanted {width} as on line "
+                f"{found.lines[0]}; a cell that holds the delimiter has to stand in quotes, and if "
+                "the columns are separated otherwise, pass delimiter= (--delimiter)"
+            )
+
+
+def _by_pandas(
+    body: str, delimiter: str, found: layout.Records, skipped: set[int], source: str
+) -> list[NDArray[Any]]:
+    """The cells column by column, as pandas reads them."""
+    pandas = _pandas(source)
+    width = len(found.rows[0])
+    options: dict[str, Any] = {"sep": r"\s+"} if delimiter == layout.WHITESPACE else {}
+    options = options or {"sep": delimiter, "skipinitialspace": True}
+    try:
+        read = pandas.read_csv(
+            io.StringIO(body, newline=""), header=None, names=list(range(width)), index_col=False,
+            dtype=object, keep_default_na=False, na_filter=False, **options,
+        )  # fmt: skip
+    except pandas.errors.ParserError as error:
+        raise ValueError(f"{source}: {str(error).strip()}") from None
+    columns = [read[i].to_numpy(dtype=object) for i in range(width)]
+    if skipped:
+        kept = [i for i in range(len(read)) if i not in skipped]
+        columns = [column[kept] for column in columns]
+    if len(columns[0]) != len(found.rows):
+        raise ValueError(
+            f"{source}: {len(found.rows)} or {len(columns[0])} rows, as quotes and line ends are "
+            "taken; save the file again with every cell in quotes"
+        )
+    return columns
+
+
+def _frame(
+    columns: list[NDArray[Any]], found: layout.Records, source: str, reading: Reading,
+    notes: list[str],
+) -> Frame:  # fmt: skip
+    """Takes the header off and drops an empty last column."""
+    header = reading.header
+    if header is None:
+        header = layout.has_header(found.rows, Notation(), source, found.lines[0])
+    given = [cell.strip() if header else "" for cell in found.rows[0]]
+    columns = [column[1:] if header else column for column in columns]
+    if header and len(given) > 1 and not given[-1] and not any(c.strip() for c in columns[-1]):
+        given.pop()
+        columns.pop()
+        notes.append("a last column without a name and without a cell left out")
+    if not len(columns[0]):
+        raise ValueError(f"{source}: no rows after the header on line {found.lines[0]}")
+    frame = Frame(source, unique_names(given, notes), columns, found.lines[bool(header) :], header)
+    frame.equal = frozenset(name for name in given if name and given.count(name) > 1)
+    frame.notation = _notation(reading, columns)
+    frame.notes = notes + _said(frame.notation, header)
+    return frame
+
+
+def _notation(reading: Reading, columns: Sequence[NDArray[Any]]) -> Notation:
+    if reading.decimal is None and reading.thousands is None:
+        return find_notation([column.tolist() for column in columns])
+    decimal = reading.decimal or ("," if reading.thousands == "." else ".")
+    return Notation(decimal, reading.thousands or "", sure=True)
+
+
+def _said(notation: Notation, header: bool) -> list[str]:
+    said = [] if header else ["no header: the columns are called x0, x1, ..."]
+    if notation.decimal == ",":
+        said.append("numbers with a decimal comma")
+    return said
+
+
+def unique_names(given: Sequence[str], notes: list[str]) -> list[str]:
+    """Names for columns: x{index} for an empty one, a.1 for a second a."""
+    names: list[str] = []
+    taken = set(given)
+    for index, name in enumerate(given):
+        name = name or f"x{index}"
+        new, number = name, 0
+        while new in names or (number and new in taken):
+            number += 1
+            new = f"{name}.{number}"
+        if new != name:
+            notes.append(f"column {index + 1} is a second {name!r}, called {new!r}")
+        names.append(new)
+    return names
+
+
+# ---- Parquet and Excel ----
+
+
+def _parquet(raw: bytes, source: str) -> Frame:
+    pandas = _pandas(source)
+    try:
+        read = pandas.read_parquet(io.BytesIO(raw))
+    except ImportError:
+        raise ImportError(
+            f"{source}: Parquet needs pyarrow: pip install 'micrograd-core[table]'"
+        ) from None
+    except Exception as error:
+        raise ValueError(f"{source}: no Parquet file: {error}") from None
+    from micrograd.data.frames import as_frame
+
+    return as_frame(read, source)
+
+
+def _excel(raw: bytes, source: str, reading: Reading) -> Frame:
+    pandas = _pandas(source)
+    try:
+        read = pandas.read_excel(
+            io.BytesIO(raw), sheet_name=reading.sheet, header=None, dtype=object,
+            keep_default_na=False, na_filter=False, engine="openpyxl",
+        )  # fmt: skip
+    except ImportError:
+        raise ImportError(
+            f"{source}: Excel needs openpyxl: pip install 'micrograd-core[table]'"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{source}: sheet {reading.sheet!r}: {error}") from None
+    rows = [[_excel_text(cell) for cell in row] for row in read.to_numpy(dtype=object).tolist()]
+    lines = [number for number, row in enumerate(rows, 1) if any(cell.strip() for cell in row)]
+    rows = [rows[number - 1] for number in lines]
+    if not rows:
+        raise ValueError(f"{source}: sheet {reading.sheet!r} is empty, wanted rows of cells")
+    columns = [np.array([row[i] for row in rows], dtype=object) for i in range(len(rows[0]))]
+    return _frame(columns, layout.Records(lines, rows), source, reading, [])
+
+
+def _excel_text(cell: Any) -> str:
+    """A cell of a sheet as it would stand in a CSV file."""
+    if cell is None or cell != cell:
+        return ""
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
+        return str(int(cell))
+    if hasattr(cell, "isoformat"):
+        text: str = cell.isoformat()
+        return text.removesuffix("T00:00:00")
+    return str(cell)
