@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from micrograd import plot
 from micrograd.cli.command import Clock
+from micrograd.cli.tables import add_reading_options, read
 
 if TYPE_CHECKING:
-    from micrograd.cli.columns import Columns
     from micrograd.core import Array
+    from micrograd.tabular import Schema
 
 ROWS = 1000  # of the data, the first: enough for means over rows
 
@@ -26,16 +27,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     about += f"{ROWS} rows at most are looked at"
     add("source", metavar="DATA", help=about)
     add("--plot", metavar="FILE.png", help="draw the size of delta in each layer")
+    add_reading_options(parser)
 
 
 def run(options: argparse.Namespace, clock: Clock) -> None:
     """Prints a line for each layer, a verdict and a remedy."""
     if options.plot:
         plot.check(options.plot)
-    from micrograd.cli.columns import load_model
+    from micrograd.cli.models import load_model
 
-    net, columns = load_model(options.model)
-    X, y = load(options.source, columns)
+    net, schema = load_model(options.model)
+    X, y = load(options, schema)
     from micrograd.diagnose.report import diagnose
 
     diagnosis = diagnose(net, X[:ROWS], y[:ROWS])
@@ -44,16 +46,19 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
         diagnosis.plot(options.plot, f"{options.model}, {options.source}")
 
 
-def load(source: str, columns: Columns) -> tuple[Array, Array]:
+def load(options: argparse.Namespace, schema: Schema) -> tuple[Array, Array]:
     """X and y as the network takes them."""
     from micrograd import data
-    from micrograd.cli.columns import read_rows
+    from micrograd.cli.models import targets_of
 
+    source = options.source
     if source == "digits":
         return data.digits()
     if os.path.isdir(source):
         return data.mnist(source)[:2]
-    X, y = read_rows(source, columns, scaled=True)
+    frame = schema.align(read(options, source))
+    y = targets_of(schema, frame)
     if y is None:
-        raise ValueError(f"{source}: no column {columns.target!r}: a diagnosis wants the targets")
-    return X, y
+        name = next(t.name for t in schema.targets if t.name not in frame.names)
+        raise ValueError(f"{source}: no column {name!r}: a diagnosis wants the targets")
+    return schema.transform(frame), y

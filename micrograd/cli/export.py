@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from micrograd.cli.command import Clock, UsageError
+from micrograd.cli.tables import add_reading_options, read
 
 if TYPE_CHECKING:
-    from micrograd.cli.columns import Columns
-    from micrograd.core import Array
+    from micrograd.network.network import Network
+    from micrograd.tabular import Schema
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -32,9 +33,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--probabilities", action="store_true", help=about)
     about = "of --c: a CSV file on which to measure what 8 bits cost, and to test the header"
     add("--data", metavar="FILE.csv", help=about)
-    about = "leave out the scaling of the columns that the model file remembers; otherwise it is "
-    about += "made part of the first and last layer, and rows come as they are in the file"
+    about = (
+        "write the network alone, without the schema of its table: it takes the numbers that the "
+    )
+    about += "schema makes, and gives its raw outputs"
     add("--unscaled", action="store_true", help=about)
+    add_reading_options(parser)
 
 
 def run(options: argparse.Namespace, clock: Clock) -> None:
@@ -47,61 +51,78 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
             raise UsageError(f"--{name} is for --c")
     if options.probabilities and options.torch:
         raise UsageError("--probabilities is for --onnx and --c")
-    from micrograd.cli.columns import in_file_units, load_model
+    from micrograd.cli.models import is_plain, load_model
 
     path = getattr(options, chosen[0])
     if os.path.isdir(path):
         raise IsADirectoryError(f"{path} is a folder; the name of a file is wanted")
-    net, columns = load_model(options.model)
-    options.unscaled = options.unscaled or options.int8
-    if not options.unscaled:
-        net = in_file_units(net, columns, options.model)
-    from micrograd import convert
-
-    said = ""
+    net, schema = load_model(options.model)
+    options.unscaled = options.unscaled or bool(options.torch) or is_plain(schema)
     if options.onnx:
-        convert.to_onnx(net, path, probabilities=options.probabilities)
+        said = write_onnx(net, schema, options)
     elif options.c:
-        X, y = sample(options, columns)
-        header = convert.to_c(
-            net, path, quantize="int8" if options.int8 else None,
-            probabilities=options.probabilities, X=X, y=y,
-        )  # fmt: skip
-        said = f"\n{header}"
+        said = write_c(net, schema, options)
     else:
         said = write_state_dict(net, path)
-    names = ", ".join(columns.features[:8]) + (", ..." if len(columns.features) > 8 else "")
-    classes = columns.classes
-    gives = f"{len(classes)} numbers, of {', '.join(classes[:8])}" if classes else columns.target
-    gives += ", ..." * (len(classes) > 8)
-    print(f"{path}: takes {len(columns.features)} numbers, {names}; gives {gives}{said}")
-    if options.unscaled and columns.scales:
-        print(scaling(columns))
+    features = [column.name for column in schema.features]
+    if options.unscaled:
+        features = schema.encoded_names
+    classes = schema.targets[0].classes
+    gives = f"{len(classes)} numbers, of {shown(classes)}" if classes else ""
+    gives = gives or ", ".join(target.name for target in schema.targets)
+    kind = "columns" if options.onnx and not options.unscaled else "numbers"
+    print(f"{path}: takes {len(features)} {kind}, {shown(features)}; gives {gives}{said}")
+    if options.unscaled and not is_plain(schema):
+        print(scaling(schema))
 
 
-def scaling(columns: Columns) -> str:
-    """What has to be done to a row and to the outputs, in C's notation."""
-    mean, std = (", ".join(f"{x:.9g}" for x in part) for part in (columns.mean, columns.std))
-    text = "scale each row first, x[i] = (x[i] - mean[i]) / std[i], with\n"
-    text += f"mean[] = {{{mean}}}\nstd[] = {{{std}}}"
-    if not columns.classes:
-        text += f"\n{columns.target} = {columns.centre:.9g} + {columns.unit:.9g} * output"
-    return text
+def shown(names: list[str]) -> str:
+    """The first of these names."""
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
-def sample(options: argparse.Namespace, columns: Columns) -> tuple[Array, Array | None]:
-    """Rows, and the right answers for them if they are known, as the exported function takes them.
+def write_onnx(net: Network, schema: Schema, options: argparse.Namespace) -> str:
+    """The network, or the whole way from the columns to the answers."""
+    from micrograd import convert
 
-    Without a file, rows that are spread as those of the training were.
-    """
-    import numpy as np
+    if options.unscaled:
+        convert.to_onnx(net, options.onnx, probabilities=options.probabilities)
+    else:
+        convert.table_to_onnx(net, schema, options.onnx)
+    return ""
 
-    from micrograd.cli.columns import read_rows
 
+def write_c(net: Network, schema: Schema, options: argparse.Namespace) -> str:
+    """The network, or the way from the numbers of a row to the answers."""
+    from micrograd import convert
+
+    settings: dict[str, Any] = {
+        "quantize": "int8" if options.int8 else None, "probabilities": options.probabilities,
+    }  # fmt: skip
+    X: Any = None
     if options.data:
-        return read_rows(options.data, columns, scaled=options.unscaled)
-    X = np.random.default_rng(0).normal(size=(256, len(columns.features)))
-    return X if options.unscaled else X * np.array(columns.std) + np.array(columns.mean), None
+        from micrograd.cli.models import targets_of
+
+        frame = schema.align(read(options, options.data))
+        settings["y"] = targets_of(schema, frame)
+        if options.unscaled:
+            X = schema.transform(frame)
+        else:
+            import numpy as np
+
+            X = np.concatenate([column.values(frame)[0] for column in schema.features], axis=1)
+    if options.unscaled:
+        return f"\n{convert.to_c(net, options.c, X=X, **settings)}"
+    return f"\n{convert.table_to_c(net, schema, options.c, X=X, **settings)}"
+
+
+def scaling(schema: Schema) -> str:
+    """What has to be done to a row and to the outputs."""
+    text = "the numbers are what micrograd.tabular.Schema.transform makes of a table"
+    for target in schema.targets:
+        if not target.classes:
+            text += f"\n{target.name} = {target.centre:.9g} + {target.scale:.9g} * output"
+    return text
 
 
 def write_state_dict(net: object, path: str) -> str:

@@ -1,4 +1,4 @@
-"""The data that the commands work on: the digits, a folder of MNIST files, or a CSV file."""
+"""The data that the commands work on: the digits, a folder of MNIST files, or a table."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from micrograd.cli.command import UsageError, suggestion
 
 if TYPE_CHECKING:
-    from micrograd.cli.columns import Columns
     from micrograd.core import Array
+    from micrograd.tabular import Frame, Schema
 
 TEST_FRACTION = 0.2
 
@@ -22,56 +22,104 @@ class Task(NamedTuple):
     train: tuple[Array, Array]
     test: tuple[Array, Array]
     loss: str
-    outputs: int  # number of classes, or 1 for a quantity
-    columns: Columns  # what they are called in the file, and how they are scaled
+    outputs: int  # number of classes, or of quantities
+    schema: Schema | None  # of a table
 
 
 def load(options: argparse.Namespace) -> Task:
     """The data that the options name."""
     source = options.source
-    is_csv = source != "digits" and not os.path.isdir(source)
-    if is_csv and not os.path.exists(source):
+    is_table = source != "digits" and not os.path.isdir(source)
+    if is_table and not os.path.exists(source):
         raise ValueError(f"no file or folder {source!r}{suggestion(source, ['digits'])}")
-    if is_csv and options.target is None:
+    if is_table and options.target is None:
         raise UsageError(f"{source} is a file: --target COLUMN has to say what to predict")
-    if not is_csv and (options.target is not None or options.kind != "auto"):
-        raise UsageError(f"--target and --kind are for CSV files, {source} is none")
-    if is_csv:
-        return load_csv(options)
+    if is_table:
+        return load_table(options)
     from micrograd import data
-    from micrograd.cli.columns import Columns
+    from micrograd.cli.tables import refuse_table_options
 
+    refuse_table_options(options, source)
     if source == "digits":
         X, X_test, y, y_test = data.train_test_split(*data.digits(), TEST_FRACTION, options.seed)
     else:
         X, y, X_test, y_test = data.mnist(source)
     outputs = 1 + int(max(y.max(initial=0), y_test.max(initial=0)))
-    names = [f"x{i}" for i in range(X.shape[1])]
-    columns = Columns(
-        names, "y", [str(k) for k in range(outputs)], [0.0] * len(names), [1.0] * len(names)
-    )
-    return Task(source, (X, y), (X_test, y_test), "cross_entropy", outputs, columns)
+    return Task(source, (X, y), (X_test, y_test), "cross_entropy", outputs, None)
 
 
-def load_csv(options: argparse.Namespace) -> Task:
-    """A CSV file, scaled to mean 0 and standard deviation 1 over the training rows."""
+def load_table(options: argparse.Namespace) -> Task:
+    """A table: its schema, with the scales of the rows to train on, and both parts of it.
+
+    Where training goes on from a model file, that file's schema counts: columns are found by their
+    names, and a class that it does not know is an error.
+    """
+    from micrograd.cli import tables
+
+    frame = tables.read(options, options.source)
+    before = saved_schema(options)
+    schema = before or tables.infer(options, frame)
+    if before is not None:
+        check_same_targets(options, before)
+    train, test = split(options, schema, frame)
+    if before is None:
+        schema = schema.fitted(train)
+    name = f"{options.source}, {', '.join(target.name for target in schema.targets)}"
+    parts = _numbers(schema, train, name), _numbers(schema, test, name)
+    classes = schema.targets[0].classes
+    loss = "cross_entropy" if classes else "mse"
+    return Task(name, *parts, loss, len(classes) or len(schema.targets), schema)
+
+
+def _numbers(schema: Schema, frame: Frame, name: str) -> tuple[Array, Array]:
+    from micrograd.cli.models import targets_of
+
+    y = targets_of(schema, frame)
+    if y is None:
+        missing = [t.name for t in schema.targets if t.name not in frame.names]
+        raise ValueError(
+            f"{frame.source}: no column {missing[0]!r}, which {name} has as its target"
+        )
+    return schema.transform(frame), y
+
+
+def saved_schema(options: argparse.Namespace) -> Schema | None:
+    """The schema in the model file that training goes on from, if there is such a file."""
+    if not options.resume or not os.path.exists(options.resume):
+        return None
+    from micrograd.cli.models import load_model
+
+    return load_model(options.resume)[1]
+
+
+def check_same_targets(options: argparse.Namespace, schema: Schema) -> None:
+    """Raises ValueError where the options name other targets than the model has."""
+    from micrograd.cli.tables import listed
+
+    wanted = {options.target} | set(listed(options.target))
+    names = [target.name for target in schema.targets]
+    if schema.header and not set(names) <= wanted:
+        raise ValueError(
+            f"{options.resume}: predicts {', '.join(names)}, --target is {options.target}; "
+            "go on with the same target, or save the new model in another file"
+        )
+
+
+def split(options: argparse.Namespace, schema: Schema, frame: Frame) -> tuple[Frame, Frame]:
+    """Rows to train on and to test with: another file, the last fifth, or a fifth drawn at random,
+    of each class its share."""
+    import numpy as np
+
     from micrograd import data
-    from micrograd.cli.columns import Columns
+    from micrograd.cli import tables
 
-    table = data.read_csv(options.source, options.target, kind=options.kind)
-    name = f"{options.source}, {table.target_name}"
-    if len(table.classes) == 1:
-        raise ValueError(f"{name}: every row is {table.classes[0]!r}, there is nothing to learn")
-    X, X_test, y, y_test = data.train_test_split(table.X, table.y, TEST_FRACTION, options.seed)
-    mean, std = X.mean(axis=0), X.std(axis=0)
-    std[std == 0] = 1
-    columns = Columns(
-        list(table.feature_names), table.target_name, list(table.classes), mean.tolist(),
-        std.tolist(),
-    )  # fmt: skip
-    X, X_test = columns.scale(X), columns.scale(X_test)
-    if table.classes:
-        return Task(name, (X, y), (X_test, y_test), "cross_entropy", len(table.classes), columns)
-    columns.centre, columns.unit = float(y.mean()), float(y.std()) or 1.0
-    y, y_test = ((part - columns.centre) / columns.unit for part in (y, y_test))
-    return Task(name, (X, y), (X_test, y_test), "mse", 1, columns)
+    frame = schema.align(frame)
+    if options.test:
+        return frame, schema.align(tables.read(options, options.test))
+    rows = np.arange(len(frame))
+    if options.no_shuffle:
+        first = len(rows) - max(1, round(TEST_FRACTION * len(rows)))
+        return frame.take(rows[:first]), frame.take(rows[first:])
+    y = schema.targets[0].values(frame)
+    train, test, _, _ = data.train_test_split(rows[:, None], y, TEST_FRACTION, options.seed)
+    return frame.take(train[:, 0]), frame.take(test[:, 0])

@@ -261,9 +261,11 @@ def test_unknown_data(capsys, tmp_path):
 def test_bad_csv(capsys, tmp_path, classes_csv):
     line = error_line(capsys, 1, "train", classes_csv, "--target", "bush")
     assert "no column is named 'bush', the columns are x, y, tree" in line
-    bad = write_csv(tmp_path / "bad.csv", "a,b", [(1, 2), ("?", 3)])
+    bad = write_csv(
+        tmp_path / "bad.csv", "a,b", [("?", 3), *((i, i * 1.5) for i in range(9)), ("<5", 3)]
+    )
     line = error_line(capsys, 1, "train", bad, "--target", "b")
-    assert "bad.csv: line 3, column 1 ('a'): the cell '?' is not a number" in line
+    assert "bad.csv: line 12, column 1 ('a'): the cell '<5' is not a number" in line
     one = write_csv(tmp_path / "one.csv", "a,b", [(1, "same"), (2, "same")])
     assert "every row is 'same'" in error_line(capsys, 1, "train", one, "--target", "b")
 
@@ -279,7 +281,7 @@ def test_unreadable_file_is_named(capsys, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", "secret.csv")
 
-    monkeypatch.setattr(micrograd.data, "read_csv", refuse)
+    monkeypatch.setattr("micrograd.data.reading.read_bytes", refuse)
     line = error_line(capsys, 1, "train", __file__, "--target", "x")
     assert line == "micrograd: error: secret.csv: Permission denied\n"
 

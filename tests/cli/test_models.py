@@ -12,7 +12,8 @@ from support.commands import accuracy, error_line, printed, write_csv
 
 import micrograd as mg
 from micrograd.cli import main
-from micrograd.cli.columns import columns_of, in_file_units
+from micrograd.cli.models import load_model
+from micrograd.tabular import read_table
 
 pytest.importorskip("safetensors")
 
@@ -148,13 +149,12 @@ def test_predict_with_a_model_that_no_command_made(capsys, tmp_path):
 @pytest.mark.parametrize(
     "header, cells, words",
     [
-        ("x,z", "1,2", "no column is named 'y'; the columns are x, z"),
-        ("x,y,y", "1,2,3", "2 columns are named 'y'"),
+        ("x,z", "1,2", "no column 'y', which the model was trained on; it has x, z"),
+        ("x,y,y", "1,2,3", "two columns are named 'y'"),
         ("x,y", "1,tall", "line 2, column 2 ('y'): the cell 'tall' is not a number"),
-        ("x,y", "1,nan", "line 2, column 2 ('y'): the cell 'nan' is not finite"),
-        ("x,y", "1,", "is empty"),
+        ("x,y", "1,inf", "line 2, column 2 ('y'): the cell 'inf' is not a number"),
         ("x,y", "1,2,3", "line 2: 3 column(s), wanted 2"),
-        ("1,2,3", "4,5,6", "line 1: 3 column(s) without names, wanted 2: x, y"),
+        ("1,2,3,4", "4,5,6,7", "4 columns without names, but the model was trained on 2"),
     ],
 )
 def test_files_that_do_not_fit(capsys, trees, tmp_path, header, cells, words):
@@ -170,7 +170,7 @@ def test_predict_errors(capsys, trees, tmp_path):
     assert "no safetensors file" in error_line(capsys, 1, "predict", source, source)
     (tmp_path / "empty.csv").write_text("")
     assert "empty" in error_line(capsys, 1, "predict", model, str(tmp_path / "empty.csv"))
-    assert "No such file" in error_line(
+    assert "does not exist" in error_line(
         capsys, 1, "predict", model, source, "--output", str(tmp_path / "no" / "x")
     )
 
@@ -178,22 +178,41 @@ def test_predict_errors(capsys, trees, tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"mean": [0.0]},
-        {"std": [1.0, 0.0]},
-        {"std": [1.0, float("nan")]},
-        {"classes": ["a"]},
-        {"features": ["x", 3]},
-        {"unit": "x"},
+        {"columns": []},
+        {"order": ["x", 3, "tree"]},
+        {"header": "yes"},
+        {"targets": []},
         {"extra": 1},
-        {"mean": "ab"},
+        {"columns": "ab"},
     ],
 )
 def test_a_hostile_description_of_the_columns(capsys, trees, change):
     model, source = trees
     net = mg.load(model)
-    net.metadata["columns"] |= change
+    net.metadata["schema"] |= change
     net.save(model)
-    assert "columns" in error_line(capsys, 1, "predict", model, source) or "deviation"
+    assert "what it says of its columns" in error_line(capsys, 1, "predict", model, source)
+
+
+def test_values_that_training_had_not_are_told(capsys, trees, tmp_path):
+    data = write_csv(tmp_path / "d.csv", "x,y", [("", 2), (1, 2)])
+    rows, err = predicted(capsys, trees[0], data)
+    assert len(rows) == 2
+    assert err == "micrograd predict: 1 row(s) without a value in 'x', taken as usual\n"
+
+
+def test_columns_pass_through_and_the_output_may_be_the_input(capsys, trees, tmp_path):
+    model, source = trees
+    want, _ = predicted(capsys, model, source)
+    rows = [(i, r["x"], r["y"]) for i, r in enumerate(table(source))]
+    data = write_csv(tmp_path / "d.csv", "number,x,y", rows)
+    printed(capsys, "predict", model, data, "--output", data, "--keep", "number")
+    found = table(data)
+    assert [row.pop("number") for row in found] == [str(i) for i in range(150)]
+    assert found == want
+    assert "did you mean 'number'" in error_line(
+        capsys, 1, "predict", model, data, "--keep", "numbers"
+    )
 
 
 # ---- export ----
@@ -222,27 +241,12 @@ def test_export_c_takes_rows_as_they_are_in_the_file(capsys, houses, tmp_path):
     model, source = houses
     header = str(tmp_path / "houses.h")
     out = printed(capsys, "export", model, "--c", header)
-    assert f"{header}: takes 3 numbers, area, age, constant; gives price" in out
-    X = np.array([[float(r[k]) for k in ("area", "age", "constant")] for r in table(source)])
+    assert f"{header}: takes 2 numbers, area, age; gives price" in out
+    X = np.array([[float(r[k]) for k in ("area", "age")] for r in table(source)])
     rows, _ = predicted(capsys, model, source)
     want = [float(row["price"]) for row in rows]
     found = compiled(tmp_path, header, X[:50], 1)[:, 0]
     np.testing.assert_allclose(found, want[:50], rtol=1e-4)
-
-
-def test_scaling_is_put_into_the_first_and_last_layer():
-    net = mg.Network(mg.Linear(3, 5), mg.Tanh(), mg.Linear(5, 1), loss="mse", dtype="float64")
-    net.metadata["columns"] = {
-        "features": ["a", "b", "c"], "target": "t", "classes": [], "mean": [1.0, -2.0, 300.0],
-        "std": [0.5, 20.0, 1000.0], "centre": 7.0, "unit": 3.0,
-    }  # fmt: skip
-    columns = columns_of(net, "m")
-    X = np.random.default_rng(0).normal(size=(9, 3)) * [1, 10, 500]
-    want = 7 + 3 * net.predict((X - [1, -2, 300]) / [0.5, 20, 1000])
-    np.testing.assert_allclose(in_file_units(net, columns, "m").predict(X), want, rtol=1e-12)
-    bare = mg.Network(mg.Linear(3, 1, bias=False), loss="mse")
-    with pytest.raises(ValueError, match="with a bias"):
-        in_file_units(bare, columns, "m")
 
 
 def test_export_int8_keeps_the_scaling_outside(capsys, trees, tmp_path):
@@ -250,7 +254,11 @@ def test_export_int8_keeps_the_scaling_outside(capsys, trees, tmp_path):
     header = str(tmp_path / "trees.h")
     out = printed(capsys, "export", model, "--c", header, "--int8", "--data", source)
     assert "a loss of 0.00 points" in out or "accuracy 100.00 % against 100.00 %" in out
-    assert "scale each row first" in out and "mean[] = {" in out
+    assert "takes 2 numbers, x, y; gives 3 numbers, of ash, elm, oak" in out
+    sample = np.array([[float(r["x"]), float(r["y"])] for r in table(source)])
+    rows, _ = predicted(capsys, model, source)
+    best = compiled(tmp_path, header, sample, 3).argmax(axis=1)
+    assert [["ash", "elm", "oak"][i] for i in best] == [row["tree"] for row in rows]
 
 
 def test_export_onnx(capsys, trees, tmp_path):
@@ -260,11 +268,12 @@ def test_export_onnx(capsys, trees, tmp_path):
     path = str(tmp_path / "trees.onnx")
     printed(capsys, "export", model, "--onnx", path, "--probabilities")
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    X = np.array([[float(r["x"]), float(r["y"])] for r in table(source)], np.float32)
-    found = session.run(None, {session.get_inputs()[0].name: X})[0]
+    inputs = {name: np.array([[float(r[name])] for r in table(source)]) for name in ("x", "y")}
+    labels, found = session.run(["label", "probabilities"], inputs)
     rows, _ = predicted(capsys, model, source, "--probabilities")
     want = [[float(row[k]) for k in ("ash", "elm", "oak")] for row in rows]
     np.testing.assert_allclose(found, want, atol=2e-4)
+    assert labels.tolist() == [row["tree"] for row in rows]
 
 
 def test_export_torch(capsys, houses, tmp_path):
@@ -273,12 +282,16 @@ def test_export_torch(capsys, houses, tmp_path):
     path = str(tmp_path / "houses.pt")
     out = printed(capsys, "export", model, "--torch", path)
     assert "Sequential(" in out and "weights_only=True" in out
-    twin = torch.nn.Sequential(torch.nn.Linear(3, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1))
+    twin = torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1))
     twin.load_state_dict(torch.load(path, weights_only=True))
-    X = [[float(r[k]) for k in ("area", "age", "constant")] for r in table(source)]
+    schema = load_model(model)[1]
+    X = schema.transform(read_table(source)).astype(np.float32)
     rows, _ = predicted(capsys, model, source)
     want = [[float(row["price"])] for row in rows]
-    np.testing.assert_allclose(twin(torch.tensor(X)).detach().numpy(), want, rtol=1e-4)
+    target = schema.targets[0]
+    found = target.centre + target.scale * twin(torch.tensor(X)).detach().numpy()
+    np.testing.assert_allclose(found, want, rtol=1e-4)
+    assert f"price = {target.centre:.9g} + {target.scale:.9g} * output" in out
 
 
 @pytest.mark.parametrize(

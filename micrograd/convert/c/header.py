@@ -96,6 +96,17 @@ def to_c(
             is not finite in float32, or the loss has no probabilities.
         OSError: the file cannot be written.
     """
+    text, header = header_of(
+        net, prefix=prefix, quantize=quantize, probabilities=probabilities, X=X, y=y
+    )
+    write_bytes(path, text.encode("ascii"))
+    return header
+
+
+def header_of(
+    net: Network, *, prefix: str, quantize: bool | str | None, probabilities: bool, X: Any, y: Any
+) -> tuple[str, CHeader]:
+    """The text that to_c writes, and what is in it; arguments and errors are those of to_c."""
     check_network("to_c", net)
     if not isinstance(prefix, str) or (prefix and not source.IDENTIFIER.fullmatch(prefix)):
         raise ValueError(f"to_c: prefix is {prefix!r}, the start of a C identifier is wanted")
@@ -117,8 +128,7 @@ def to_c(
     writer = _Writer(f"{prefix}predict", net, parameters, quantised)
     test = _Test(X[rows], _through(function, output[rows]), _tolerance(net, quantised, X[rows]))
     text = writer.header(function, test, loss)
-    write_bytes(path, text.encode("ascii"))
-    return CHeader(writer.name, writer.parameter_bytes, 4 * writer.scratch, loss)
+    return text, CHeader(writer.name, writer.parameter_bytes, 4 * writer.scratch, loss)
 
 
 def _data(net: Network, X: Any, y: Any) -> tuple[Array, Any]:

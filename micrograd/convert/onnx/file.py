@@ -62,6 +62,11 @@ def to_onnx(net: Network, path: Path, *, probabilities: bool = False) -> None:
     write_bytes(path, model.SerializeToString())
 
 
+def network_model(net: Network) -> Any:
+    """The file of a network as an onnx.ModelProto, with its raw outputs: a part of a larger one."""
+    return _Builder(checks.require("to_onnx", "onnx", "onnx", "onnx"), net).model(None)
+
+
 class _Builder:
     """Nodes and initializers of the file; each value has a name."""
 

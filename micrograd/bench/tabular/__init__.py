@@ -1,0 +1,1 @@
+"""micrograd on tables, beside what else learns from them."""

@@ -1,0 +1,52 @@
+"""What a constant and a linear function reach on the same rows: a model has to beat them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from micrograd.core import Array
+
+if TYPE_CHECKING:
+    from micrograd.cli.task import Task
+
+RIDGE = 1e-6  # of the largest diagonal element: columns may depend on one another
+
+
+def lines(task: Task, scale: float) -> list[str]:
+    """A line each for a constant and a linear function, measured on the test part.
+
+    scale: of the target's units.
+    """
+    X, y = task.train
+    X_test, y_test = task.test
+    if task.loss == "cross_entropy":
+        counts = np.bincount(y, minlength=task.outputs)
+        constant = float((y_test == counts.argmax()).mean())
+        names = task.schema.targets[0].classes if task.schema is not None else []
+        most = repr(names[int(counts.argmax())]) if names else str(int(counts.argmax()))
+        right = least_squares(X, np.eye(task.outputs)[y], X_test).argmax(axis=1) == y_test
+        return [
+            f"always {most}: accuracy {100 * constant:.2f} %",
+            f"a linear function: accuracy {100 * float(right.mean()):.2f} %",
+        ]
+    flat = y.reshape(len(y), -1)
+    truth = y_test.reshape(len(y_test), -1)
+    linear = least_squares(X, flat, X_test)
+    found = []
+    for said, output in (("always the mean", flat.mean(axis=0)), ("a linear function", linear)):
+        rmse = np.sqrt(((output - truth) ** 2).mean()) * scale
+        found.append(f"{said}: RMSE {rmse:.4g}")
+    return found
+
+
+def least_squares(X: Array, Y: Array, X_test: Array) -> Array:
+    """What the linear function with the smallest squared error on (X, Y) says of X_test."""
+    centre, mean = X.mean(axis=0), Y.mean(axis=0)
+    A = X - centre
+    gram = A.T @ A
+    gram[np.diag_indices_from(gram)] += RIDGE * max(float(gram.diagonal().max(initial=0.0)), 1.0)
+    W = np.linalg.solve(gram, A.T @ (Y - mean))
+    said: Array = (X_test - centre) @ W + mean
+    return said

@@ -1,0 +1,110 @@
+"""A model file on the command line: the network, and what its columns and answers are called.
+
+`micrograd train` writes a schema into the model file, so that `predict`, `export` and `diagnose`
+treat a table as the training did.  A network that has none takes numbers as they are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from micrograd.core import Array
+from micrograd.tabular import Column, Frame, Schema, Target
+from micrograd.tabular.column import NUMBER
+
+if TYPE_CHECKING:
+    from micrograd.network.network import Network
+
+KEY = "schema"  # in net.metadata
+
+
+def plain_schema(features: list[str], target: str, classes: list[str]) -> Schema:
+    """Numbers as they are, in columns of these names."""
+    columns = [Column(name, NUMBER, centre=[0.0], scale=[1.0], clip=False) for name in features]
+    return Schema(columns, [Target(target, classes)], [*features, target], header=False)
+
+
+def schema_of(net: Network, path: str) -> Schema:
+    """What the model file says of its columns; x0, x1, ... in and the classes 0, 1, ... or a number
+    out where it says nothing.
+
+    Raises:
+        ValueError: it is damaged, or does not fit the network; nothing in a file is taken on trust.
+    """
+    plain = net.metadata.get(KEY)
+    n, outputs = net.in_features, net.out_features
+    if "columns" in net.metadata:
+        raise ValueError(
+            f"{path}: written by an earlier version, which scaled columns in another way; train it "
+            "again"
+        )
+    if plain is None:
+        many = net.loss_name == "cross_entropy"
+        classes = [str(k) for k in range(outputs)] if many else []
+        return plain_schema([f"x{i}" for i in range(n)], "y", classes)
+    try:
+        schema = Schema.from_dict(plain)
+    except ValueError as error:
+        raise ValueError(f"{path}: what it says of its columns is damaged: {error}") from None
+    wanted = len(schema.targets[0].classes) if schema.targets else 0
+    wanted = wanted or len(schema.targets)
+    if len(schema.encoded_names) != n or wanted != outputs:
+        raise ValueError(
+            f"{path}: its columns make {len(schema.encoded_names)} inputs and {wanted} outputs, "
+            f"which does not fit the network of {n} and {outputs}"
+        )
+    return schema
+
+
+def load_model(path: str) -> tuple[Network, Schema]:
+    """A model file, and what its columns are."""
+    from micrograd.saving.read import load
+
+    net = load(path)
+    return net, schema_of(net, path)
+
+
+def is_plain(schema: Schema) -> bool:
+    """Whether the network takes the numbers of the columns as they are, in their order."""
+    return all(
+        c.kind == NUMBER and not c.clip and not c.missing and c.centre == [0.0] and c.scale == [1.0]
+        for c in schema.columns
+    )
+
+
+def targets_of(schema: Schema, frame: Frame) -> Array | None:
+    """What the network should say, (rows,) or (rows, targets), as it says it; None without them.
+
+    Raises:
+        ValueError: a cell of a target is missing or odd.
+    """
+    frame = schema.align(frame)
+    if not all(target.name in frame.names for target in schema.targets):
+        return None
+    if schema.targets[0].classes:
+        return schema.targets[0].values(frame)
+    columns = [(t.values(frame) - t.centre) / t.scale for t in schema.targets]
+    return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
+
+
+def answers(net: Network, schema: Schema, X: Array) -> Array:
+    """Probabilities of the classes, or quantities in the units of the file: (rows, outputs).
+
+    X: what Schema.transform gives.
+    """
+    z = net.predict(X).astype(np.float64)
+    if schema.targets[0].classes:
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return np.asarray(e / e.sum(axis=1, keepdims=True))
+    if net.loss_name == "bce":
+        return np.asarray(1 / (1 + np.exp(-z)))
+    if len(schema.targets) != z.shape[1]:
+        return z
+    return np.stack([t.centre + t.scale * z[:, i] for i, t in enumerate(schema.targets)], axis=1)
+
+
+def plain_metadata(schema: Schema) -> dict[str, Any]:
+    """For net.metadata."""
+    return schema.to_dict()

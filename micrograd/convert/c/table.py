@@ -1,0 +1,211 @@
+"""A model for a table of numbers as one C99 header: rows as they are in the file, answers out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from micrograd.convert.c import source
+from micrograd.convert.c.header import CHeader, header_of
+from micrograd.convert.checks import Path
+from micrograd.core import Array
+from micrograd.network.network import Network
+from micrograd.saving.atomic import write_bytes
+from micrograd.tabular.column import NUMBER
+from micrograd.tabular.schema import Schema
+
+TEST_ROWS = 8
+NOTICEABLE = 0.01  # share of the answers' spread that rows rounded to float may cost unsaid
+
+
+@dataclass(frozen=True)
+class CTable:
+    """What was written: the network's header, and what rows in float cost, as a share of the spread
+    of the answers."""
+
+    network: CHeader
+    function: str
+    rounding: float
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.function}: {self.network.parameter_bytes} bytes of parameters, "
+            f"{self.network.scratch_bytes} bytes of static memory"
+        )
+        if self.network.loss is not None:
+            text += f"\n{self.network.loss}"
+        if self.rounding > NOTICEABLE:
+            text += (
+                f"\nrows in float are off by {100 * self.rounding:.2g} % of the answers' spread: a "
+                f"column is far from zero; call {self.function}_row, which takes doubles"
+            )
+        return text
+
+
+def table_to_c(
+    net: Network,
+    schema: Schema,
+    path: Path,
+    *,
+    prefix: str = "",
+    quantize: bool | str | None = None,
+    probabilities: bool = False,
+    X: Any = None,
+    y: Any = None,
+) -> CTable:
+    """Writes a network and the schema of its table of numbers to one C99 header.
+
+    Beside what to_c writes for the network, as `network_predict`, it declares for prefix "houses_"
+
+        houses_predict_row(row, out)    row: HOUSES_PREDICT_INPUTS doubles, as in the table, NAN
+                                        for a missing one; out: HOUSES_PREDICT_OUTPUTS doubles
+        houses_predict(row, out)        the same in float
+
+    Columns are centred in double before they are multiplied, so that one far from zero keeps its
+    digits in predict_row. With the macro HOUSES_PREDICT_MAIN there is a main() that compares with
+    stored answers.
+
+    Args:
+        net, schema: of a model for a table whose features are all numbers.
+        path, prefix, quantize, probabilities: as for to_c.
+        X: rows as they are in the table, to test and to measure on; None draws some as wide as the
+            training rows were. y: the right answers for them, as net.loss takes them.
+
+    Raises:
+        ValueError: a feature is not a number; names it. Else as for to_c.
+    """
+    other = [c.name for c in schema.features if c.kind != NUMBER or c.unit]
+    if other:
+        raise ValueError(
+            f"table_to_c: column {', '.join(map(repr, other[:5]))} is no plain number, and a C "
+            "header is for tables of numbers; write an ONNX file, or train without it (--drop)"
+        )
+    rows = _rows(schema, X)
+    encoded = _encoded(schema, rows)
+    text, header = header_of(
+        net, prefix=f"{prefix}network_", quantize=quantize, probabilities=probabilities,
+        X=encoded, y=y,
+    )  # fmt: skip
+    name = f"{prefix}predict"
+    answers = _answers(net, schema, encoded, probabilities)
+    rounded = _answers(net, schema, _encoded(schema, _as_float(rows)), probabilities)
+    spread = float(answers.std(axis=0).max()) or 1.0
+    lost = float(np.sqrt(((answers - rounded) ** 2).mean())) / spread
+    tolerance = 1e-4 if quantize is None else 10.0
+    parts = [text, _functions(name, f"{prefix}network_predict", net, schema, probabilities)]
+    parts.append(_main(name, rows[:TEST_ROWS], answers[:TEST_ROWS], tolerance, quantize))
+    write_bytes(path, _guarded(name, parts).encode("ascii"))
+    return CTable(header, name, lost)
+
+
+def _rows(schema: Schema, X: Any) -> Array:
+    if X is not None:
+        return np.asarray(X, np.float64)
+    spread = np.array([1 / c.scale[0] if c.scale[0] else 1.0 for c in schema.features])
+    centre = np.array([c.centre[0] for c in schema.features])
+    rng = np.random.default_rng(0)
+    return np.asarray(centre + spread * rng.normal(size=(256, len(centre))))
+
+
+def _as_float(rows: Array) -> Array:
+    return rows.astype(np.float32).astype(np.float64)
+
+
+def _encoded(schema: Schema, rows: Array) -> Array:
+    names = [column.name for column in schema.features]
+    return schema.transform({name: rows[:, i] for i, name in enumerate(names)})
+
+
+def _answers(net: Network, schema: Schema, encoded: Array, probabilities: bool) -> Array:
+    z = net.predict(encoded).astype(np.float64)
+    if schema.targets[0].classes:
+        if probabilities:
+            z = np.exp(z - z.max(axis=1, keepdims=True))
+            z /= z.sum(axis=1, keepdims=True)
+        return z
+    scale, centre = (np.array([getattr(t, k) for t in schema.targets]) for k in ("scale", "centre"))
+    return np.asarray(centre + scale * z)
+
+
+def _doubles(name: str, values: Any) -> str:
+    listed = ", ".join(f"{value:.17g}" for value in np.ravel(values).tolist())
+    return f"static const double {name}[] = {{{listed}}};\n"
+
+
+def _functions(name: str, network: str, net: Network, schema: Schema, probabilities: bool) -> str:
+    """Both predict functions and the constants of the scaling."""
+    guard, columns = name.upper(), schema.features
+    classes = schema.targets[0].classes
+    body = [
+        "float x[@_ENCODED], z[@_OUTPUTS];",
+        "for (size_t i = 0; i < @_INPUTS; i++) {",
+        "    double u = (row[i] - $_centre[i]) * $_scale[i];",
+    ]
+    if any(c.clip for c in columns):
+        body.append("    if ($_clip[i] > 0) u /= sqrt(1 + (u / $_clip[i]) * (u / $_clip[i]));")
+    body += ["    x[i] = row[i] == row[i] ? (float)u : 0.0f;", "}"]
+    flag = len(columns)
+    for i, column in enumerate(columns):
+        if column.missing:
+            body.append(f"x[{flag}] = row[{i}] == row[{i}] ? 0.0f : 1.0f; /* missing */")
+            flag += 1
+    body += [f"{network}(x, z);", "for (size_t i = 0; i < @_OUTPUTS; i++)"]
+    body.append("    out[i] = z[i];" if classes else "    out[i] = $_shift[i] + $_unit[i] * z[i];")
+    constants = _doubles("$_centre", [c.centre for c in columns])
+    constants += _doubles("$_scale", [c.scale for c in columns])
+    if any(c.clip for c in columns):
+        constants += _doubles("$_clip", [3.0 * c.clip for c in columns])
+    if not classes:
+        constants += _doubles("$_shift", [t.centre for t in schema.targets])
+        constants += _doubles("$_unit", [t.scale for t in schema.targets])
+    gives = "probabilities" if probabilities else "logits"
+    gives = (
+        f"{gives} of {', '.join(classes)}" if classes else ", ".join(t.name for t in schema.targets)
+    )
+    said = source.comment(f"row: {', '.join(c.name for c in columns)}; out: {gives}")
+    text = (
+        f"/* {said}.\n   A missing number is NAN. For one thread. */\n"
+        f"#define @_INPUTS {len(columns)}\n#define @_ENCODED {net.in_features}\n"
+        f"#define @_OUTPUTS {net.out_features}\n{constants}\n"
+        "static inline void $_row(const double *row, double *out)\n{\n    "
+        + "\n    ".join(body)
+        + "\n}\n\nstatic inline void $(const float *row, float *out)\n{\n"
+        "    double in[@_INPUTS], answer[@_OUTPUTS];\n"
+        "    for (size_t i = 0; i < @_INPUTS; i++) in[i] = row[i];\n"
+        "    $_row(in, answer);\n"
+        "    for (size_t i = 0; i < @_OUTPUTS; i++) out[i] = (float)answer[i];\n}\n"
+    )
+    return text.replace("@", guard).replace("$", name)
+
+
+def _main(name: str, rows: Array, answers: Array, tolerance: float, quantize: Any) -> str:
+    """The self-test: what 8 bits change is measured elsewhere, and only has to stay in sight."""
+    size = max(1.0, float(np.abs(answers).max())) * tolerance
+    text = f"""
+#ifdef @_MAIN
+#include <stdio.h>
+{_doubles("$_test_rows", rows)}{_doubles("$_test_answers", answers)}
+int main(void)
+{{
+    double out[@_OUTPUTS], worst = 0;
+    for (size_t i = 0; i < {len(rows)}; i++) {{
+        $_row($_test_rows + i * @_INPUTS, out);
+        for (size_t j = 0; j < @_OUTPUTS; j++) {{
+            double off = fabs(out[j] - $_test_answers[i * @_OUTPUTS + j]);
+            if (!(off <= worst)) worst = off;
+        }}
+    }}
+    printf("largest difference %g\\n", worst);
+    return !(worst <= {size:.6g});
+}}
+#endif
+"""
+    return text.replace("@", name.upper()).replace("$", name)
+
+
+def _guarded(name: str, parts: list[str]) -> str:
+    guard = f"{name.upper()}_TABLE_H"
+    body = "\n".join(parts)
+    return f"#ifndef {guard}\n#define {guard}\n{body}\n#endif /* {guard} */\n"
