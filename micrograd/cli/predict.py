@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from micrograd.cli.command import Clock
+from micrograd.cli.files import check_outputs
 from micrograd.cli.tables import add_reading_options, listed, read
 
 if TYPE_CHECKING:
@@ -37,10 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, clock: Clock) -> None:
     """Writes a line for each row of the file: all of them, or none if something is wrong."""
-    if options.output:
-        from micrograd.saving.atomic import checked_target
-
-        checked_target(options.output)
+    check_outputs({"--output": options.output}, [options.model, options.source])
     from micrograd.cli.models import answers, load_model
 
     net, schema = load_model(options.model)
@@ -61,7 +59,7 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     for row, cells in enumerate(lines(schema, output, options.probabilities)):
         table.writerow([*(column[row] for column in kept), *cells])
     if options.output:
-        from micrograd.saving.atomic import write_bytes
+        from micrograd.atomic import write_bytes
 
         write_bytes(options.output, text.getvalue().encode())
     else:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from micrograd import plot
+from micrograd.cli import files
 from micrograd.cli.command import Clock
 from micrograd.cli.task import Task, load
 from micrograd.cli.train_options import ACTIVATIONS, OPTIMIZERS, add_options, settle
@@ -80,7 +81,7 @@ def compared(task: Task) -> str:
 
 def write_log(history: History, path: str) -> None:
     """Writes a line for each epoch, whole or not at all."""
-    from micrograd.saving.atomic import write_bytes
+    from micrograd.atomic import write_bytes
 
     columns = {name: values for name, values in history.to_dict().items() if _is_list(values)}
     text = io.StringIO()
@@ -99,18 +100,13 @@ def check_outputs(options: argparse.Namespace) -> None:
     """Finds out before the training whether its results can be written."""
     if options.plot:
         plot.check(options.plot)
-    if options.log:
-        from micrograd.saving.atomic import checked_target
-
-        checked_target(options.log)
-    files = [path for path in (options.save, options.resume) if path]
-    if files:
-        from micrograd.atomic import checked_target
+    outputs = {f"--{name}": getattr(options, name) for name in ("save", "log", "plot")}
+    files.check_outputs(outputs, [path for path in (options.source, options.test) if path])
+    files.check_outputs({"--resume": options.resume}, [options.source])
+    if options.save or options.resume:
         from micrograd.saving.write import require_safetensors
 
         require_safetensors("micrograd train")
-        for path in files:
-            checked_target(path)
 
 
 def make_network(task: Task, options: argparse.Namespace, recipe: bool) -> Network:

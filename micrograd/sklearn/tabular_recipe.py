@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -114,20 +114,16 @@ def train(
     rows: tuple[Array, Array, Array | None],
     held_out: tuple[Any, ...] | float | None = None,
     *,
-    seed: int,
     monitor: str | None = None,
     deadline: float | None = None,
-    resume: Any = None,
-    progress: bool | None = False,
-    class_weight: Any = None,
-    callbacks: Sequence[Callable[..., Any]] = (),
-    metrics: Any = None,
+    callbacks: Sequence[Any] = (),
+    **options: Any,
 ) -> History:
     """Trains a network on (X, y, sample_weight) as the recipe says, and keeps its best epoch.
 
     held_out: (X, y) or (X, y, sample_weight) to choose the epoch by, or a share of the rows; None
     keeps the last epoch. monitor: what it is chosen by; None: the loss there. deadline: of
-    time.monotonic(), after which no further epoch begins.
+    time.monotonic(), after which no further epoch begins. options: of net.fit.
     """
     X, y, weights = rows
     share = held_out if isinstance(held_out, float) else 0.0
@@ -142,7 +138,6 @@ def train(
     stopping = None
     if held_out is not None:
         stopping = EarlyStopping(patience=recipe.epochs, monitor=monitor)
-    classes = net.loss_name == "cross_entropy"
     return net.fit(
         X,
         y,
@@ -151,13 +146,9 @@ def train(
         optimizer=optimizer,
         validation=held_out,
         clip_norm=recipe.clip_norm,
-        seed=seed,
-        resume=resume,
-        progress=progress,
         sample_weight=weights,
-        class_weight=class_weight,
-        label_smoothing=recipe.smoothing if classes else 0.0,
+        label_smoothing=recipe.smoothing if net.loss_name == "cross_entropy" else 0.0,
         early_stopping=stopping,
-        metrics=metrics,
         callbacks=[Decay(recipe, deadline), *callbacks],
+        **options,
     )

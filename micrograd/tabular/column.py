@@ -10,9 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micrograd.data import dates
-from micrograd.data.cells import is_missing, numbers_of
+from micrograd.data.cells import MISSING, is_missing, numbers_of
 from micrograd.data.columns import as_text, odd_cell
+from micrograd.data.dates import DAY, PERIODS
 from micrograd.data.reading import Frame
+
+__all__ = [
+    "CATEGORY",
+    "CLIP",
+    "DATE",
+    "DAY",
+    "KINDS",
+    "LEFT_OUT",
+    "NO",
+    "NUMBER",
+    "PERIODS",
+    "YES",
+    "YES_NO",
+    "Column",
+    "robust",
+    "scaled",
+]
 
 NUMBER, CATEGORY, YES_NO, DATE, LEFT_OUT = "number", "category", "yes/no", "date", "left out"
 KINDS = (NUMBER, CATEGORY, YES_NO, DATE, LEFT_OUT)
@@ -130,9 +148,31 @@ class Column:
             )
         return found.values, found.missing
 
-    def times(self, frame: Frame) -> NDArray[np.float64]:
-        """Of a date: seconds since 1970-01-01T00:00 UTC, NaN where there is none."""
-        return self._times(frame, frame[self.name])[0]
+    def inputs(self, frame: Frame) -> NDArray[Any]:
+        """The cells as an exported model takes them, (rows,): words as text, numbers as float64 and
+        dates as seconds since 1970-01-01T00:00 UTC, NaN where there is none."""
+        if self.kind == DATE:
+            return self._times(frame, frame[self.name])[0]
+        if self.kind == NUMBER:
+            return self.values(frame)[0][:, 0]
+        return np.array([text.strip() for text in as_text(frame[self.name])], dtype=object)
+
+    def meanings(self) -> dict[str, float]:
+        """Of yes/no: what each word stands for, -1, 1, or 0 for a missing one, as it is usually
+        spelled."""
+        no, yes = self.categories
+        meaning = dict.fromkeys(MISSING, 0.0)
+        for word, value, others in ((no, -1.0, NO), (yes, 1.0, YES)):
+            if word.lower() in others:
+                meaning.update(dict.fromkeys(others, value))
+        for word, value in ((no, -1.0), (yes, 1.0)):
+            meaning[word.lower()] = value
+        spelled = {
+            form: value
+            for word, value in meaning.items()
+            for form in (word, word.upper(), word.capitalize())
+        }
+        return spelled | {no: -1.0, yes: 1.0}
 
     def _times(
         self, frame: Frame, cells: NDArray[Any]
@@ -156,20 +196,15 @@ class Column:
     def _yes_no(
         self, frame: Frame, texts: Sequence[str]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        no, yes = (word.lower() for word in self.categories)
-        meaning = {no: -1.0, yes: 1.0}
+        meanings = self.meanings()
         values = np.zeros(len(texts))
         for row, text in enumerate(texts):
-            word = text.strip().lower()
-            if word in meaning:
-                values[row] = meaning[word]
-            elif word in YES and yes in YES:
-                values[row] = 1.0
-            elif word in NO and no in NO:
-                values[row] = -1.0
-            elif not is_missing(word):
+            word = text.strip()
+            found = meanings.get(word, meanings.get(word.lower()))
+            if found is None:
                 wanted = f"is neither {self.categories[0]!r} nor {self.categories[1]!r}"
                 raise ValueError(odd_cell(frame, self.name, row, wanted))
+            values[row] = found
         return values[:, None], values == 0
 
     # ---- learning, words, storage ----

@@ -91,27 +91,8 @@ class Schema:
         frame = as_frame(data, "Schema")
         wanted = [] if target is None else _listed(target)
         names = [_find(frame, each) for each in wanted]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"{frame.source}: the target {twice!r} is named twice")
-        if len(names) > 1 and kind == "classes":
-            raise ValueError(
-                f"{frame.source}: {len(names)} targets with classes; train a model for each"
-            )
         chosen = _chosen(frame, names, features, drop, kinds or {})
-        targets = [infer_target(frame, name, kind) for name in names]
-        classes = [t.name for t in targets if t.classes]
-        if len(targets) > 1 and classes:
-            raise ValueError(
-                f"{frame.source}: the target {classes[0]!r} has classes: one of several targets "
-                "has to be a quantity; --kind numbers takes its numbers as such, or train a model "
-                "for each"
-            )
-        if classes and len(targets[0].classes) == 1:
-            raise ValueError(
-                f"{frame.source}: {classes[0]}: every row is {targets[0].classes[0]!r}, there is "
-                "nothing to learn; add rows of another class"
-            )
+        targets = _targets(frame, names, kind)
         columns = [
             infer_column(frame, name, (kinds or {}).get(name))
             if name in chosen
@@ -121,12 +102,7 @@ class Schema:
         ]
         schema = cls(columns, targets, frame.names, frame.header, frame.notes)
         if not schema.features:
-            said = "; ".join(f"{c.name}: {c.why}" for c in columns[:5]) or "one column"
-            raise ValueError(
-                f"{frame.source}: no feature to learn from ({said}); wanted a target and at least "
-                "one column beside it; if the columns are separated otherwise, pass delimiter= "
-                "(--delimiter)"
-            )
+            raise ValueError(_no_feature(frame, schema))
         return schema
 
     # ---- what goes in ----
@@ -306,6 +282,37 @@ class Schema:
         if not schema.features:
             raise ValueError("Schema: its description is damaged: no feature")
         return schema
+
+
+def _targets(frame: Frame, names: Sequence[str], kind: str) -> list[Target]:
+    """What is predicted: one quantity or one set of classes, or several quantities."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{frame.source}: the target {twice!r} is named twice")
+    targets = [infer_target(frame, name, kind) for name in names]
+    with_classes = next((target for target in targets if target.classes), None)
+    if with_classes is None:
+        return targets
+    if len(targets) > 1:
+        raise ValueError(
+            f"{frame.source}: the target {with_classes.name!r} has classes: one of several targets "
+            "has to be a quantity; --kind numbers takes its numbers as such, or train a model for "
+            "each"
+        )
+    if len(with_classes.classes) == 1:
+        raise ValueError(
+            f"{frame.source}: {with_classes.name}: every row is {with_classes.classes[0]!r}, there "
+            "is nothing to learn; add rows of another class"
+        )
+    return targets
+
+
+def _no_feature(frame: Frame, schema: Schema) -> str:
+    said = "; ".join(f"{c.name}: {c.why}" for c in schema.columns[:5]) or "one column"
+    return (
+        f"{frame.source}: no feature to learn from ({said}); wanted a target and at least one "
+        "column beside it; if the columns are separated otherwise, pass delimiter= (--delimiter)"
+    )
 
 
 def _listed(target: Any) -> list[Any]:

@@ -201,18 +201,24 @@ def test_values_that_training_had_not_are_told(capsys, trees, tmp_path):
     assert err == "micrograd predict: 1 row(s) without a value in 'x', taken as usual\n"
 
 
-def test_columns_pass_through_and_the_output_may_be_the_input(capsys, trees, tmp_path):
+def test_columns_pass_through(capsys, trees, tmp_path):
     model, source = trees
     want, _ = predicted(capsys, model, source)
     rows = [(i, r["x"], r["y"]) for i, r in enumerate(table(source))]
     data = write_csv(tmp_path / "d.csv", "number,x,y", rows)
-    printed(capsys, "predict", model, data, "--output", data, "--keep", "number")
-    found = table(data)
+    out = str(tmp_path / "out.csv")
+    printed(capsys, "predict", model, data, "--output", out, "--keep", "number")
+    found = table(out)
     assert [row.pop("number") for row in found] == [str(i) for i in range(150)]
     assert found == want
     assert "did you mean 'number'" in error_line(
         capsys, 1, "predict", model, data, "--keep", "numbers"
     )
+    before = (tmp_path / "d.csv").read_text()
+    assert "which this command reads" in error_line(
+        capsys, 2, "predict", model, data, "--output", data
+    )
+    assert (tmp_path / "d.csv").read_text() == before
 
 
 # ---- export ----

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from micrograd.atomic import write_bytes
 from micrograd.convert.c import source
 from micrograd.convert.c.header import CHeader, header_of
 from micrograd.convert.checks import Path
 from micrograd.core import Array
 from micrograd.network.network import Network
-from micrograd.saving.atomic import write_bytes
 from micrograd.tabular.column import NUMBER
 from micrograd.tabular.schema import Schema
 

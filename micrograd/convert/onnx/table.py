@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 
 from micrograd import __version__, checks
+from micrograd.atomic import write_bytes
 from micrograd.convert.checks import Path, check_network
 from micrograd.convert.onnx.file import IR_VERSION, OPSET, network_model
-from micrograd.data import dates
-from micrograd.data.cells import MISSING
 from micrograd.network.network import Network
-from micrograd.saving.atomic import write_bytes
-from micrograd.tabular.column import CATEGORY, CLIP, DATE, NO, NUMBER, YES, YES_NO, Column
+from micrograd.tabular.column import (
+    CATEGORY,
+    CLIP,
+    DATE,
+    DAY,
+    NUMBER,
+    PERIODS,
+    YES_NO,
+    Column,
+)
 from micrograd.tabular.schema import Schema
 
 ML_OPSET = 3  # of ai.onnx.ml: LabelEncoder
@@ -140,13 +147,13 @@ class _Table:
     def dates(self, column: Column) -> str:
         """Days, and sine and cosine of what comes again, (batch, numbers)."""
         assert column.kind == DATE
-        days = self.node("Div", [column.name, self.constant(dates.DAY)])
+        days = self.node("Div", [column.name, self.constant(DAY)])
         parts = []
         for part in column.parts:
             if part == "days":
                 parts.append(days)
                 continue
-            turns = self.node("Div", [days, self.constant(dates.PERIODS[part])])
+            turns = self.node("Div", [days, self.constant(PERIODS[part])])
             rest = self.node("Sub", [turns, self.node("Floor", [turns])])
             angle = self.cast(self.node("Mul", [rest, self.constant(2 * np.pi)]), "FLOAT")
             parts += [self.cast(self.node(op, [angle]), "DOUBLE") for op in ("Sin", "Cos")]
@@ -163,18 +170,7 @@ class _Table:
 
     def yes_no(self, column: Column) -> list[str]:
         """1 for yes, -1 for no, 0 for a missing one, NaN for another word; then the flag."""
-        no, yes = column.categories
-        meaning = {word: 0.0 for word in MISSING}
-        for word, value, others in ((no, -1.0, NO), (yes, 1.0, YES)):
-            meaning[word.lower()] = value
-            if word.lower() in others:
-                meaning.update(dict.fromkeys(others, value))
-        spelled = {
-            form: value
-            for word, value in meaning.items()
-            for form in (word, word.upper(), word.capitalize())
-        }
-        spelled.update({no: -1.0, yes: 1.0})
+        spelled = column.meanings()
         code = self.node(
             "LabelEncoder", [column.name], domain="ai.onnx.ml", keys_strings=list(spelled),
             values_floats=list(spelled.values()), default_float=float("nan"),
@@ -259,16 +255,5 @@ def onnx_inputs(schema: Schema, data: Any) -> dict[str, Any]:
     Returns:
         Arrays (rows, 1): float64 for numbers and dates, object (strings) for words.
     """
-    from micrograd.data.columns import as_text
-
     frame = schema.align(data)
-    found: dict[str, Any] = {}
-    for column in schema.features:
-        if column.kind in (CATEGORY, YES_NO):
-            texts = [text.strip() for text in as_text(frame[column.name])]
-            found[column.name] = np.array(texts, dtype=object)[:, None]
-        elif column.kind == NUMBER:
-            found[column.name] = column.values(frame)[0]
-        else:
-            found[column.name] = column.times(frame)[:, None]
-    return found
+    return {column.name: column.inputs(frame)[:, None] for column in schema.features}
