@@ -165,6 +165,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_single_thread)
 
 
+def address(array: Array) -> Any:
+    """The address of a writable, C-contiguous array, for the C core; it keeps the array alive."""
+    return ffi.from_buffer(array, require_writable=True)
+
+
 def aligned_empty(n: int, dtype: npt.DTypeLike) -> Array:
     """An uninitialised array (n,) that starts on a 64-byte line."""
     kind = np.dtype(dtype)

@@ -8,7 +8,8 @@ from typing import Any, overload
 import numpy as np
 
 from micrograd import core
-from micrograd.core import Array, ffi
+from micrograd.core import Array
+from micrograd.sharing import Access
 
 
 class Parameter:
@@ -55,8 +56,9 @@ class Parameters(Sequence[Parameter]):
         self._flat_grad = core.aligned_empty(sum(sizes), dtype)
         self.flat[:] = 0
         self._flat_grad[:] = 0
-        self.data_pointer = ffi.from_buffer(self.flat, require_writable=True)
-        self.grad_pointer = ffi.from_buffer(self._flat_grad, require_writable=True)
+        self.data_pointer = core.address(self.flat)
+        self.grad_pointer = core.address(self._flat_grad)
+        self.access = Access()  # who reads and who trains, of all threads
         self.size = self.flat.size
         self.stale = False  # zeroing has been put off: what lies in the gradients means nothing
         self._exposed = False  # somebody may hold an array of the gradients

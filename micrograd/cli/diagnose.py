@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
 
     net, schema = load_model(options.model)
     X, y = load(options, schema)
-    from micrograd.diagnose.report import diagnose
+    from micrograd.diagnose import diagnose
 
     diagnosis = diagnose(net, X[:ROWS], y[:ROWS])
     print(diagnosis)

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     if options.log:
         write_log(history, options.log)
     if options.plot:
-        plot.training_curves(history, options.plot, task.name)
+        history.plot(options.plot, task.name)
         clock.lap("plotting")
     print(result if options.quiet else f"{result}\n{compared(task)}\n{clock.table()}")
 
@@ -165,8 +165,7 @@ def make_layers(task: Task, options: argparse.Namespace) -> list[Any]:
     from micrograd.network import layers
 
     widths = [task.train[0].shape[1], *options.layers, task.outputs]
-    kinds = (layers.ReLU, layers.LeakyReLU, layers.Sigmoid, layers.Tanh, layers.GELU)
-    activation = kinds[ACTIVATIONS.index(options.activation)]()
+    activation = layers.ACTIVATIONS[options.activation]()
     between = [activation, layers.Dropout(options.dropout)] if options.dropout else [activation]
     stack = [x for pair in pairwise(widths) for x in (layers.Linear(*pair), *between)]
     return stack[: -len(between)]

@@ -8,26 +8,16 @@ argument goes through a block: each layer's Jacobian has a norm that is known fr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from micrograd.core import Array
-from micrograd.network.blocks import DenseBlock, Highway, Residual
-from micrograd.network.layers import (
-    GELU,
-    Dropout,
-    Identity,
-    Layer,
-    LeakyReLU,
-    Linear,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from micrograd.network.blocks import DenseBlock, Highway, Residual, unnest
+from micrograd.network.layers import Layer, Linear
 
-SATURATED = 0.05  # a unit whose slope is less than this share of the steepest hardly learns
+Nested = Generator[Any, Any, float]  # a bound, found by going into a block: see blocks.unnest
 
 
 def spectral_norm(weight: Array, tolerance: float = 1e-5, iterations: int = 2000) -> float:
@@ -61,39 +51,6 @@ def spectral_norm(weight: Array, tolerance: float = 1e-5, iterations: int = 2000
     return scale * math.sqrt(square)
 
 
-def steepest(layer: Layer) -> float:
-    """The largest norm that the layer's Jacobian can have, for a layer without parameters.
-
-    max |f'| of an element-wise f (documents, section 6); 1/2 for Softmax, whose Jacobian is
-    diag(p) - p p^T; nan where it is not known.
-    """
-    if isinstance(layer, LeakyReLU):
-        return max(1.0, layer.slope)
-    if isinstance(layer, Dropout):
-        return 1 / (1 - layer.p)
-    # GELU: Phi(z) + z phi(z) is largest at z = sqrt(2).
-    gelu = 0.5 * (1 + math.erf(1)) + math.exp(-1) / math.sqrt(math.pi)
-    known: dict[type[Layer], float] = {
-        ReLU: 1.0, Sigmoid: 0.25, Tanh: 1.0, GELU: gelu, Identity: 1.0, Softmax: 0.5,
-    }  # fmt: skip
-    return known.get(type(layer), math.nan)
-
-
-def saturated_share(activation: str, a: Array) -> float:
-    """The share of outputs a of a Sigmoid or Tanh at which its slope is below SATURATED of the
-    steepest; nan for another activation."""
-    if activation == "Sigmoid":
-        return float((a * (1 - a) < SATURATED * 0.25).mean())
-    if activation == "Tanh":
-        return float((1 - a * a < SATURATED).mean())
-    return math.nan
-
-
-def dead_share(activation: str, a: Array) -> float:
-    """The share of a ReLU's units that are 0 for every row of a (rows, units); nan for others."""
-    return float((a <= 0).all(axis=0).mean()) if activation == "ReLU" else math.nan
-
-
 def bounds(layers: Sequence[Layer], norms: Mapping[str, float]) -> dict[str, float]:
     """What |delta| of each Linear can be at most, in units of |delta| of the last one.
 
@@ -113,7 +70,7 @@ def bounds(layers: Sequence[Layer], norms: Mapping[str, float]) -> dict[str, flo
     last = next((i for i in reversed(range(len(layers))) if layers[i].takes is not None), None)
     known = last is not None and isinstance(layers[last], Linear)
     body = layers[: last + 1] if known and last is not None else layers
-    _back(body, "", 0, 1.0 if known else math.nan, norms, out)
+    unnest(_back(body, "", 0, 1.0 if known else math.nan, norms, out))
     return out
 
 
@@ -124,7 +81,7 @@ def _back(
     gradient: float,
     norms: Mapping[str, float],
     out: dict[str, float],
-) -> float:
+) -> Nested:
     """Notes the bounds in these layers; returns that of the gradient at their input."""
     for i, layer in reversed(list(enumerate(layers, first))):
         path = f"{prefix}{i}"
@@ -132,28 +89,27 @@ def _back(
             out[path] = gradient
             gradient *= norms[path]
         elif isinstance(layer, Residual):
-            inside = _back(layer.layers, f"{path}.", 0, gradient, norms, out)
+            inside = yield _back(layer.layers, f"{path}.", 0, gradient, norms, out)
             if layer.projection:
                 out[f"{path}.projection"] = gradient
                 gradient *= norms[f"{path}.projection"]
             gradient += inside
         elif isinstance(layer, Highway):
-            _back(layer.layers, f"{path}.", 0, gradient, norms, out)
+            yield _back(layer.layers, f"{path}.", 0, gradient, norms, out)
             out[f"{path}.gate"] = gradient = math.nan
         elif isinstance(layer, DenseBlock):
-            gradient = _back_dense(layer, path, gradient, norms, out)
+            gradient = yield _back_dense(layer, path, gradient, norms, out)
         else:
-            gradient *= steepest(layer)
+            gradient *= layer.steepest
     return gradient
 
 
 def _back_dense(
     layer: DenseBlock, path: str, gradient: float, norms: Mapping[str, float], out: dict[str, float]
-) -> float:
-    groups = layer.groups()
+) -> Nested:
     first = len(layer.layers)
-    for group in reversed(groups):
+    for group in reversed(layer.groups()):
         first -= len(group)
-        inside = _back(group, f"{path}.", first, gradient, norms, out)
+        inside = yield _back(group, f"{path}.", first, gradient, norms, out)
         gradient = math.hypot(gradient, inside)
     return gradient

@@ -1,27 +1,11 @@
-"""diagnose: does the gradient reach every layer of a network? Section 7 and 8 of the documents.
-
-print(mg.diagnose(net, X, y))                         a table and a verdict
-net.fit(X, y, callbacks=mg.diagnose.Monitor(X, y))    one after each epoch
-"""
+"""What diagnose found: a table, a verdict and a remedy. Section 7 and 8 of the documents."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
-import numpy as np
-
-from micrograd import checks
-from micrograd.core import Array, lib
-from micrograd.diagnose import bounds
-from micrograd.network import layers
-
-if TYPE_CHECKING:
-    from micrograd.network.network import Network
-    from micrograd.training.callbacks import TrainingState
+from typing import Literal
 
 Verdict = Literal["healthy", "vanishing", "exploding", "dead units"]
 
@@ -30,11 +14,6 @@ GROWN = 1e2  # ... and above this it explodes: steps are lost sooner to large gr
 MANY = 0.5  # a share of dead or saturated units that is the layer's trouble
 LARGE_STEP = 0.1  # |update| / |weight| of a step: rather 1e-3
 SMALL_STEP = 1e-6
-
-_ACTIVATIONS = {
-    kind.function: kind.__name__
-    for kind in (layers.ReLU, layers.LeakyReLU, layers.Sigmoid, layers.Tanh, layers.GELU)
-}
 
 
 @dataclass(frozen=True)
@@ -48,7 +27,7 @@ class LayerFlow:
     ratio: delta over that of the last layer; bound: what section 7 allows it (see bounds.py).
     gradient: |dL/dW, dL/db| of the mean loss.
     norm: spectral norm of W.
-    saturated: share of outputs where Sigmoid or Tanh are nearly flat.
+    saturated: share of outputs where an activation that levels off is nearly flat.
     dead: share of ReLU units that are 0 for every row.
     update: |change of W in a step| / |W|.
     """
@@ -186,202 +165,11 @@ class Diagnosis:
         """
         from micrograd.plot.flow import gradient_flow
 
-        gradient_flow(self, path, title)
+        names = ("ratio", "bound", "gradient", "norm", "update", "saturated", "dead")
+        quantities = {name: [getattr(x, name) for x in self.layers] for name in names}
+        text = f"{title}: {self.verdict}" if title else self.verdict
+        gradient_flow([x.name for x in self.layers], quantities, (FADED, GROWN), path, text)
 
 
 def _is_used(rows: list[tuple[str, ...]], column: int, title: str) -> bool:
     return any(row[column] not in ("-", "", title) for row in rows)
-
-
-def diagnose(
-    net: Network, X: Any, y: Any, lr: float | None = None, optimizer: Any = None
-) -> Diagnosis:
-    """Runs a network forward and back on a batch and says how the gradient gets to its layers.
-
-    Nothing is changed: not the gradients, the optimizer, nor the cached pass.
-
-    Args:
-        net: the network, of any dtype and any nesting of blocks.
-        X, y: as for net.loss.
-        lr: for the update-to-weight ratio of plain gradient descent; or
-        optimizer: one for net.parameters(), whose next step is tried out and taken back.
-
-    Returns:
-        A Diagnosis.
-
-    Raises:
-        TypeError, ValueError: input that does not fit.
-    """
-    from micrograd.network.network import Network
-
-    if not isinstance(net, Network):
-        raise TypeError(f"diagnose: net is {checks.describe(net)}, a Network is wanted")
-    if lr is not None and optimizer is not None:
-        raise ValueError("diagnose: lr and optimizer are both given, one of them is wanted")
-    if lr is not None and not checks.is_number(lr):
-        raise TypeError(f"diagnose: lr is {checks.describe(lr)}, a number is wanted")
-    batch = _Batch(net, X, y)
-    updates = batch.updates(lr, optimizer)
-    flows = batch.flows(updates)
-    return Diagnosis(batch.seen["loss"], tuple(flows))
-
-
-class _Batch:
-    """One forward and backward pass over a batch, and the network that it is of."""
-
-    def __init__(self, net: Network, X: Any, y: Any) -> None:
-        self.net = net
-        self.seen = net.explain(X, y)
-        self.graph = net.plans.graph("explaining")
-        self.weights = {p.name: p.data for p in net.parameters()}
-        self.gradients = {
-            f"{step.path}.{kind}": self.seen[f"d{letter}{number}"]
-            for number, step in enumerate(self.graph.steps, start=1)
-            for letter, kind in (("W", "weight"), ("b", "bias"))
-            if f"d{letter}{number}" in self.seen
-        }
-
-    def updates(self, lr: float | None, optimizer: Any) -> dict[str, float]:
-        """|change| / |W| of a step, by the layer's path."""
-        if optimizer is not None:
-            after = self._tried_out(optimizer)
-        elif lr is not None:
-            after = {k: w - lr * self.gradients[k] for k, w in self.weights.items()}
-        else:
-            return {}
-        return {
-            name.removesuffix(".weight"): _ratio(_norm(after[name] - w), _norm(w))
-            for name, w in self.weights.items()
-            if name.endswith(".weight")
-        }
-
-    def _tried_out(self, optimizer: Any) -> dict[str, Array]:
-        """The parameters after the optimizer's next step, which is taken back."""
-        parameters = self.net.parameters()
-        if getattr(optimizer, "params", None) is not parameters:
-            raise ValueError("diagnose: the optimizer is for the parameters of another model")
-        state = optimizer.state_dict()
-        flat, flat_grad = parameters.flat.copy(), parameters.flat_grad.copy()
-        try:
-            for p in parameters:
-                p.grad[...] = self.gradients[p.name]
-            optimizer.step()
-            return {p.name: p.data.copy() for p in parameters}
-        finally:
-            parameters.flat[...], parameters.flat_grad[...] = flat, flat_grad
-            optimizer.load_state_dict(state)
-
-    def flows(self, updates: dict[str, float]) -> list[LayerFlow]:
-        """A LayerFlow for every step that has a gradient, in order."""
-        norms = {
-            name.removesuffix(".weight"): bounds.spectral_norm(weight)
-            for name, weight in self.weights.items()
-            if name.endswith(".weight")
-        }
-        steepest = bounds.bounds(self.net.layers, norms)
-        rows = math.sqrt(len(self.seen["a0"]))
-        made_by = {node.output: node for node in self.graph.nodes}
-        deltas = {
-            number: _norm(self.seen[f"delta{number}"]) / rows
-            for number in range(1, len(self.graph.steps) + 1)
-            if f"delta{number}" in self.seen
-        }
-        last = deltas[max(deltas)]
-        out = []
-        for number, delta in deltas.items():
-            step = self.graph.steps[number - 1]
-            path, a, node = step.path or "", self.seen[f"a{number}"], made_by[step.a]
-            activation = "" if step.a == step.z else _ACTIVATIONS.get(node.function, "Map")
-            if node.kind == lib.MG_SOFTMAX:
-                activation = "Softmax"
-            dW_db = [self.gradients.get(f"{path}.{kind}") for kind in ("weight", "bias")]
-            out.append(
-                LayerFlow(
-                    name=path or activation,
-                    layer=f"{self._size(path)} {activation}".strip(),
-                    delta=delta,
-                    ratio=_ratio(delta, last),
-                    bound=steepest.get(path, math.nan),
-                    gradient=math.hypot(*(_norm(d) for d in dW_db if d is not None))
-                    if path
-                    else math.nan,
-                    norm=norms.get(path, math.nan),
-                    saturated=bounds.saturated_share(activation, a),
-                    dead=bounds.dead_share(activation, a),
-                    update=updates.get(path, math.nan),
-                )
-            )
-        return out
-
-    def _size(self, path: str) -> str:
-        if not path:
-            return ""
-        outputs, inputs = self.weights[f"{path}.weight"].shape
-        return f"{inputs}->{outputs}"
-
-
-def _norm(x: Array) -> float:
-    """The Euclidean norm of all elements, in float64 and scaled: nothing overflows."""
-    scale = float(np.abs(x).max(initial=0.0))
-    if scale == 0 or not math.isfinite(scale):
-        return scale
-    return scale * float(np.linalg.norm(x.astype(np.float64) / scale))
-
-
-def _ratio(x: float, to: float) -> float:
-    return x / to if to else math.nan
-
-
-class Monitor:
-    """A callback for fit that diagnoses a fixed batch as training goes on.
-
-    Args:
-        X, y: the batch; a few hundred rows do.
-        every: diagnoses after every so many epochs, 1 or more.
-        stop_on: verdicts that end training, such as ("exploding",).
-
-    Attributes:
-        epochs: after which epochs; diagnoses: what was found, with the optimizer's next update.
-
-    Raises:
-        TypeError, ValueError: every is no integer or less than 1, stop_on names no verdict.
-
-    >>> monitor = mg.diagnose.Monitor(X[:256], y[:256])  # doctest: +SKIP
-    >>> net.fit(X, y, callbacks=monitor); print(monitor.diagnoses[-1])  # doctest: +SKIP
-    """
-
-    def __init__(self, X: Any, y: Any, every: int = 1, stop_on: Sequence[Verdict] = ()) -> None:
-        every = checks.count("Monitor", "every", every)
-        self.stop_on = (stop_on,) if isinstance(stop_on, str) else tuple(stop_on)
-        unknown = set(self.stop_on) - set(get_args(Verdict))
-        if unknown:
-            raise ValueError(
-                f"Monitor: stop_on has {sorted(unknown)[0]!r}, "
-                f"verdicts are {', '.join(get_args(Verdict))}"
-            )
-        self.X, self.y, self.every = X, y, every
-        self.epochs: list[int] = []
-        self.diagnoses: list[Diagnosis] = []
-
-    def on_epoch(self, state: TrainingState) -> None:
-        """Diagnoses the model of a run of fit; may end the run."""
-        if state.epoch % self.every:
-            return
-        found = diagnose(state.model, self.X, self.y, optimizer=state.optimizer)
-        self.epochs.append(state.epoch)
-        self.diagnoses.append(found)
-        if found.verdict in self.stop_on:
-            state.stop()
-
-    def plot(self, path: str | os.PathLike[str], title: str = "") -> None:
-        """Draws the ratio and the update of each layer over the epochs, as Diagnosis.plot does
-        over the layers.
-
-        Raises:
-            ImportError, ValueError, OSError: as Diagnosis.plot; ValueError before the first epoch.
-        """
-        from micrograd.plot.flow import monitored_flow
-
-        if not self.diagnoses:
-            raise ValueError("Monitor.plot: nothing has been diagnosed yet")
-        monitored_flow(self.epochs, self.diagnoses, path, title)

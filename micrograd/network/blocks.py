@@ -7,25 +7,86 @@ in any way.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
 
 from micrograd import checks
 from micrograd.network.layers import Layer, Linear, check_chain, check_kinds
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, init=False)
+
+# ---- going over nested layers ----
+
+
+def walk(layers: Sequence[Layer], prefix: str = "") -> Iterator[tuple[str, Layer]]:
+    """Every layer with its path ("0", "3.1", "3.gate"), in the order of the parameters.
+
+    A block comes before what is in it; the layers that it has besides F come last.
+    """
+    stack = list(reversed([(f"{prefix}{i}", layer) for i, layer in enumerate(layers)]))
+    while stack:
+        path, layer = stack.pop()
+        yield path, layer
+        if isinstance(layer, Block):
+            inside = [(f"{path}.{i}", inner) for i, inner in enumerate(layer.layers)]
+            inside += [(f"{path}.{name}", extra) for name, extra in layer.extra().items()]
+            stack += reversed(inside)
+
+
+def unnest(steps: Generator[Any, Any, T]) -> T:
+    """Runs a recursion over nested layers that is written as a generator, however deep it goes.
+
+    Where a function would call itself, the generator yields the call, `y = yield self.inner(x)`,
+    and is sent its result; what it yields that is no generator is sent back as it is. The calls
+    wait in a list, not on Python's stack, which 200 nested blocks would overflow.
+    """
+    stack: list[Generator[Any, Any, Any]] = [steps]
+    value: Any = None
+    while True:
+        try:
+            value = stack[-1].send(value)
+        except StopIteration as result:
+            value = result.value
+            stack.pop()
+            if not stack:
+                return value  # type: ignore[no-any-return]
+        else:
+            if isinstance(value, Generator):
+                stack.append(value)
+                value = None
+
+
+# ---- the blocks ----
+
+
+@dataclass(frozen=True, init=False, repr=False)
 class Block(Layer):
     """Base of the blocks: a sequence of layers F with something around it."""
 
     layers: tuple[Layer, ...]
+    _features: ClassVar[tuple[int | None, int | None]] = (None, None)  # what it takes and gives
 
     def __init__(self, *layers: Layer) -> None:
         object.__setattr__(self, "layers", layers)
         if not layers:
             raise ValueError(f"{type(self).__name__}: no layers, 1 or more are wanted")
         check_kinds(type(self).__name__, layers)
+        # Found once: whoever holds this block asks again, and so does who holds that.
+        takes = self._takes()
+        object.__setattr__(self, "_features", (takes, takes))
         self._check()
+        if takes is not None:
+            object.__setattr__(self, "_features", (takes, self._gives(takes)))
+
+    def _takes(self) -> int | None:
+        """What `takes` says."""
+        return check_chain(type(self).__name__, self.layers)
+
+    def _gives(self, features: int) -> int:
+        """What `gives` says."""
+        return self.body_gives(features)
 
     def _check(self) -> None:
         """Checks that the sizes work."""
@@ -34,25 +95,45 @@ class Block(Layer):
     @property
     def takes(self) -> int | None:
         """Features of the input, or None where any number will do."""
-        return check_chain(type(self).__name__, self.layers)
+        return self._features[0]
+
+    def gives(self, features: int) -> int:
+        """Features of the output for an input of as many as it takes."""
+        gives = self._features[1]
+        return features if gives is None else gives
 
     def body_gives(self, features: int) -> int:
         """Features of F(x)."""
-        return _gives(self.layers, features)
+        return _chained(self.layers, features)
 
     def extra(self) -> dict[str, Linear]:
         """The layers that the block has besides F, by their names in the parameters' paths."""
         return {}
 
+    def written(self, names: str) -> str:
+        """The block in words; `names` are those of its layers."""
+        return f"{type(self).__name__}({names})"
+
     def __str__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(str, self.layers))})"
+        return unnest(_written(self))
+
+    __repr__ = __str__
+
+
+def _written(layer: Layer) -> Generator[Any, Any, str]:
+    if not isinstance(layer, Block):
+        return str(layer)
+    names = []
+    for inner in layer.layers:
+        names.append((yield _written(inner)))
+    return layer.written(", ".join(names))
 
 
 def _names(layers: Sequence[Layer]) -> str:
     return ", ".join(map(str, layers))
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Residual(Block):
     """F(x) + x, with F the layers given (He et al. 2016, eq. 1).
 
@@ -94,10 +175,6 @@ class Residual(Block):
                 f"{gives}, so x cannot be added; give as many, or say projection=True"
             )
 
-    def gives(self, features: int) -> int:
-        """Features of F(x)."""
-        return self.body_gives(features)
-
     def extra(self) -> dict[str, Linear]:
         """The projection, if there is one."""
         if not self.projection:
@@ -106,12 +183,12 @@ class Residual(Block):
         assert features is not None
         return {"projection": Linear(features, self.body_gives(features), bias=False)}
 
-    def __str__(self) -> str:
-        projection = ", projection=True" if self.projection else ""
-        return f"Residual({_names(self.layers)}{projection})"
+    def written(self, names: str) -> str:
+        """With projection where there is one."""
+        return f"Residual({names}{', projection=True' if self.projection else ''})"
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Highway(Block):
     """T(x) F(x) + (1 - T(x)) x, with T(x) = sigmoid(W_T x + b_T), element by element.
 
@@ -153,11 +230,12 @@ class Highway(Block):
         assert features is not None
         return {"gate": Linear(features, features, init="xavier")}
 
-    def __str__(self) -> str:
-        return f"Highway({_names(self.layers)}, gate_bias={self.gate_bias:g})"
+    def written(self, names: str) -> str:
+        """With the gate's first bias."""
+        return f"Highway({names}, gate_bias={self.gate_bias:g})"
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class DenseBlock(Block):
     """Every layer sees the input and all earlier outputs, concatenated (Huang et al. 2017, eq. 2).
 
@@ -186,7 +264,7 @@ class DenseBlock(Block):
                     f"DenseBlock: layers {_names(group)} (group {i}) take {takes} features, but "
                     f"the input and the outputs before them are {features} together"
                 )
-            features += _gives(group, features)
+            features += _chained(group, features)
 
     def groups(self) -> list[tuple[Layer, ...]]:
         """The layers of each F^[l]."""
@@ -200,19 +278,16 @@ class DenseBlock(Block):
             sized = sized or layer.takes is not None
         return [tuple(group) for group in groups]
 
-    @property
-    def takes(self) -> int | None:
-        """Features of the input."""
+    def _takes(self) -> int | None:
         return check_chain("DenseBlock", self.groups()[0])
 
-    def gives(self, features: int) -> int:
-        """Features of the input and all outputs."""
+    def _gives(self, features: int) -> int:
         for group in self.groups():
-            features += _gives(group, features)
+            features += _chained(group, features)
         return features
 
 
-def _gives(layers: Sequence[Layer], features: int) -> int:
+def _chained(layers: Sequence[Layer], features: int) -> int:
     for layer in layers:
         features = layer.gives(features)
     return features

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd import checks, core
-from micrograd.core import Array, ffi, lib
-from micrograd.network import reverse
+from micrograd.core import Array
+from micrograd.network.c_plan import address, apply
+from micrograd.network.graph import Step
 from micrograd.network.initial import starts
-from micrograd.network.lowering import Step
-from micrograd.network.storage import buffer_copy
 
 if TYPE_CHECKING:
     from micrograd.network.network import Network
@@ -40,41 +38,41 @@ def explain(net: Network, X: Any, y: Any) -> dict[str, Any]:
     Raises:
         TypeError, ValueError: input that does not fit.
     """
-    dtype = net.parameters().dtype
-    graph = net.plans.graph("explaining")
-    lowered = reverse.training(graph, net.plans.functions.loss(), keep_all=True)
-    gradients = np.zeros(net.parameters().size, dtype)
-    pointer = ffi.from_buffer(gradients, require_writable=True)
-    plan = net.plans.bound(lowered, pointer, share=False, step=net.step)
-    batch, result = ffi.new("mg_batch *"), ffi.new("mg_result *")
-    held = net.fill_batch(batch, "Network.explain", X, y)
-    status = lib.mg_plan_loss(plan, batch, core.threads, result)
-    status = status or lib.mg_plan_backward(plan, 0, core.threads)
+    parameters = net.parameters()
+    dtype = parameters.dtype
+    batch = net.incoming.batch("Network.explain", X, y)
+    gradients = np.zeros(parameters.size, dtype)
+    graph, plan = net.planner.explaining(batch.columns, net.step, address(gradients))
+    with parameters.access.reading():
+        status = plan.loss(batch) or plan.backward(accumulate=False)
+        held = {p.name: p.data.copy() for p in parameters}
     if status:
-        net.incoming.raise_status("Network.explain", status, result, batch)
-    del held
-    rows = int(batch.rows)
+        raise net.incoming.error("Network.explain", status, plan.result, batch)
 
     def read(buffer: int) -> Array:
-        return buffer_copy(plan, lowered, buffer, rows, dtype)
+        return plan.values(buffer, batch.rows, dtype)
 
-    a0 = checks.reals("Network.explain", "X", X, dtype).copy()
-    out: dict[str, Any] = {"loss": float(result.loss), "a0": a0}
+    values, deltas = plan.passes.values, plan.passes.gradients
+    a0 = batch.x.copy()
+    out: dict[str, Any] = {"loss": float(plan.result.loss), "a0": a0}
     for number, step in enumerate(graph.steps, start=1):
-        out |= _parameters_of(net, gradients, step, number)
-        out[f"z{number}"] = read(lowered.values[step.z]) if step.z else a0
-        out[f"a{number}"] = read(lowered.values[step.a])
-        if step.a != step.z and step.a in lowered.gradients:
-            out[f"da{number}"] = read(lowered.gradients[step.a])
-        if step.z in lowered.gradients:
-            out[f"delta{number}"] = read(lowered.gradients[step.z])
+        out |= _parameters_of(net, held, gradients, step, number)
+        out[f"z{number}"] = read(values[step.z]) if step.z else a0
+        out[f"a{number}"] = read(values[step.a])
+        if step.a != step.z and step.a in deltas:
+            out[f"da{number}"] = read(deltas[step.a])
+        if step.z in deltas:
+            out[f"delta{number}"] = read(deltas[step.z])
     last = graph.steps[-1]
     if net.loss_kind.output and last.a == last.z == graph.output:
-        out[f"a{len(graph.steps)}"] = _output(net, out[f"z{len(graph.steps)}"])
+        number = len(graph.steps)
+        out[f"a{number}"] = apply(net.loss_kind.output, out[f"z{number}"])
     return out
 
 
-def _parameters_of(net: Network, gradients: Array, step: Step, number: int) -> dict[str, Array]:
+def _parameters_of(
+    net: Network, held: dict[str, Array], gradients: Array, step: Step, number: int
+) -> dict[str, Array]:
     """W, b, dW and db of a step, as far as it has them."""
     out = {}
     start = 0
@@ -82,28 +80,16 @@ def _parameters_of(net: Network, gradients: Array, step: Step, number: int) -> d
         path, _, kind = p.name.rpartition(".")
         if path == step.path:
             letter = "W" if kind == "weight" else "b"
-            out[f"{letter}{number}"] = p.data.copy()
+            out[f"{letter}{number}"] = held[p.name]
             out[f"d{letter}{number}"] = gradients[start : start + p.data.size].reshape(p.shape)
         start += p.data.size
-    return out
-
-
-def _output(net: Network, z: Array) -> Array:
-    """The activation that the loss applies to the last z."""
-    out = np.empty_like(z)
-    to, source = ffi.from_buffer(out), ffi.from_buffer(z)
-    code, (rows, columns) = core.DTYPES[net.dtype], z.shape
-    if net.loss_kind.output == "softmax":
-        lib.mg_softmax(core.ISA_CODE, code, rows, columns, source, columns, to, columns)
-    else:
-        lib.mg_map(core.ISA_CODE, code, lib.MG_SIGMOID, 0.0, z.size, source, to)
     return out
 
 
 def place_not_finite(net: Network, X: Any, y: Any) -> str:
     """Where the first value of a pass that is not finite lies: "z2 (layer 1, ReLU())", or ""."""
     passed = explain(net, X, y)
-    for number, step in enumerate(net.plans.graph("explaining").steps, start=1):
+    for number, step in enumerate(net.planner.graph("explaining").steps, start=1):
         for letter in "za":
             value = passed.get(f"{letter}{number}")
             if value is not None and not np.isfinite(value).all():

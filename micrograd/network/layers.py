@@ -12,23 +12,63 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from micrograd import checks
-from micrograd.core import lib
+from micrograd.core import Array
 
 INITS = ("he", "xavier")
+SATURATED = 0.05  # a unit whose slope is less than this share of the steepest hardly learns
+
+
+@dataclass(frozen=True)
+class First:
+    """One array of parameters that a layer has, and the normal distribution it starts from."""
+
+    name: str  # within the layer: "weight", "bias"
+    shape: tuple[int, ...]
+    mean: float = 0.0
+    std: float = 0.0  # 0: every number starts as the mean
 
 
 class Layer:
-    """Base of all layers; compare with isinstance."""
+    """Base of all layers; compare with isinstance.
+
+    A layer is immutable, so a copy of it is the layer itself. What an analysis wants to know of one
+    without parameters stands here: `steepest`, `saturated`, `dead`; nan where there is no answer.
+    """
 
     @property
     def takes(self) -> int | None:
-        """Features of the input, or None where any number will do."""
+        """Features of the input, or None where any number will do: it gives as many then."""
         return None
 
     def gives(self, features: int) -> int:
         """Features of the output for an input of so many."""
         return features
+
+    def firsts(self, before_relu: bool) -> Sequence[First]:
+        """Its arrays of parameters, in order; before_relu: an activation of a ReLU kind follows."""
+        return ()
+
+    @property
+    def steepest(self) -> float:
+        """The largest norm that the layer's Jacobian can have (documents, section 6)."""
+        return math.nan
+
+    def saturated(self, a: Array) -> float:
+        """The share of outputs a at which the slope is below SATURATED of the steepest."""
+        return math.nan
+
+    def dead(self, a: Array) -> float:
+        """The share of units that pass no gradient for any row of the outputs a (rows, units)."""
+        return math.nan
+
+    def __copy__(self) -> Layer:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Layer:
+        return self
 
 
 def check_kinds(where: str, layers: Iterable[Any]) -> None:
@@ -110,19 +150,29 @@ class Linear(Layer):
     def __str__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features})"
 
-    def initial_std(self, before_relu: bool) -> float:
-        """The standard deviation that W starts with."""
+    def firsts(self, before_relu: bool) -> Sequence[First]:
+        """W, and b unless there is none."""
         kind = self.init or ("he" if before_relu else "xavier")
         fan = self.in_features if kind == "he" else (self.in_features + self.out_features) / 2
-        return math.sqrt((2 if kind == "he" else 1) / fan)
+        std = math.sqrt((2 if kind == "he" else 1) / fan)
+        weight = First("weight", (self.out_features, self.in_features), std=std)
+        return (weight, First("bias", (self.out_features,))) if self.bias else (weight,)
 
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """An element-wise function; the class attributes say what the C core needs to know of it."""
+    """An element-wise function: what the plan, the first weights and an analysis must know of it.
 
-    function: ClassVar[int]
-    derivative_from_input: ClassVar[bool] = False  # else from the cached output
+    function: its name in lower case: MG_<NAME> of the C core, what the estimators and the command
+        line call it.
+    derivative_from_input: the derivative is computed from z, else from the cached output a.
+    from_either: it can be computed from z as well as from a.
+    is_relu_kind: a Linear before it starts with He's weights.
+    """
+
+    function: ClassVar[str]
+    derivative_from_input: ClassVar[bool] = False
+    from_either: ClassVar[bool] = False
     is_relu_kind: ClassVar[bool] = False
 
     @property
@@ -137,8 +187,14 @@ class Activation(Layer):
 class ReLU(Activation):
     """max(0, z); derivative 1 where z > 0, else 0 (documents, section 6)."""
 
-    function = lib.MG_RELU
+    function = "relu"
+    from_either = True
     is_relu_kind = True
+    steepest = 1.0
+
+    def dead(self, a: Array) -> float:
+        """Units that are 0 for every row."""
+        return float((a <= 0).all(axis=0).mean())
 
 
 @dataclass(frozen=True)
@@ -150,7 +206,8 @@ class LeakyReLU(Activation):
     """
 
     negative_slope: float = 0.01
-    function = lib.MG_LEAKY_RELU
+    function = "leaky_relu"
+    from_either = True
     is_relu_kind = True
 
     def __post_init__(self) -> None:
@@ -162,6 +219,11 @@ class LeakyReLU(Activation):
         """negative_slope."""
         return self.negative_slope
 
+    @property
+    def steepest(self) -> float:
+        """1, or negative_slope where that is larger."""
+        return max(1.0, self.negative_slope)
+
     def __str__(self) -> str:
         return f"LeakyReLU({self.negative_slope:g})"
 
@@ -169,21 +231,39 @@ class LeakyReLU(Activation):
 class Sigmoid(Activation):
     """1 / (1 + exp(-z)); derivative a (1 - a) from the output, at most 1/4 (section 6)."""
 
-    function = lib.MG_SIGMOID
+    function = "sigmoid"
+    steepest = 0.25
+
+    def saturated(self, a: Array) -> float:
+        """Where a (1 - a) is small."""
+        return float((a * (1 - a) < SATURATED * self.steepest).mean())
 
 
 class Tanh(Activation):
     """tanh(z); derivative 1 - a^2 from the output (documents, section 6)."""
 
-    function = lib.MG_TANH
+    function = "tanh"
+    steepest = 1.0
+
+    def saturated(self, a: Array) -> float:
+        """Where 1 - a^2 is small."""
+        return float((1 - np.square(a) < SATURATED * self.steepest).mean())
 
 
 class GELU(Activation):
     """z * Phi(z), Phi the normal distribution function, exact (Hendrycks and Gimpel 2016)."""
 
-    function = lib.MG_GELU
+    function = "gelu"
     derivative_from_input = True
     is_relu_kind = True
+    # Phi(z) + z phi(z) is largest at z = sqrt(2).
+    steepest = 0.5 * (1 + math.erf(1)) + math.exp(-1) / math.sqrt(math.pi)
+
+
+# Every activation by its name; whoever lists or looks up activations does it here.
+ACTIVATIONS: dict[str, type[Activation]] = {
+    kind.function: kind for kind in (ReLU, LeakyReLU, Sigmoid, Tanh, GELU)
+}
 
 
 @dataclass(frozen=True)
@@ -214,6 +294,8 @@ class Map(Layer):
 class Identity(Layer):
     """Changes nothing."""
 
+    steepest = 1.0
+
     def __str__(self) -> str:
         return "Identity()"
 
@@ -224,6 +306,8 @@ class Softmax(Layer):
 
     The "cross_entropy" loss applies its own softmax and wants logits: no Softmax before it.
     """
+
+    steepest = 0.5  # of the Jacobian diag(p) - p p^T
 
     def __str__(self) -> str:
         return "Softmax()"
@@ -246,6 +330,11 @@ class Dropout(Layer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "p", checks.number("Dropout", "p", self.p, below=1))
+
+    @property
+    def steepest(self) -> float:
+        """1 / (1 - p), where nothing is dropped."""
+        return 1 / (1 - self.p)
 
     def __str__(self) -> str:
         return f"Dropout({self.p:g})"

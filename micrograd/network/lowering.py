@@ -1,10 +1,8 @@
-"""Layers lowered to a graph: a flat list of nodes, each of which makes one matrix of a batch.
+"""Layers lowered to a graph.
 
-    layers  --lowering-->  graph  --passes-->  ops, forward and backward  --storage-->  plan
+    layers  --lowering-->  graph  --reverse-->  ops, forward and backward  --storage-->  plan
 
-A value is a matrix (rows, columns) that a node makes; value 0 is the network's input.  What a
-concatenation makes is not copied together: its parts are placed in it, and who makes them writes
-them there.  Graphs are made for one of three purposes:
+Graphs are made for one of three purposes:
 
     training    an activation is fused into the Linear before it, and so is the sum of a Residual
     explaining  nothing is fused, so that z and a can both be read; the same kernels run in the same
@@ -14,12 +12,12 @@ them there.  Graphs are made for one of three purposes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, Literal
 
-from micrograd.core import lib
-from micrograd.network.blocks import Block, DenseBlock, Highway, Residual
+from micrograd.network.blocks import DenseBlock, Highway, Residual, unnest
+from micrograd.network.graph import CONCAT, Graph, Node, Step
 from micrograd.network.initial import Start
 from micrograd.network.layers import (
     Activation,
@@ -34,61 +32,7 @@ from micrograd.network.layers import (
 from micrograd.program.network_op import ScalarOp
 
 Purpose = Literal["training", "explaining", "predicting"]
-
-CONCAT = -1  # a node that runs nothing: its inputs lie in its output
-
-
-@dataclass
-class Node:
-    """`output` made of `inputs`; kinds and functions are those of mg_op in csrc/micrograd.h.
-
-    A Linear may have a second input, which is added to f(z), and keeps z as well where `kept` says
-    so. `reference` is what f's derivative is computed from, -1 where there is no f.
-    """
-
-    kind: int
-    inputs: list[int]
-    output: int
-    stage: int
-    function: int = lib.MG_IDENTITY
-    slope: float = 0.0
-    kept: int = -1
-    reference: int = -1
-    weight: int = -1
-    bias: int = -1
-    stream: int = 0
-    rate: float = 0.0  # of a dropout
-    program: ScalarOp | None = None
-    first_parameter: int = -1  # of the program, if it has any
-
-
-@dataclass
-class Step:
-    """One pair z^[l], a^[l] of the documents, and the path of the Linear that made z."""
-
-    z: int
-    a: int
-    path: str | None
-
-
-@dataclass
-class Graph:
-    """Nodes in the order in which they run, and the values between them."""
-
-    nodes: list[Node] = field(default_factory=list)
-    columns: list[int] = field(default_factory=list)  # of each value
-    placed: dict[int, tuple[int, int]] = field(default_factory=dict)  # value: in which, from where
-    output: int = 0
-    stages: list[str] = field(default_factory=list)  # the top-level layers, activations fused
-    steps: list[Step] = field(default_factory=list)
-
-    def place(self, value: int) -> tuple[int, int]:
-        """The value that this one lies in, which itself lies in no other, and the first column."""
-        offset = 0
-        while value in self.placed:
-            value, first = self.placed[value]
-            offset += first
-        return value, offset
+Nested = Generator[Any, Any, int]  # a value, found by going into a block: see blocks.unnest
 
 
 class _Lowering:
@@ -102,13 +46,12 @@ class _Lowering:
         isolate: bool,
     ) -> None:
         self.programs = programs
-        self.offsets: dict[str, tuple[int, int]] = {}  # of W and b, by the path of their Linear
+        self.offsets: dict[str, int] = {}  # of each parameter, by its name
         at = 0
         for start in starts:
-            weight = start.layer.in_features * start.layer.out_features
-            bias = start.layer.out_features if start.layer.bias else 0
-            self.offsets[start.path] = at, at + weight if bias else -1
-            at += weight + bias
+            for name, shape in start.shapes():
+                self.offsets[name] = at
+                at += math.prod(shape)
         self.first_scalar = at
         self.purpose = purpose
         self.fuses = purpose != "explaining"
@@ -122,21 +65,29 @@ class _Lowering:
         self.made_in.append(len(self.graph.stages) - 1)
         return len(self.graph.columns) - 1
 
-    def append(self, kind: int, inputs: list[int], columns: int) -> Node:
+    def append(self, kind: str, inputs: list[int], columns: int) -> Node:
         node = Node(kind, inputs, self.value(columns), len(self.graph.stages) - 1)
         self.graph.nodes.append(node)
         return node
+
+    def add_step(self, z: int, a: int, layer: Layer) -> None:
+        """An activation: the a of the step that made z, or a step without a Linear."""
+        steps = self.graph.steps
+        if steps and steps[-1].a == z == steps[-1].z:
+            steps[-1].a, steps[-1].activation = a, layer
+        else:
+            steps.append(Step(z, a, None, layer))
 
     # ---- sequences ----
 
     def network(self, layers: Sequence[Layer], in_features: int) -> Graph:
         x = self.value(in_features)
-        self.graph.output = self.sequence(layers, x, "", top=True)
+        self.graph.output = unnest(self.sequence(layers, x, "", top=True))
         return self.graph
 
     def sequence(
         self, layers: Sequence[Layer], x: int, prefix: str, first: int = 0, top: bool = False
-    ) -> int:
+    ) -> Nested:
         """The value that these layers make of x; `first` is the number of the first one."""
         real = [(i, layer) for i, layer in enumerate(layers, first) if self.does_something(layer)]
         position = 0
@@ -151,7 +102,7 @@ class _Lowering:
                     position += 1
                     x = self.linear(layer, f"{prefix}{index}", x, after)
                     continue
-            x = self.layer(layer, f"{prefix}{index}", x)
+            x = yield _lowered_by(layer)(self, layer, f"{prefix}{index}", x)
         return x
 
     def does_something(self, layer: Layer) -> bool:
@@ -159,68 +110,53 @@ class _Lowering:
             return layer.p > 0 and self.purpose != "predicting"
         return not isinstance(layer, Identity)
 
-    def layer(self, layer: Layer, path: str, x: int) -> int:
-        if isinstance(layer, Linear):
-            return self.linear(layer, path, x, None)
-        if isinstance(layer, Activation):
-            return self.activation(layer, x)
-        if isinstance(layer, Softmax):
-            node = self.append(lib.MG_SOFTMAX, [x], self.graph.columns[x])
-            self.add_step(x, node.output)
-            return node.output
-        if isinstance(layer, Map):
-            node = self.append(lib.MG_MAP, [x], self.graph.columns[x])
-            node.program = self.programs[path]
-            if node.program.n_parameters:
-                node.first_parameter = self.first_scalar
-            self.add_step(x, node.output)
-            return node.output
-        if isinstance(layer, Dropout):
-            node = self.append(lib.MG_DROPOUT, [x], self.graph.columns[x])
-            node.rate, node.stream = layer.p, self.streams
-            self.streams += 1
-            return node.output
-        if isinstance(layer, Residual):
-            return self.residual(layer, path, x)
-        if isinstance(layer, Highway):
-            return self.highway(layer, path, x)
-        assert isinstance(layer, DenseBlock)
-        return self.dense(layer, path, x)
-
-    def add_step(self, z: int, a: int) -> None:
-        """An activation: the a of the step that made z, or a step without a Linear."""
-        steps = self.graph.steps
-        if steps and steps[-1].a == z == steps[-1].z:
-            steps[-1].a = a
-        else:
-            steps.append(Step(z, a, None))
-
     # ---- layers ----
 
-    def linear(self, layer: Linear, path: str, x: int, activation: Activation | None) -> int:
-        node = self.append(lib.MG_LINEAR, [x], layer.out_features)
-        node.weight, node.bias = self.offsets[path]
+    def linear(self, layer: Linear, path: str, x: int, activation: Activation | None = None) -> int:
+        node = self.append("linear", [x], layer.out_features)
+        node.weight = self.offsets[f"{path}.weight"]
+        node.bias = self.offsets.get(f"{path}.bias", -1)
+        step = Step(node.output, node.output, path)
         if activation is not None:
-            node.function, node.slope = activation.function, activation.slope
+            node.activation = step.activation = activation
             node.reference = node.output
             if activation.derivative_from_input and self.purpose == "training":
                 node.reference = node.kept = self.value(layer.out_features)
-        self.graph.steps.append(Step(node.output, node.output, path))
+        self.graph.steps.append(step)
         return node.output
 
-    def activation(self, layer: Activation, x: int) -> int:
-        node = self.append(lib.MG_ACTIVATE, [x], self.graph.columns[x])
-        node.function, node.slope = layer.function, layer.slope
+    def activation(self, layer: Activation, path: str, x: int) -> int:
+        node = self.append("activate", [x], self.graph.columns[x])
+        node.activation = layer
         node.reference = x if layer.derivative_from_input else node.output
-        self.add_step(x, node.output)
+        self.add_step(x, node.output, layer)
+        return node.output
+
+    def softmax(self, layer: Softmax, path: str, x: int) -> int:
+        node = self.append("softmax", [x], self.graph.columns[x])
+        self.add_step(x, node.output, layer)
+        return node.output
+
+    def map(self, layer: Map, path: str, x: int) -> int:
+        node = self.append("map", [x], self.graph.columns[x])
+        node.program = self.programs[path]
+        if node.program.n_parameters:
+            node.first_parameter = self.first_scalar
+        self.add_step(x, node.output, layer)
+        return node.output
+
+    def dropout(self, layer: Dropout, path: str, x: int) -> int:
+        node = self.append("dropout", [x], self.graph.columns[x])
+        node.rate, node.stream = layer.p, self.streams
+        self.streams += 1
         return node.output
 
     # ---- blocks ----
 
-    def residual(self, layer: Residual, path: str, x: int) -> int:
-        y = self.sequence(layer.layers, x, f"{path}.")
+    def residual(self, layer: Residual, path: str, x: int) -> Nested:
+        y: int = yield self.sequence(layer.layers, x, f"{path}.")
         if layer.projection:
-            out = self.linear(layer.extra()["projection"], f"{path}.projection", x, None)
+            out = self.linear(layer.extra()["projection"], f"{path}.projection", x)
             self.graph.nodes[-1].inputs.append(y)
             return out
         node = self.graph.nodes[-1] if self.graph.nodes else None
@@ -233,36 +169,36 @@ class _Lowering:
         ):
             node.inputs.append(x)
             return y
-        return self.append(lib.MG_ADD, [y, x], self.graph.columns[x]).output
+        return self.append("add", [y, x], self.graph.columns[x]).output
 
     def takes_a_sum(self, node: Node) -> bool:
         """Whether x can be added in the epilogue of the multiplication that makes this node.
 
         The derivative of the activation must not want f(z), which only the sum is left of then:
-        the ReLUs can do with z instead.
+        some can do with z instead.
         """
-        if node.kind != lib.MG_LINEAR or len(node.inputs) > 1 or not self.fuses:
+        if node.kind != "linear" or len(node.inputs) > 1 or not self.fuses:
             return False
-        if self.purpose == "predicting" or node.function == lib.MG_IDENTITY or node.kept >= 0:
+        if self.purpose == "predicting" or node.activation is None or node.kept >= 0:
             return True
-        if node.function in (lib.MG_RELU, lib.MG_LEAKY_RELU):
+        if node.activation.from_either:
             node.reference = node.kept = self.value(self.graph.columns[node.output])
             return True
         return False
 
-    def highway(self, layer: Highway, path: str, x: int) -> int:
-        h = self.sequence(layer.layers, x, f"{path}.")
+    def highway(self, layer: Highway, path: str, x: int) -> Nested:
+        h = yield self.sequence(layer.layers, x, f"{path}.")
         t = self.linear(layer.extra()["gate"], f"{path}.gate", x, Sigmoid())
         if not self.fuses:
             gate = self.graph.nodes[-1]
             gate.kept = self.value(self.graph.columns[t])
             self.graph.steps[-1].z = gate.kept
-        return self.append(lib.MG_MIX, [h, t, x], self.graph.columns[x]).output
+        return self.append("mix", [h, t, x], self.graph.columns[x]).output
 
-    def dense(self, layer: DenseBlock, path: str, x: int) -> int:
+    def dense(self, layer: DenseBlock, path: str, x: int) -> Nested:
         first = 0
         for group in layer.groups():
-            y = self.sequence(group, x, f"{path}.", first)
+            y = yield self.sequence(group, x, f"{path}.", first)
             x = self.concatenate(x, y)
             first += len(group)
         return x
@@ -284,7 +220,27 @@ class _Lowering:
         return self.copy(value)
 
     def copy(self, value: int) -> int:
-        return self.append(lib.MG_ACTIVATE, [value], self.graph.columns[value]).output
+        return self.append("activate", [value], self.graph.columns[value]).output
+
+
+# How each kind of layer is lowered: (lowering, layer, path, value) -> value, or a generator of it.
+_LOWERED: dict[type[Layer], Callable[..., int | Nested]] = {
+    Linear: _Lowering.linear,
+    Activation: _Lowering.activation,
+    Softmax: _Lowering.softmax,
+    Map: _Lowering.map,
+    Dropout: _Lowering.dropout,
+    Residual: _Lowering.residual,
+    Highway: _Lowering.highway,
+    DenseBlock: _Lowering.dense,
+}
+
+
+def _lowered_by(layer: Layer) -> Callable[..., int | Nested]:
+    for kind in type(layer).__mro__:
+        if kind in _LOWERED:
+            return _LOWERED[kind]
+    raise TypeError(f"Network: {layer} is of a kind that cannot be lowered to the C core")
 
 
 def lower(
@@ -302,12 +258,3 @@ def lower(
     of another, so that stages can be computed again one by one.
     """
     return _Lowering(purpose, starts, programs, isolate).network(layers, in_features)
-
-
-def maps(layers: Sequence[Layer], prefix: str = "") -> Iterator[tuple[str, Map]]:
-    """Every Map in these layers and in the blocks among them, by its path."""
-    for i, layer in enumerate(layers):
-        if isinstance(layer, Map):
-            yield f"{prefix}{i}", layer
-        elif isinstance(layer, Block):
-            yield from maps(layer.layers, f"{prefix}{i}.")

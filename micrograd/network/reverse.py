@@ -16,21 +16,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from micrograd.checkpoint.chain import Backward, Event, Forward, Stage
-from micrograd.core import lib
-from micrograd.network.lowering import CONCAT, Graph, Node
+from micrograd.network.graph import CONCAT, Graph, Node
 from micrograd.program.network_op import ScalarOp
+
+IDENTITY = "identity"
 
 
 @dataclass
 class Op:
-    """One op; the fields are those of mg_op in csrc/micrograd.h."""
+    """One op; fields and kinds are those of mg_op in csrc/micrograd.h, names in lower case."""
 
-    kind: int
+    kind: str
     inputs: list[int]
     outputs: list[int]
-    function: int = lib.MG_IDENTITY
+    function: str = IDENTITY
     accumulate: bool = False
-    gate: int = lib.MG_IDENTITY
+    gate: str = IDENTITY
     stream: int = 0
     weight: int = -1
     bias: int = -1
@@ -45,9 +46,9 @@ class Op:
 
 @dataclass(frozen=True)
 class LossOp:
-    """A loss of the C core by its number, or a program with so many columns of targets."""
+    """A loss by the C core's name, or a program with so many columns of targets."""
 
-    code: int
+    code: str
     program: ScalarOp | None = None
     targets: int = 0
     first_parameter: int = -1
@@ -166,7 +167,7 @@ class _Emitter:
 
     def loss(self, loss: LossOp, with_gradient: bool) -> None:
         z = self.graph.output
-        op = Op(lib.MG_LOSS, [self.out.values[z]], [], loss.code, target_columns=loss.targets)
+        op = Op("loss", [self.out.values[z]], [], loss.code, target_columns=loss.targets)
         op.program, op.first_parameter = loss.program, loss.first_parameter
         if with_gradient and self.has_gradient[z]:
             self.gradient[z] = self.fresh(self.graph.columns[z])
@@ -178,7 +179,7 @@ class _Emitter:
     def sums_of(self, program: ScalarOp, first_parameter: int, samples: int) -> None:
         """The gradients of a program's parameters, from so many samples in a row."""
         if program.n_parameters:
-            op = Op(lib.MG_PROGRAM_GRADIENTS, [], [], samples=samples)
+            op = Op("program_gradients", [], [], samples=samples)
             op.program, op.first_parameter = program, first_parameter
             self.emit(op)
 
@@ -200,7 +201,7 @@ class _Emitter:
             return self.gradient[value], False
         if self.shared(value):
             copy = self.fresh(columns)
-            self.emit(Op(lib.MG_ACTIVATE, [self.gradient[value]], [copy]))
+            self.emit(Op("activate", [self.gradient[value]], [copy]))
             self.gradient[value] = copy
         return self.gradient[value], True
 
@@ -212,13 +213,13 @@ class _Emitter:
             self.gradient[value] = buffer
         else:
             there, _ = self.target(value)
-            self.emit(Op(lib.MG_ADD, [there, buffer], [there]))
+            self.emit(Op("add", [there, buffer], [there]))
 
     def delta(self, node: Node) -> int:
         """The gradient of what the node's function is applied to, from that of its output."""
         value = node.output
         buffer = self.gradient[value]
-        if node.function == lib.MG_IDENTITY or value in self.gated:
+        if node.function == IDENTITY or value in self.gated:
             self.gated.discard(value)
             return buffer
         reference = self.out.values[node.reference]
@@ -230,7 +231,7 @@ class _Emitter:
         target = self.fresh(self.graph.columns[value]) if self.shared(value) else buffer
         if self.keep_all:
             target = self.fresh(self.graph.columns[value])
-        op = Op(lib.MG_ACTIVATE_BACKWARD, [buffer, reference], [target], node.function)
+        op = Op("activate_backward", [buffer, reference], [target], node.function)
         op.slope = node.slope
         self.emit(op)
         return target
@@ -243,8 +244,8 @@ class _Emitter:
             return False
         op = self.out.ops[number]
         return (
-            op.kind in (lib.MG_LOSS, lib.MG_LINEAR_INPUT)
-            and op.gate == lib.MG_IDENTITY
+            op.kind in ("loss", "linear_input")
+            and op.gate == IDENTITY
             and self.read.get(self.out.buffers[buffer].block, -1) <= number
             and self.made[reference] < number
         )
@@ -272,32 +273,32 @@ class _Emitter:
     def node_backward(self, node: Node) -> None:
         g = self.gradient[node.output]
         x = node.inputs[0]
-        if node.kind == lib.MG_LINEAR:
+        if node.kind == "linear":
             self.linear(node)
-        elif node.kind == lib.MG_ACTIVATE:
-            done = node.function == lib.MG_IDENTITY or node.output in self.gated
+        elif node.kind == "activate":
+            done = node.function == IDENTITY or node.output in self.gated
             if x in self.gradient and not done:
                 reference = self.out.values[node.reference]
-                self.into(x, Op(lib.MG_ACTIVATE_BACKWARD, [g, reference], [], node.function))
+                self.into(x, Op("activate_backward", [g, reference], [], node.function))
                 self.out.ops[-1].slope = node.slope
             else:
                 self.pass_on(x, self.delta(node))
-        elif node.kind == lib.MG_MAP:
+        elif node.kind == "map":
             self.map(node, g)
-        elif node.kind == lib.MG_SOFTMAX:
-            self.into(x, Op(lib.MG_SOFTMAX_BACKWARD, [g, self.out.values[node.output]], []))
-        elif node.kind == lib.MG_DROPOUT:
-            op = Op(lib.MG_DROPOUT, [g], [], rate=node.rate, stream=node.stream)
+        elif node.kind == "softmax":
+            self.into(x, Op("softmax_backward", [g, self.out.values[node.output]], []))
+        elif node.kind == "dropout":
+            op = Op("dropout", [g], [], rate=node.rate, stream=node.stream)
             if x in self.gradient or self.keep_all or self.shared(node.output):
                 self.into(x, op)
             elif self.has_gradient[x]:
                 op.outputs.append(g)
                 self.emit(op)
                 self.gradient[x] = g
-        elif node.kind == lib.MG_ADD:
+        elif node.kind == "add":
             for value in node.inputs:
                 self.pass_on(value, g)
-        elif node.kind == lib.MG_MIX:
+        elif node.kind == "mix":
             self.mix(node, g)
         else:
             assert node.kind == CONCAT
@@ -320,14 +321,14 @@ class _Emitter:
         delta = self.delta(node)
         self.gradient[node.output] = delta
         a = self.out.values[node.inputs[0]]
-        weight = Op(lib.MG_LINEAR_WEIGHT, [delta, a], [], weight=node.weight, bias=node.bias)
+        weight = Op("linear_weight", [delta, a], [], weight=node.weight, bias=node.bias)
         self.emit(weight)
-        self.into(node.inputs[0], Op(lib.MG_LINEAR_INPUT, [delta], [], weight=node.weight))
+        self.into(node.inputs[0], Op("linear_input", [delta], [], weight=node.weight))
 
     def map(self, node: Node, g: int) -> None:
         program, x = node.program, node.inputs[0]
         assert program is not None
-        op = Op(lib.MG_MAP_BACKWARD, [g, self.out.values[x]], [])
+        op = Op("map_backward", [g, self.out.values[x]], [])
         op.program, op.first_parameter = program, node.first_parameter
         if self.has_gradient[x]:
             self.into(x, op)
@@ -343,7 +344,7 @@ class _Emitter:
         carried, accumulate = (
             self.target(x) if self.has_gradient[x] else (self.fresh(columns), False)
         )
-        op = Op(lib.MG_MIX_BACKWARD, inputs, [of_h, of_t, carried], accumulate=accumulate)
+        op = Op("mix_backward", inputs, [of_h, of_t, carried], accumulate=accumulate)
         self.emit(op)
         self.gradient[t] = of_t
         self.gated.add(t)
@@ -395,12 +396,12 @@ def _stage(graph: Graph, nodes: Sequence[Node], bytes_per_column: int) -> Stage:
     output = nodes[-1].output
     inside = [node.output for node in nodes[:-1] if graph.place(node.output)[0] != output]
     inside += [node.kept for node in nodes if node.kept >= 0]
-    inside += [output] if nodes[-1].kind == lib.MG_SOFTMAX else []
+    inside += [output] if nodes[-1].kind == "softmax" else []
     columns = sum(graph.columns[value] for value in inside)
     if columns == 0 and len(nodes) > 1:  # all of it lies in the output, side by side
         columns = graph.columns[output]
     cost = 0
     for node in nodes:
         out = graph.columns[node.output]
-        cost += graph.columns[node.inputs[0]] * out if node.kind == lib.MG_LINEAR else out
+        cost += graph.columns[node.inputs[0]] * out if node.kind == "linear" else out
     return Stage(graph.columns[output] * bytes_per_column, columns * bytes_per_column, cost)

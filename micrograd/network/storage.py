@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from micrograd import core
-from micrograd.core import Array, ffi, lib
-from micrograd.network.reverse import Op, Passes
+from micrograd.network.reverse import Passes
 
 
 @dataclass
@@ -67,71 +62,3 @@ def assign(passes: Passes, share: bool) -> tuple[list[int], int]:
             places[block] = place
         free += [places[block] for block in ends.get(number, ()) if places[block] >= 0]
     return places, len(width)
-
-
-def make_plan(passes: Passes, n_parameters: int, dtype: str, share: bool = True) -> Any:
-    """The C core's plan, freed with the last reference to it.
-
-    share: blocks take turns in the same storage; else each keeps what was last in it.
-
-    Raises:
-        MemoryError: there is no memory for it.
-    """
-    ops = ffi.new("mg_op[]", len(passes.ops))
-    for c, op in zip(ops, passes.ops, strict=True):
-        _fill(c, op)
-    places, n_storages = assign(passes, share)
-    buffers = ffi.new("mg_buffer[]", len(passes.buffers))
-    for c, buffer in zip(buffers, passes.buffers, strict=True):
-        inside = buffer.block >= 0
-        c.storage = places[buffer.block] if inside else -1
-        c.width = passes.blocks[buffer.block] if inside else buffer.columns
-        c.offset, c.columns = buffer.offset, buffer.columns
-    plan = lib.mg_plan_new(
-        core.ISA_CODE,
-        core.DTYPES[dtype],
-        len(ops),
-        ops,
-        len(buffers),
-        buffers,
-        n_storages,
-        n_parameters,
-    )
-    if plan == ffi.NULL:
-        raise MemoryError("Network: no memory for the plan")
-    programs = [op.program for op in passes.ops if op.program is not None]
-
-    release = lib.mg_plan_free  # `lib` may be gone when a program ends
-
-    def free(plan: Any, held: Any = programs) -> None:  # programs live as long as the plan
-        release(plan)
-
-    return ffi.gc(plan, free)
-
-
-def _fill(c: Any, op: Op) -> None:
-    c.kind, c.function, c.accumulate = op.kind, op.function, op.accumulate
-    c.gate, c.stream, c.weight, c.bias = op.gate, op.stream, op.weight, op.bias
-    c.slope, c.gate_slope, c.rate = op.slope, op.gate_slope, op.rate
-    c.first_parameter, c.target_columns, c.samples = (
-        op.first_parameter,
-        op.target_columns,
-        op.samples,
-    )
-    c.program = ffi.NULL if op.program is None else op.program.code
-    for places, buffers in ((getattr(c, "in"), op.inputs), (c.out, op.outputs)):
-        for i in range(len(places)):
-            places[i] = buffers[i] if i < len(buffers) else -1
-
-
-def buffer_copy(plan: Any, passes: Passes, buffer: int, rows: int, dtype: np.dtype[Any]) -> Array:
-    """What a buffer holds after a run, (rows, columns)."""
-    ld = ffi.new("int64_t *")
-    pointer = lib.mg_plan_values(plan, buffer, ld)
-    columns = passes.buffers[buffer].columns
-    size = ((rows - 1) * int(ld[0]) + columns) * dtype.itemsize
-    flat: Array = np.frombuffer(ffi.buffer(pointer, size), dtype)
-    step = int(ld[0]) * dtype.itemsize
-    view = np.lib.stride_tricks.as_strided(flat, (rows, columns), (step, dtype.itemsize))
-    out: Array = view.copy()
-    return out

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from micrograd import checks
-
-if TYPE_CHECKING:
-    from micrograd.training.history import History
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -35,14 +33,19 @@ def check(path: str | os.PathLike[str]) -> None:
 
 
 def training_curves(
-    history: History, path: str | os.PathLike[str] | None = None, title: str = ""
+    lists: Mapping[str, Sequence[float]],
+    path: str | os.PathLike[str] | None = None,
+    title: str = "",
+    best_epoch: int | None = None,
 ) -> Any:
     """Draws the losses, and the other quantities if there are any, over the epochs.
 
     Args:
-        history: what Network.fit returned, one epoch or more.
+        lists: a number for each epoch, one or more, by name: "loss", "val_loss", and others, as
+            History.to_dict() has them; an empty list is left out.
         path: the file to write, its ending names the format, one of FORMATS; None writes none.
         title: stands above the curves.
+        best_epoch: counted from 1, marked.
 
     Returns:
         The matplotlib Figure.
@@ -54,21 +57,22 @@ def training_curves(
         require_matplotlib()
     else:
         check(path)
-    if not history.loss:
+    lists = {name: values for name, values in lists.items() if values}
+    if "loss" not in lists:
         raise ValueError("cannot plot a history without an epoch")
     from matplotlib.figure import Figure  # not pyplot: no window, no global state
 
-    lists = {name: x for name, x in history.to_dict().items() if x}
-    epochs = range(1, len(history.loss) + 1)
+    epochs = range(1, len(lists["loss"]) + 1)
     others = [name for name in lists if name not in ("loss", "val_loss", "seconds")]
     panels = 1 + len(others)
     figure = Figure(figsize=(5.0 * panels, 3.6), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
     figure.suptitle(title)
-    axes[0].plot(epochs, history.loss, marker=".", label="training, mean over the epoch")
-    if history.val_loss:
-        axes[0].plot(epochs, history.val_loss, marker=".", label="validation, after it")
-    positive = min([*history.loss, *history.val_loss]) > 0
+    axes[0].plot(epochs, lists["loss"], marker=".", label="training, mean over the epoch")
+    validation = lists.get("val_loss", [])
+    if validation:
+        axes[0].plot(epochs, validation, marker=".", label="validation, after it")
+    positive = min([*lists["loss"], *validation]) > 0
     axes[0].set(xlabel="epoch", ylabel="loss", yscale="log" if positive else "linear")
     for axis, name in zip(axes[1:], others, strict=True):
         share = name.endswith("accuracy")
@@ -77,9 +81,9 @@ def training_curves(
         shown = name.replace("val_", "validation ").replace("_", " ")
         axis.set(xlabel="epoch", ylabel=shown + ", %" * share)
     for axis in axes:
-        if history.best_epoch:
+        if best_epoch:
             label = "best epoch" if axis is axes[0] else None
-            axis.axvline(history.best_epoch, color="grey", linestyle="--", label=label)
+            axis.axvline(best_epoch, color="grey", linestyle="--", label=label)
         axis.grid(alpha=0.3)
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend()

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from micrograd.engine.value import Value
@@ -26,12 +27,18 @@ class ScalarOp:
     """A scalar function for the C core.
 
     code: the mg_program *, kept alive. n_parameters: it reads the first so many of the leaves that
-    it was made with, and adds to so many gradients. listing: its ops, for a person.
+    it was made with, and adds to so many gradients. listing: its ops, for a person. make: makes
+    another mg_program * of the same ops.
     """
 
     code: Any
     n_parameters: int
     listing: str
+    make: Callable[[], Any]
+
+    def again(self) -> ScalarOp:
+        """The same with a program of its own, for a pass beside those of this one."""
+        return replace(self, code=self.make())
 
 
 def _simplified(
@@ -72,10 +79,12 @@ def _assembled(
     function = _simplified(where, f, shapes, numbers)
     columns = columns_of(shapes)
     assembly = assembled(function, len(numbers), {0: columns[0]})
-    code = encode(assembly, columns, dtype)
+    make = partial(encode, assembly, columns, dtype)
+    code = make()
     names = [leaf.label or f"p{i}" for i, leaf in enumerate(numbers)]
     leaves.extend(list(numbers)[len(leaves) :])
-    return ScalarOp(code, len(numbers), listing(assembly, shapes, names, function.recorded))
+    text = listing(assembly, shapes, names, function.recorded)
+    return ScalarOp(code, len(numbers), text, make)
 
 
 def map_op(

@@ -266,7 +266,7 @@ class Program(Trainable):
 
     def checked_batch(
         self, where: str, X: Any, y: Any, sample_weight: Any = None, index: Any = None
-    ) -> tuple[Any, Any]:
+    ) -> _Data:
         """A data set that train_step takes rows from, checked once."""
         if sample_weight is not None:
             raise ValueError(
@@ -275,7 +275,7 @@ class Program(Trainable):
             )
         arrays = [checks.reals(where, name, x, self._dtype) for name, x in (("X", X), ("y", y))]
         _, rows, _ = self._prepare(where, tuple(arrays))
-        return _Data(rows, arrays), arrays
+        return _Data(rows, arrays)
 
     def train_step(self, data: Any, index: Array, optimizer: Any, constraints: Any) -> float:
         """One step on the rows `index` of a checked data set; returns the mean loss before it.

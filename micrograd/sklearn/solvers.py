@@ -124,9 +124,7 @@ class Epochs:
         self.data: Any = None
         self.sparse = hasattr(train.X, "tocsr")
         if not self.sparse:
-            self.data, self._held = model.net.checked_batch(
-                where, train.X, train.targets, train.weights
-            )
+            self.data = model.net.checked_batch(where, train.X, train.targets, train.weights)
 
     def shuffle(self, rng: np.random.RandomState) -> None:
         """Another order of the rows, drawn as scikit-learn draws it."""
@@ -166,9 +164,7 @@ class Epochs:
             batch = self.train.take(index)
             if batch.weights is not None and not batch.weights.any():
                 return
-            data, _held = net.checked_batch(
-                self.where, batch.X.toarray(), batch.targets, batch.weights
-            )
+            data = net.checked_batch(self.where, batch.X.toarray(), batch.targets, batch.weights)
             index = np.arange(len(index), dtype=np.int64)
         optimizer, constraints = self.steps.optimizer, self.constraints
         try:

@@ -45,7 +45,7 @@ class ArrayFeed:
     """Rows of arrays in memory, checked once: the C core gathers them itself."""
 
     def __init__(self, model: Model, where: str, arrays: Arrays, rows: Rows) -> None:
-        self._data, self._held = model.checked_batch(where, *_given(arrays))
+        self._data = model.checked_batch(where, *_given(arrays))
         self._arrays = [None if a is None else np.asarray(a) for a in arrays]
         self._rows = rows
 
@@ -89,8 +89,8 @@ class MappedFeed:
             own = slice(0, 1)
         X, y = self._source[0][index[own]], y[own]
         weights = None if weights is None else weights[own]
-        data, held = self._model.checked_batch(self._where, X, y, weights, index[own])
-        self._current = [X, y, weights, held]
+        data = self._model.checked_batch(self._where, X, y, weights, index[own])
+        self._current = [X, y, weights]
         return data, placed, total
 
     def batches(self, rng: np.random.Generator | None, epoch: int) -> Iterator[Batch]:
@@ -104,7 +104,7 @@ class MappedFeed:
 
     def arrays(self, index: Array) -> list[Array | None]:
         """X, y and weights of the batch that was given last."""
-        return self._current[:3]
+        return self._current
 
 
 class IterableFeed:
@@ -143,8 +143,8 @@ class IterableFeed:
                 )
             X, y = (plain(self._where, name, x) for name, x in zip("Xy", item[:2], strict=True))
             y, weights = self._reweighting(y, item[2] if len(item) == 3 else None)
-            data, held = self._model.checked_batch(f"{self._where}: batch {count}", X, y, weights)
-            self._current = [X, y, weights, held]
+            data = self._model.checked_batch(f"{self._where}: batch {count}", X, y, weights)
+            self._current = [X, y, weights]
             total = len(X) if weights is None else float(np.sum(weights, dtype=np.float64))
             count += 1
             yield data, np.arange(len(X), dtype=np.int64), total
@@ -153,7 +153,7 @@ class IterableFeed:
 
     def arrays(self, index: Array) -> list[Array | None]:
         """X, y and weights of the batch that was given last."""
-        return self._current[:3]
+        return self._current
 
 
 def _takes_an_argument(function: Callable[..., Any]) -> bool:

@@ -27,26 +27,28 @@ def fit(model: Model, given: Arguments) -> History:
     Raises:
         TypeError, ValueError: an argument does not fit; nothing has changed then.
         FloatingPointError: loss or gradient are no longer finite.
+        RuntimeError: another thread is training the model.
     """
     where = f"{type(model).__name__}.fit"
-    run, data, on_epoch = _start(model, where, given)
-    bar = Progress(given.progress, run.state.epochs)
-    try:
-        while not run.over():
-            whole = run.one_epoch(data)
-            for call in on_epoch:
-                call(run.state)
-            bar.show(run.state.history)
-            run.finish_epoch(whole)
-    finally:
-        bar.close()
-    run.finish()
+    model.prepare(where, given.X, given.y)
+    with model.parameters().access.training(where):
+        run, data, on_epoch = _start(model, where, given)
+        bar = Progress(given.progress, run.state.epochs)
+        try:
+            while not run.over():
+                whole = run.one_epoch(data)
+                for call in on_epoch:
+                    call(run.state)
+                bar.show(run.state.history)
+                run.finish_epoch(whole)
+        finally:
+            bar.close()
+        run.finish()
     return run.state.history
 
 
 def _start(model: Model, where: str, given: Arguments) -> tuple[Run, Data, list[Any]]:
     """A run that stands where it begins, its data, and what to call after an epoch."""
-    model.prepare(where, given.X, given.y)
     epochs = checks.count(where, "epochs", given.epochs)
     batch_size = checks.count(where, "batch_size", given.batch_size)
     accumulate = checks.count(where, "accumulate", given.accumulate)

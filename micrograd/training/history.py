@@ -67,4 +67,4 @@ class History:
         """
         from micrograd import plot
 
-        return plot.training_curves(self, path, title)
+        return plot.training_curves(self.to_dict(), path, title, self.best_epoch)

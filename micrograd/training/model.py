@@ -50,8 +50,8 @@ class Model(Resumable, Protocol):
 
     def checked_batch(
         self, where: str, X: Any, y: Any, sample_weight: Any = None, index: Any = None
-    ) -> tuple[Any, Any]:
-        """A data set that train_step takes rows from, checked; and what has to be kept alive."""
+    ) -> Any:
+        """A data set that train_step takes rows from, checked; it keeps its arrays alive."""
 
     def train_step(
         self, data: Any, index: Array, optimizer: Optimizer, constraints: Constraints

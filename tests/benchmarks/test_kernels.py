@@ -5,8 +5,9 @@ import pytest
 
 from micrograd import core
 from micrograd.core import ffi, lib
+from micrograd.network.c_plan import Batch, Plan
 from micrograd.network.reverse import Buffer, Op, Passes
-from micrograd.network.storage import make_plan
+from micrograd.parameters import Parameters
 
 EPS = np.finfo(np.float32).eps
 F32 = core.DTYPES["float32"]
@@ -85,8 +86,9 @@ def softmax():
 def cross_entropy_plan():
     """A plan of nothing but softmax-cross-entropy: buffer 0 is the logits."""
     logits, gradient = Buffer(-1, 0, CLASSES), Buffer(0, 0, CLASSES)
-    loss = Op(lib.MG_LOSS, [0], [1], lib.MG_CROSS_ENTROPY)
-    return make_plan(Passes([loss], [logits, gradient], [CLASSES]), 0, "float32")
+    passes = Passes([Op("loss", [0], [1], "cross_entropy")], [logits, gradient], [CLASSES])
+    parameters = Parameters([], np.dtype(np.float32))
+    return Plan(passes, 0, parameters, parameters.grad_pointer, seed=0)
 
 
 def softmax_cross_entropy():
@@ -94,14 +96,12 @@ def softmax_cross_entropy():
     z = normal(ROWS, CLASSES)
     labels = np.arange(ROWS, dtype=np.int64) % CLASSES
     one_hot = np.eye(CLASSES, dtype=np.float32)[labels]
-    plan, batch, result = cross_entropy_plan(), ffi.new("mg_batch *"), ffi.new("mg_result *")
-    held = address(z), ffi.from_buffer("int64_t[]", labels)
-    batch.x, batch.labels = held
-    batch.x_ld, batch.rows, batch.total_weight = CLASSES, ROWS, ROWS
+    plan, batch = cross_entropy_plan(), Batch(z, CLASSES, labels)
+    core.set_num_threads(1)
 
-    def ours(_held=held):
-        assert lib.mg_plan_loss(plan, batch, 1, result) == lib.MG_OK
-        return result.loss
+    def ours():
+        assert plan.loss(batch) == lib.MG_OK
+        return plan.result.loss
 
     def numpys():
         a = softmax_of(z)
@@ -111,10 +111,8 @@ def softmax_cross_entropy():
     delta = np.empty_like(z)
     exact = softmax_of(z.astype(float))
     ours()
-    ld = ffi.new("int64_t *")
-    pointer = lib.mg_plan_values(plan, 1, ld)
-    found = np.frombuffer(ffi.buffer(pointer, ROWS * ld[0] * 4), np.float32).reshape(ROWS, ld[0])
-    np.testing.assert_allclose(found[:, :CLASSES], exact - one_hot, rtol=0, atol=16 * EPS)
+    found = plan.values(1, ROWS, np.dtype(np.float32))
+    np.testing.assert_allclose(found, exact - one_hot, rtol=0, atol=16 * EPS)
     wanted = -np.log(exact[np.arange(ROWS), labels]).mean()
     return ours, numpys, wanted, 16 * EPS * wanted
 

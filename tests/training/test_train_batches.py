@@ -21,7 +21,7 @@ def trained(weights, batches, order=ORDER):
         mg.Linear(4, 6), mg.Tanh(), mg.Dropout(0.2), mg.Linear(6, 2),
         loss="mse", dtype="float64", seed=1,
     )  # fmt: skip
-    data, _held = net.checked_batch("test", X, Y, weights)
+    data = net.checked_batch("test", X, Y, weights)
     adam = Adam(net.parameters(), lr=0.01)
     constraints = Constraints(net.parameters(), l1=0.3, l2=2.0, clip_norm=0.5)
     totals = np.zeros(2)
@@ -50,7 +50,7 @@ def test_equals_a_call_for_each_batch(weights):
 
 def test_totals_do_not_depend_on_how_many_batches_a_call_has():
     net = mg.Network(mg.Linear(4, 2), loss="mse", seed=0)
-    data, _held = net.checked_batch("test", X, Y)
+    data = net.checked_batch("test", X, Y)
     found = []
     for rows in (10, 20, 50):
         net.parameters().flat[...] = 0.1
@@ -67,7 +67,7 @@ def test_a_loss_that_is_not_finite_stops_before_its_step():
     net = mg.Network(mg.Linear(4, 2), loss="mse", dtype="float64", seed=0)
     rows = X.copy()
     rows[25] = 1e200
-    data, _held = net.checked_batch("test", rows, Y)
+    data = net.checked_batch("test", rows, Y)
     adam, constraints = Adam(net.parameters()), Constraints(net.parameters())
     with pytest.raises(FloatingPointError, match="at step 2"):
         net.train_batches(data, ORDER, 10, adam, constraints, ffi.new("double[2]"))

@@ -1,0 +1,267 @@
+"""Plans and batches as the C core holds them: the only file of this room that knows ffi and lib."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from micrograd import core
+from micrograd.core import Array, ffi, lib
+from micrograd.network.reverse import Op, Passes
+from micrograd.network.storage import assign
+from micrograd.parameters import Parameters
+
+# What Network calls for every step, without a layer between: a small step is short.
+address: Any = ffi.from_buffer  # of a C-contiguous array, which it keeps alive
+NULL: Any = ffi.NULL
+plan_loss: Any = lib.mg_plan_loss
+plan_backward: Any = lib.mg_plan_backward
+plan_predict: Any = lib.mg_plan_predict
+
+
+@cache
+def _code(name: str) -> int:
+    """The C core's number for a kind of op, a function or a loss: MG_RELU for "relu"."""
+    return int(getattr(lib, f"MG_{name.upper()}"))
+
+
+_STATUSES = {
+    getattr(lib, f"MG_{name.upper()}"): name
+    for name in (
+        "out_of_memory",
+        "input_not_finite",
+        "label_out_of_range",
+        "target_not_finite",
+        "target_not_probability",
+        "loss_not_finite",
+        "step_not_finite",
+    )
+}
+
+
+def status_name(status: int) -> str:
+    """What a status other than MG_OK says: "input_not_finite"; "" for a bug in the caller."""
+    return _STATUSES.get(status, "")
+
+
+def new_batch() -> Any:
+    """An empty mg_batch, for a caller who sets its fields and keeps the arrays alive."""
+    return ffi.new("mg_batch *")
+
+
+class Batch:
+    """Rows, what the loss compares their outputs with, and the arrays that all of it lies in.
+
+    x (rows, in_features); labels (rows,) int64 or targets (rows, columns); weights (rows,) or None:
+    C-contiguous arrays of the network's dtype, checked. columns: of the targets, for labels the
+    number of classes.
+    """
+
+    __slots__ = ("_held", "c", "columns", "labels", "rows", "targets", "weights", "x")
+
+    def __init__(
+        self,
+        x: Array,
+        columns: int,
+        labels: Array | None = None,
+        targets: Array | None = None,
+        weights: Array | None = None,
+        total_weight: float | None = None,
+    ) -> None:
+        self.c = c = new_batch()
+        self.x, self.labels, self.targets, self.weights = x, labels, targets, weights
+        self.rows, self.columns = len(x), columns
+        arrays = (x, labels, targets, weights)
+        self._held = held = [NULL if a is None else address(a) for a in arrays]
+        c.x, c.labels, c.targets, c.weights = held
+        c.x_ld, c.rows, c.targets_ld = x.shape[1], self.rows, columns
+        c.total_weight = self.rows if total_weight is None else total_weight
+
+
+class Plan:
+    """A plan of the C core for some passes, bound to parameters: it says what it is for.
+
+    Nothing of it changes but what a pass leaves in its workspace and `result`, so it serves one
+    caller at a time. targets: the columns of the targets that its loss is for; rows: the most rows
+    that its order of recomputation is for, None for any number; output: the network's output.
+    """
+
+    __slots__ = ("_seed", "c", "output", "passes", "result", "rows", "targets")
+
+    def __init__(
+        self,
+        passes: Passes,
+        output: int,
+        parameters: Parameters,
+        gradients: Any,
+        *,
+        seed: int,
+        step: int = 0,
+        targets: int = 0,
+        rows: int | None = None,
+        share: bool = True,
+    ) -> None:
+        self.passes, self.output, self.targets, self.rows = passes, output, targets, rows
+        self._seed = seed % 2**64
+        self.result = ffi.new("mg_result *")
+        self.c = _made(passes, parameters.size, parameters.dtype, share)
+        lib.mg_plan_bind(self.c, parameters.data_pointer, gradients)
+        self.step = step
+
+    @property
+    def step(self) -> int:
+        """Training passes so far."""
+        return int(lib.mg_plan_step(self.c))
+
+    @step.setter
+    def step(self, step: int) -> None:
+        lib.mg_plan_set_random(self.c, self._seed, step)
+
+    def workspace_bytes(self) -> int:
+        """What it has allocated for its passes."""
+        return int(lib.mg_plan_workspace_bytes(self.c))
+
+    def capacity(self) -> int:
+        """The rows that the workspace has room for: the largest batch so far."""
+        return int(lib.mg_plan_rows(self.c))
+
+    # ---- passes: each returns a status ----
+
+    def check(self, batch: Batch) -> int:
+        """Looks for an element that does not belong there."""
+        return int(lib.mg_plan_check(self.c, batch.c, self.result))
+
+    def forward(self, batch: Batch) -> int:
+        """The ops before the loss."""
+        return int(lib.mg_plan_forward(self.c, batch.c, core.threads, self.result))
+
+    def loss(self, batch: Batch) -> int:
+        """The ops before the loss, and the loss."""
+        return int(plan_loss(self.c, batch.c, core.threads, self.result))
+
+    def backward(self, accumulate: bool) -> int:
+        """The ops behind the loss."""
+        return int(plan_backward(self.c, accumulate, core.threads))
+
+    def predict(self, batch: Batch, out: Array) -> int:
+        """The output, in blocks of rows."""
+        return int(plan_predict(self.c, batch.c, address(out), core.threads, self.result))
+
+    def evaluate(self, batch: Batch) -> int:
+        """The mean loss and the share of right classes, in blocks of rows."""
+        return int(lib.mg_plan_evaluate(self.c, batch.c, core.threads, self.result))
+
+    def train(
+        self, data: Batch, index: Array, constraints: Any, optimizer: Any | None = None
+    ) -> int:
+        """A step on these rows, or their part of one where there is no optimizer.
+
+        constraints: an optim.Constraints, whose result tells of the step.
+        """
+        rows = ffi.from_buffer("int64_t[]", index)
+        to = NULL if optimizer is None else optimizer
+        return int(
+            lib.mg_plan_train(
+                self.c, data.c, rows, len(index), constraints.c, to, constraints.sums,
+                core.threads, constraints.result,
+            )
+        )  # fmt: skip
+
+    def train_batches(
+        self,
+        data: Batch,
+        index: Array,
+        batch_rows: int,
+        constraints: Any,
+        optimizer: Any,
+        totals: Any,
+    ) -> int:
+        """A step on each batch of so many of these rows."""
+        rows = ffi.from_buffer("int64_t[]", index)
+        return int(
+            lib.mg_plan_train_batches(
+                self.c, data.c, rows, len(index), batch_rows, constraints.c, optimizer,
+                core.threads, totals, constraints.result,
+            )
+        )  # fmt: skip
+
+    def values(self, buffer: int, rows: int, dtype: np.dtype[Any]) -> Array:
+        """A copy of what a buffer holds after a pass, (rows, columns)."""
+        ld = ffi.new("int64_t *")
+        pointer = lib.mg_plan_values(self.c, buffer, ld)
+        columns = self.passes.buffers[buffer].columns
+        size = ((rows - 1) * int(ld[0]) + columns) * dtype.itemsize
+        flat: Array = np.frombuffer(ffi.buffer(pointer, size), dtype)
+        step = int(ld[0]) * dtype.itemsize
+        view = np.lib.stride_tricks.as_strided(flat, (rows, columns), (step, dtype.itemsize))
+        out: Array = view.copy()
+        return out
+
+
+def _made(passes: Passes, n_parameters: int, dtype: np.dtype[Any], share: bool) -> Any:
+    """The C core's plan, freed with the last reference to it.
+
+    share: blocks take turns in the same storage; else each keeps what was last in it.
+
+    Raises:
+        MemoryError: there is no memory for it.
+    """
+    ops = ffi.new("mg_op[]", len(passes.ops))
+    for c, op in zip(ops, passes.ops, strict=True):
+        _fill(c, op)
+    places, n_storages = assign(passes, share)
+    buffers = ffi.new("mg_buffer[]", len(passes.buffers))
+    for c, buffer in zip(buffers, passes.buffers, strict=True):
+        inside = buffer.block >= 0
+        c.storage = places[buffer.block] if inside else -1
+        c.width = passes.blocks[buffer.block] if inside else buffer.columns
+        c.offset, c.columns = buffer.offset, buffer.columns
+    kind = core.DTYPES[dtype.name]
+    plan = lib.mg_plan_new(
+        core.ISA_CODE, kind, len(ops), ops, len(buffers), buffers, n_storages, n_parameters
+    )
+    if plan == NULL:
+        raise MemoryError("Network: no memory for the plan")
+    programs = [op.program for op in passes.ops if op.program is not None]
+
+    release = lib.mg_plan_free  # `lib` may be gone when a program ends
+
+    def free(plan: Any, held: Any = programs) -> None:  # programs live as long as the plan
+        release(plan)
+
+    return ffi.gc(plan, free)
+
+
+def _fill(c: Any, op: Op) -> None:
+    c.kind, c.function, c.gate = _code(op.kind), _code(op.function), _code(op.gate)
+    for name in (
+        "accumulate",
+        "stream",
+        "weight",
+        "bias",
+        "slope",
+        "gate_slope",
+        "rate",
+        "first_parameter",
+        "target_columns",
+        "samples",
+    ):
+        setattr(c, name, getattr(op, name))
+    c.program = NULL if op.program is None else op.program.code
+    for places, buffers in ((getattr(c, "in"), op.inputs), (c.out, op.outputs)):
+        for i in range(len(places)):
+            places[i] = buffers[i] if i < len(buffers) else -1
+
+
+def apply(function: str, z: Array) -> Array:
+    """A function of the C core of a matrix (rows, columns), such as the one a loss applies."""
+    out = np.empty_like(z)
+    to, source = address(out), address(z)
+    kind, (rows, columns) = core.DTYPES[z.dtype.name], z.shape
+    if function == "softmax":
+        lib.mg_softmax(core.ISA_CODE, kind, rows, columns, source, columns, to, columns)
+    else:
+        lib.mg_map(core.ISA_CODE, kind, _code(function), 0.0, z.size, source, to)
+    return out

@@ -1,0 +1,315 @@
+"""What changes a network or belongs to one pass of it: loss, backward, forward, steps of fit."""
+
+from __future__ import annotations
+
+from threading import get_ident
+from typing import Any
+
+import numpy as np
+
+from micrograd import core
+from micrograd.core import Array
+from micrograd.network.batch import Incoming
+from micrograd.network.c_plan import (
+    NULL,
+    Batch,
+    Plan,
+    address,
+    new_batch,
+    plan_backward,
+    plan_loss,
+    status_name,
+)
+from micrograd.network.losses import Loss
+from micrograd.network.plans import Planner
+from micrograd.parameters import Parameters
+
+_INT64 = np.dtype(np.int64)
+
+
+class Trained:
+    """The training of a network: one plan, one pass at a time, by one thread at a time.
+
+    `optimizer` and `constraints` are those of micrograd.optim, which is a room above this one.
+
+    A call that raises leaves the pass before it as it was: what it needs is made first, and taken
+    over when the C core has said that all is well.
+    """
+
+    in_features: int
+    loss_kind: Loss
+
+    def __init__(self, planner: Planner, incoming: Incoming) -> None:
+        self.planner, self.incoming = planner, incoming
+        self._parameters: Parameters = planner.parameters
+        self._access = planner.parameters.access
+        self._dtype = planner.parameters.dtype
+        self._replans = planner.depends_on_rows
+        self._plan: Plan | None = None
+        if not self._replans:
+            self._plan = planner.training(planner.functions.targets, 1, 0)
+        self._step = 0  # as long as there is no plan
+        # The pass that backward() goes back over: the arrays that it points into, and whose it is.
+        self._pending: Any = None
+        self._pending_thread = 0
+        # A batch for arrays that need no conversion, and what it is set up for: rows with labels,
+        # -rows with targets.
+        self._fast = new_batch()
+        self._set_up = 0
+
+    @property
+    def step(self) -> int:
+        """The number of training passes so far: dropout masks depend on it and on the seed."""
+        return self._step if self._plan is None else self._plan.step
+
+    @step.setter
+    def step(self, step: int) -> None:
+        self._step = step
+        if self._plan is not None:
+            self._plan.step = step
+
+    def _plan_for(self, targets: int | None, rows: int) -> Plan:
+        """The training plan for such targets (None: any) and so many rows, a new one where the one
+        there is will not do; `_adopt` takes it over."""
+        plan = self._plan
+        if plan is not None and (targets is None or targets == plan.targets):
+            if plan.rows is None or rows <= plan.rows:
+                return plan
+            rows = max(rows, plan.rows)
+        if targets is None:
+            targets = self.planner.functions.targets if plan is None else plan.targets
+        return self.planner.training(targets, rows, self.step)
+
+    def _adopt(self, plan: Plan) -> None:
+        """A plan that has run: the pass that one before it has cached is gone."""
+        if plan is not self._plan:
+            self._plan, self._set_up = plan, 0
+
+    # ---- passes ----
+
+    def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Runs the forward pass, keeps what the backward pass needs, and returns the mean loss.
+
+        Args:
+            X: (rows, in_features), real and finite; not copied when it is a C-contiguous array of
+                the network's dtype, so do not write into it before backward().
+            y: for cross_entropy (rows,) integers or (rows, out_features) probabilities; for the
+                other losses (rows, out_features), or (rows,) when there is one output.
+            sample_weight: (rows,), 0 or more; the loss is then sum_i w_i L_i / sum_i w_i.
+
+        Raises:
+            TypeError, ValueError: input that does not fit; nothing has changed then.
+            MemoryError: there is no memory for so many rows; nothing has changed then.
+            RuntimeError: another thread is training the network.
+        """
+        access = self._access
+        access.enter("Network.loss")
+        try:
+            plan, held, c = self._plan, None, self._fast
+            if sample_weight is None and plan is not None and not self._replans:
+                held = self._fill_fast(X, y, plan.targets)
+            if held is None or plan is None:
+                self._set_up = 0
+                held = self.incoming.batch("Network.loss", X, y, sample_weight)
+                c, plan = held.c, self._plan_for(held.columns, held.rows)
+            status = plan_loss(plan.c, c, core.threads, plan.result)
+            if status:
+                batch = self.incoming.batch("Network.loss", X, y, sample_weight)
+                raise self.incoming.error("Network.loss", status, plan.result, batch)
+            if plan is not self._plan:
+                self._adopt(plan)
+            self._pending, self._pending_thread = held, get_ident()
+            return plan.result.loss  # type: ignore[no-any-return]
+        finally:
+            access.leave()
+
+    def _fill_fast(self, X: Any, y: Any, targets: int) -> Any:
+        """Points `_fast` at arrays that need no conversion, and returns what keeps them alive; None
+        for others.
+
+        A small network's step takes 3 microseconds, of which every attribute looked up here is 1 %.
+        """
+        try:
+            rows, columns = X.shape
+            labels = y.dtype is _INT64
+            if X.dtype is not self._dtype or columns != self.in_features or rows == 0:
+                return None
+            if labels:
+                if y.shape != (rows,) or not self.loss_kind.takes_labels:
+                    return None
+            elif y.dtype is not self._dtype or y.shape != (rows, targets):
+                return None
+            held = address(X), address(y)
+        except (AttributeError, TypeError, ValueError, BufferError):
+            return None  # lists, other shapes, strided arrays
+        batch = self._fast
+        if labels:
+            batch.x, batch.labels = held
+        else:
+            batch.x, batch.targets = held
+        set_up = rows if labels else -rows
+        if set_up != self._set_up:
+            self._set_up = set_up
+            batch.rows = batch.total_weight = rows
+            batch.x_ld, batch.weights = columns, NULL
+            batch.targets_ld = targets
+            if labels:
+                batch.targets = NULL
+            else:
+                batch.labels = NULL
+        return held
+
+    def backward(self) -> None:
+        """Adds the gradient of the last loss() to the gradients of the parameters.
+
+        dL/dW^[l] = (1/m) delta^[l] A^[l-1].T and dL/db^[l] = (1/m) sum_i delta^[l]_i, as in the
+        documents' section 4.
+
+        Raises:
+            RuntimeError: there is no loss() that has not been gone back over already, or it was
+                another thread's, or another thread is training the network.
+        """
+        access = self._access
+        access.enter("Network.backward")
+        try:
+            plan = self._plan
+            if self._pending is None or plan is None:
+                raise RuntimeError(
+                    "Network.backward: no cached forward pass; call loss(X, y) first"
+                )
+            if self._pending_thread != get_ident():
+                raise RuntimeError(
+                    "Network.backward: the last loss() was another thread's; loss() and backward() "
+                    "of one step belong to one thread"
+                )
+            parameters = self._parameters
+            status = plan_backward(plan.c, not parameters.stale, core.threads)
+            if status:
+                raise RuntimeError(f"Network.backward: the C core refused it (status {status})")
+            parameters.stale = False
+            self._pending = None
+        finally:
+            access.leave()
+
+    def forward(self, X: Any) -> Array:
+        """The network's output (rows, out_features): logits for cross_entropy and bce.
+
+        Runs the training plan and leaves its activations in the cache. There is no loss to go back
+        from; predict() is the one for inference.
+
+        Raises:
+            TypeError, ValueError, MemoryError, RuntimeError: as loss().
+        """
+        where = "Network.forward"
+        batch = Batch(self.incoming.features(where, X), self.planner.out_features)
+        with self._access.training(where):
+            plan = self._plan_for(None, batch.rows)
+            status = plan.forward(batch)
+            if status:
+                raise self.incoming.error(where, status, plan.result, batch)
+            self._adopt(plan)
+            self._pending = None
+            return plan.values(plan.output, batch.rows, self._dtype)
+
+    # ---- the steps of fit ----
+
+    def checked_batch(
+        self, where: str, X: Any, y: Any, sample_weight: Any = None, index: Array | None = None
+    ) -> Batch:
+        """A data set that train_step takes rows from, checked once; it owns its arrays.
+
+        `index`: what the rows are called in messages, where they have been gathered.
+
+        Raises:
+            TypeError, ValueError: data that do not fit.
+        """
+        batch = self.incoming.batch(where, X, y, sample_weight)
+        pool = self.planner.predicting(batch.columns)
+        plan = pool.take()
+        try:
+            status = plan.check(batch)
+            if status:
+                raise self.incoming.error(where, status, plan.result, batch, index)
+        finally:
+            pool.give(plan)
+        return batch
+
+    def train_step(self, data: Batch, index: Array, optimizer: Any, constraints: Any) -> float:
+        """One step on the rows `index` (int64) of a checked data set, in one call of the C core:
+        forward, backward, penalties, clipping, update. Returns the mean loss before it; the penalty
+        and the gradient's norm are in `constraints`. Rows of accumulate_step count as well.
+
+        Raises:
+            FloatingPointError: the loss or the update is not finite; the weights are those before.
+            RuntimeError: another thread is training the network.
+        """
+        plan = self._begin(data, len(index))
+        try:
+            status = plan.train(data, index, constraints, optimizer.arguments())
+            return self._trained(plan, status, data, constraints, optimizer.steps)
+        finally:
+            self._access.end_write()
+
+    def accumulate_step(self, data: Batch, index: Array, constraints: Any, steps: int) -> float:
+        """The forward and backward pass of some rows of the next train_step (number `steps`), which
+        makes its update from the mean over all of them. Returns the mean loss so far.
+
+        Raises:
+            FloatingPointError: the loss is not finite; all these rows are forgotten.
+            RuntimeError: another thread is training the network.
+        """
+        plan = self._begin(data, len(index))
+        try:
+            status = plan.train(data, index, constraints)
+            return self._trained(plan, status, data, constraints, steps)
+        finally:
+            self._access.end_write()
+
+    def train_batches(
+        self,
+        data: Batch,
+        index: Array,
+        batch_rows: int,
+        optimizer: Any,
+        constraints: Any,
+        totals: Any,
+    ) -> float:
+        """As train_step for each batch of `batch_rows` of these rows, in one call of the C core.
+
+        The penalties l1 and l2 are divided by the weight of each batch; those of weight 0 are left
+        out. `totals`, a C array of two doubles, grows by rows * loss and rows * penalty of each.
+        Returns the loss of the last.
+
+        Raises:
+            FloatingPointError: the loss or an update is not finite; the weights are those before.
+            RuntimeError: another thread is training the network.
+        """
+        plan = self._begin(data, batch_rows)
+        try:
+            arguments = optimizer.arguments()
+            status = plan.train_batches(data, index, batch_rows, constraints, arguments, totals)
+            return self._trained(plan, status, data, constraints, optimizer.steps)
+        finally:
+            self._access.end_write()
+
+    def _begin(self, data: Batch, rows: int) -> Plan:
+        """Claims the network for a step, and returns its plan; `end_write` has to follow."""
+        self._access.begin_write("Network.fit")
+        try:
+            plan = self._plan_for(data.columns, rows)
+            self._adopt(plan)
+        except BaseException:
+            self._access.end_write()
+            raise
+        self._pending = None
+        return plan
+
+    def _trained(self, plan: Plan, status: int, data: Batch, constraints: Any, steps: int) -> float:
+        failure = status_name(status) if status else ""
+        if failure != "loss_not_finite":
+            self._parameters.stale = False
+        if failure in ("loss_not_finite", "step_not_finite"):
+            constraints.raise_status("Network.fit", status, self._parameters, steps)
+        if status:
+            raise self.incoming.error("Network.fit", status, constraints.result, data)
+        return float(constraints.loss)
