@@ -13,8 +13,8 @@ __version__ = "0.1.0"
 
 # Room by room, the names that `mg.` offers; `__init__.pyi` tells type checkers.
 _NAMES = {
-    "engine": """AnomalyError Function Value detect_anomaly dot grad maximum minimum no_grad
-        softmax sum where""",
+    "engine": """AnomalyError Function Value detect_anomaly dot enable_grad grad maximum minimum
+        no_grad softmax sum where""",
     "gradcheck": "GradcheckError gradgradcheck",
     "program": "Program RecordingError compile",
     "core": "get_num_threads isa set_num_threads",

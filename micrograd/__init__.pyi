@@ -25,6 +25,7 @@ from micrograd.engine import Function as Function
 from micrograd.engine import Value as Value
 from micrograd.engine import detect_anomaly as detect_anomaly
 from micrograd.engine import dot as dot
+from micrograd.engine import enable_grad as enable_grad
 from micrograd.engine import grad as grad
 from micrograd.engine import maximum as maximum
 from micrograd.engine import minimum as minimum

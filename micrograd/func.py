@@ -182,7 +182,7 @@ class _Recording:
             return [recorded.get(x, 0.0) for x in self.variables]
         depends_on_more = self._depends_on_more(output, order)
         watchers = modes.watchers.get()
-        if depends_on_more or watchers:
+        if depends_on_more or watchers or modes.hooks:
             create_graph = depends_on_more and self.outside
             grads = gradients(order, [output], [1.0], create_graph, watchers)
             return [grads.get(x, 0.0) for x in self.variables]

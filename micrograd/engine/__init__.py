@@ -3,7 +3,7 @@
 from micrograd.engine.custom import Function
 from micrograd.engine.derivatives import grad
 from micrograd.engine.functions import dot, maximum, minimum, softmax, sum, where
-from micrograd.engine.modes import no_grad
+from micrograd.engine.modes import enable_grad, no_grad
 from micrograd.engine.value import Value
 from micrograd.engine.watch import AnomalyError, detect_anomaly
 
@@ -13,6 +13,7 @@ __all__ = [
     "Value",
     "detect_anomaly",
     "dot",
+    "enable_grad",
     "grad",
     "maximum",
     "minimum",

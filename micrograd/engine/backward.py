@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any, TypeVar
 
-from micrograd.engine.modes import Watcher
+from micrograd.engine.modes import Watcher, hooks
 from micrograd.engine.node import FROZEN, LEAF, Node, Operand, number_of
 from micrograd.engine.rules import ADD, DOT, MUL
 
@@ -176,8 +176,10 @@ def gradients(
 ) -> dict[Any, Any]:
     """d(sum of seed * output)/dx for every x on the way, leaves included; `.grad` is not touched.
 
-    With create_graph the rules run on the Values themselves, so the gradients are Values.
+    With create_graph the rules run on the Values themselves, so the gradients are Values. A node's
+    hooks see its gradient when the sum is complete, and what they make of it is passed on.
     """
+    hooked = with_hooks(order, outputs) if hooks else ()
     grads: dict[Any, Any] = {}
 
     def receive(x: Node, g: Operand) -> None:
@@ -187,6 +189,8 @@ def gradients(
         receive(output, seed)
     for z in reversed(order):
         rule: Any = z._rule
+        if z in hooked:
+            grads[z] = _hooked(z, grads[z], create_graph)
         g, operands = grads[z], z.operands
         if watchers or not create_graph:
             number = number_of(g)
@@ -198,14 +202,43 @@ def gradients(
         for x, dx in zip(operands, contributions, strict=True):
             if not isinstance(x, float) and x._rule is not FROZEN:
                 receive(x, dx)
+    for x in hooked:
+        if not x._rule and x in grads:
+            grads[x] = _hooked(x, grads[x], create_graph)
     for watcher in watchers:
         watcher.finished(grads)
     return grads
 
 
+def with_hooks(order: Sequence[Node], roots: Sequence[Node]) -> dict[Any, None]:
+    """The nodes that have hooks, among those of a graph and its leaves."""
+    nodes = (*order, *roots, *leaves(order))
+    return {x: None for x in nodes if getattr(x, "_hooks", None)}
+
+
+def _hooked(x: Node, g: Operand, create_graph: bool) -> Operand:
+    for hook in tuple(x._hooks.values()):
+        g = hook(g)
+    return g if create_graph else number_of(g)
+
+
+def push_down(z: Node) -> None:
+    """One node's step of a backward pass by hand: its `.grad`, times the derivatives of its op, is
+    added to the operands' `.grad`.
+    """
+    rule: Any = z._rule
+    if not rule:
+        return
+    operands = z.operands
+    shares = rule.contributions(number_of(z.grad), z._data, [*map(number_of, operands)])
+    for x, dx in zip(operands, shares, strict=True):
+        if isinstance(x, Node) and x._rule is not FROZEN:
+            x.grad = x.grad + dx
+
+
 def check_requires_grad(value: Node, where: str) -> None:
     """Raises RuntimeError about a constant, which has no derivative, in the name of `where`."""
-    if value._rule is FROZEN:
+    if value._rule is FROZEN and not value.is_derivative:
         raise RuntimeError(
             f"{where}: {value!r} does not require grad; it was made from constants, by detach() or "
             "under no_grad(). Create the inputs to differentiate with requires_grad=True"

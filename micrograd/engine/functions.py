@@ -7,7 +7,7 @@ from typing import Any
 
 from micrograd.engine import modes, rules
 from micrograd.engine.modes import active
-from micrograd.engine.node import FROZEN, number_of, operand
+from micrograd.engine.node import FROZEN, Identity, number_of, operand
 from micrograd.engine.rules import DOT
 from micrograd.engine.value import Operand, Value, record
 
@@ -31,6 +31,11 @@ def where(condition: Any, x: Operand, y: Operand) -> Value:
     the other's gradient into nan, as it can in PyTorch: where(x > 0, x.sqrt(), 0.0) is safe at 0.
     """
     x, y = operand(x, "where"), operand(y, "where")
+    if isinstance(condition, Identity):
+        raise TypeError(
+            "where: == and != between two Values say whether they are one object, not whether "
+            "their numbers are equal; want x <= y, x - y == 0.0 or another comparison of numbers"
+        )
     if active and (recorder := modes.recorder.get()) is not None:
         recorded: Value = recorder.where(condition, x, y)
         return recorded

@@ -20,6 +20,10 @@ from micrograd.engine.rules import Rule
 active: Final[list[None]] = []
 
 
+# One entry for each hook that has been registered and not been removed; see `Value.register_hook`.
+hooks: Final[list[None]] = []
+
+
 def enter_mode() -> None:
     """From here to `leave_mode` every op takes the careful way, `value.record`."""
     active.append(None)
@@ -73,4 +77,28 @@ class no_grad(contextlib.ContextDecorator):
 
     def __exit__(self, *exc: object) -> None:
         no_grad_depth.set(no_grad_depth.get() - 1)
+        leave_mode()
+
+
+class enable_grad(contextlib.ContextDecorator):
+    """Ops inside are recorded in the graph again, whatever no_grad blocks are around.
+
+    `with enable_grad(): ...` or `@enable_grad()` over a function; for the current thread, or the
+    current asyncio task, only. A no_grad block inside holds until its end.
+    """
+
+    def __init__(self) -> None:
+        self._depths: list[int] = []
+
+    def _recreate_cm(self) -> enable_grad:
+        return enable_grad()  # a decorated function may run in several threads
+
+    def __enter__(self) -> enable_grad:
+        enter_mode()
+        self._depths.append(no_grad_depth.get())
+        no_grad_depth.set(0)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        no_grad_depth.set(self._depths.pop())
         leave_mode()

@@ -6,6 +6,7 @@ A node is a leaf, or holds the `Rule` that made it and the operands. Its arithme
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from numbers import Real
 from typing import Any, ClassVar, Final, Literal, TypeAlias
@@ -17,6 +18,14 @@ Operand: TypeAlias = "Node | float"
 # `Node._rule` of an inner node is its Rule. A leaf has no rule, and both words for that are falsy:
 LEAF: Final = None  # a leaf that takes a gradient
 FROZEN: Final = False  # a leaf that takes none: requires_grad=False, or made under no_grad
+# `Node._a` of a frozen leaf that is a constant derivative, or computed from such: its own is 0.
+DERIVATIVE: Final = "derivative"
+
+
+OWN_OP = (
+    "an op of your own is a subclass of micrograd.Function, with forward and backward as static "
+    "methods, and used by its apply"
+)
 
 
 class Node:
@@ -24,8 +33,9 @@ class Node:
 
     # _a and _b are the operands, Nodes or floats; a unary op has no _b, a leaf neither. An op of
     # arity ANY has the tuple of its operands in _a and () in _b; only a `dot` of nothing but Values
-    # has (*ws, bias) or ws in _a and xs in _b. _mark is for topological. _label is unset for "".
-    __slots__ = ("_a", "_b", "_data", "_label", "_mark", "_rule", "grad")
+    # has (*ws, bias) or ws in _a and xs in _b. _mark is for topological. _label is unset for "",
+    # _hooks where there are none (that slot is free: CPython hands out memory in 16s).
+    __slots__ = ("_a", "_b", "_data", "_hooks", "_label", "_mark", "_rule", "grad")
 
     _data: float
     _label: str
@@ -33,11 +43,18 @@ class Node:
     _a: Any
     _b: Any
     _mark: object
+    _hooks: dict[object, Callable[[Operand], Operand]]  # what replaces the gradient, in order
     grad: Any  # a float; a Value after backward(create_graph=True)
 
     # A subclass that stands for more than one number says here how an op applies to it: a function
     # of the rule and its operands, to the result. See `dual`.
     _lift: ClassVar[Any] = None
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """For copies and pickles: all but the hooks, which belong to this object, and the mark."""
+        names = [name for cls in type(self).__mro__ for name in getattr(cls, "__slots__", ())]
+        kept = [n for n in names if n != "_hooks" and hasattr(self, n)]
+        return None, {n: None if n == "_mark" else getattr(self, n) for n in kept}
 
     @property
     def label(self) -> str:
@@ -46,6 +63,8 @@ class Node:
 
     @label.setter
     def label(self, label: str) -> None:
+        if not isinstance(label, str):
+            raise TypeError(f"Value.label: {shown(label)}; a str is wanted")
         self._label = label
 
     @property
@@ -77,6 +96,11 @@ class Node:
         return not self._rule
 
     @property
+    def is_derivative(self) -> bool:
+        """Whether this is a constant because some derivative was: by whatever, its own is 0."""
+        return self._rule is FROZEN and getattr(self, "_a", None) == DERIVATIVE
+
+    @property
     def requires_grad(self) -> bool:
         """Whether backward reaches this Value. Assignable on a leaf, else a RuntimeError."""
         return self._rule is not FROZEN
@@ -91,13 +115,41 @@ class Node:
         self._rule = LEAF if requires_grad else FROZEN
 
 
-def number(x: Any, where: str) -> float:
+class Identity:
+    """What == and != say of two Values: whether they are one object, as for the keys of a dict.
+
+    It is not a condition on their numbers, and `mg.where` does not take it for one.
+    """
+
+    __slots__ = ("_truth",)
+
+    def __init__(self, truth: bool) -> None:
+        self._truth = truth
+
+    def __bool__(self) -> bool:
+        return self._truth
+
+    def __eq__(self, other: object) -> bool:
+        return self._truth == bool(other)
+
+    def __hash__(self) -> int:
+        return hash(self._truth)
+
+    def __repr__(self) -> str:
+        return repr(self._truth)
+
+
+def shown(x: object) -> str:
+    """What came, for a message: the beginning of its repr, and its type."""
+    text = repr(x)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} is a {type(x).__name__}"
+
+
+def number(x: Any, where: str, wanted: str = "a Value or a real number") -> float:
     """x as a float: int, bool, float, numpy scalar, Fraction. Anything else is a TypeError."""
     is_number = isinstance(x, Real)
     if not is_number:
-        shown = repr(x)
-        shown = shown if len(shown) <= 60 else shown[:57] + "..."
-        raise TypeError(f"{where}: {shown} is a {type(x).__name__}; want a Value or a real number")
+        raise TypeError(f"{where}: {shown(x)}; want {wanted}")
     try:
         return float(x)
     except OverflowError:  # an int beyond the doubles
@@ -118,3 +170,15 @@ def plain(x: Operand) -> Any:
     """x, or its number where nothing is to be differentiated with respect to it."""
     kept = isinstance(x, Node) and (x._rule is not FROZEN or x._lift is not None)
     return x if kept else number_of(x)
+
+
+def check_arguments(label: object, requires_grad: object, children: object, op: object) -> None:
+    """Raises TypeError about what `Value` takes and this is not."""
+    if children or op:
+        raise TypeError(f"Value: _children and _op are made by the ops themselves; {OWN_OP}")
+    if not isinstance(label, str):
+        raise TypeError(f"Value: label: {shown(label)}; a str is wanted ({OWN_OP})")
+    if not isinstance(requires_grad, bool):
+        raise TypeError(
+            f"Value: requires_grad: {shown(requires_grad)}; a bool is wanted ({OWN_OP})"
+        )

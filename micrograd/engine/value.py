@@ -12,7 +12,7 @@ What makes it fast: slots, no closures and no reference cycles, so that a graph 
 reference counting; operands held by the node itself and plain numbers kept as plain floats, so that
 an op makes one object for the garbage collector to visit, not three (it took half of the forward
 time); n-ary `dot` and `sum` (see `functions`), so that a neuron is one node. A node of two operands
-takes 88 bytes and 24 for its number; backward() adds 24 for its gradient and at most 16 for the
+takes 96 bytes and 24 for its number; backward() adds 24 for its gradient and at most 16 for the
 order in which it goes. Only the standard library is used.
 """
 
@@ -20,13 +20,35 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, TypeAlias, TypeVar
 
 from micrograd.engine import modes, rules
-from micrograd.engine.backward import accumulate, check_requires_grad, gradients, topological
+from micrograd.engine.arrays import apply_to_elements, is_array
+from micrograd.engine.backward import (
+    accumulate,
+    check_requires_grad,
+    gradients,
+    push_down,
+    topological,
+    with_hooks,
+)
 from micrograd.engine.grad_fn import GradFn
+from micrograd.engine.hooks import Hook
 from micrograd.engine.modes import Watcher, active
-from micrograd.engine.node import FROZEN, LEAF, Node, number, number_of, operand
+from micrograd.engine.node import (
+    DERIVATIVE,
+    FROZEN,
+    LEAF,
+    OWN_OP,
+    Identity,
+    Node,
+    check_arguments,
+    number,
+    number_of,
+    operand,
+    shown,
+)
 from micrograd.engine.rules import ADD, ANY, MUL, Rule
 
 Operand: TypeAlias = "Value | float"
@@ -38,6 +60,18 @@ _new = object.__new__
 def constant(x: Operand) -> Value:
     """x as a Value; a number becomes one that takes no gradient."""
     return x if isinstance(x, Value) else Value(x, requires_grad=False)
+
+
+def derivative(g: Operand) -> Value:
+    """A derivative that may be differentiated again: where it is a constant, it says of itself that
+    it is one, and its derivative is 0.
+    """
+    if isinstance(g, Value) and (g._rule is not FROZEN or g._lift is not None):
+        return g
+    out = Value(number_of(g), requires_grad=False)
+    if not modes.no_grad_depth.get():
+        out._a = DERIVATIVE
+    return out
 
 
 def _read(x: Value, how: str) -> float:
@@ -62,8 +96,12 @@ def record(rule: Rule, *operands: Operand) -> Value:
     out.grad = 0.0
     out._mark = None
     needed = any(isinstance(x, Value) and x._rule is not FROZEN for x in operands)
-    if not needed or (active and modes.no_grad_depth.get()):
+    if active and modes.no_grad_depth.get():
         out._rule = FROZEN
+    elif not needed:
+        out._rule = FROZEN
+        if any(isinstance(x, Value) and x.is_derivative for x in operands):
+            out._a = DERIVATIVE
     else:
         out._rule = rule
         if rule.arity == ANY:
@@ -107,7 +145,7 @@ def _binary(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
                 return record(rule, self, other)
             data = value(self._data, other)
         else:
-            return record(rule, self, operand(other, f"Value.{name}"))
+            return _slowly(rule, self, other, f"Value.{name}")
         out = _new(Value)
         out._data = data
         out.grad = 0.0
@@ -120,6 +158,13 @@ def _binary(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
     return _named(method, name, f"{rule.name} of this Value and another, or a number.")
 
 
+def _slowly(rule: Rule, x: Value, other: Any, where: str) -> Value:
+    """rule(x, other) for whatever else stands on the right; arrays see to their elements."""
+    if isinstance(other, (Value, Real)) or not is_array(other):
+        return record(rule, x, operand(other, where))
+    return NotImplemented  # type: ignore[no-any-return]
+
+
 def _reflected(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
     def method(self: Value, other: Any) -> Value:
         return record(rule, operand(other, f"Value.{name}"), self)
@@ -127,14 +172,30 @@ def _reflected(rule: Rule, name: str) -> Callable[[Value, Any], Value]:
     return _named(method, name, f"{rule.name} of a number and this Value.")
 
 
-def _comparison(compare: Callable[[float, float], bool], name: str) -> Callable[[Value, Any], bool]:
-    def method(self: Value, other: Any) -> bool:
+def _comparison(compare: Callable[[float, float], bool], name: str) -> Callable[[Value, Any], Any]:
+    def method(self: Value, other: Any) -> Any:
+        if not isinstance(other, (Value, Real)) and is_array(other):
+            return NotImplemented
         other = operand(other, f"Value.{name}")
         if active and (recorder := modes.recorder.get()) is not None:
-            return recorder.compare(name, self, other)  # type: ignore[no-any-return]
+            return recorder.compare(name, self, other)
         return compare(self._data, number_of(other))
 
-    return _named(method, name, "Compare the data. (== is identity: a Value can be a dict key.)")
+    return _named(method, name, "Compare the data.")
+
+
+def _equality(compare: Callable[[float, float], bool], name: str) -> Callable[[Value, Any], Any]:
+    def method(self: Value, other: Any) -> Any:
+        if isinstance(other, Value):
+            return Identity((self is other) is compare(1.0, 1.0))
+        if not isinstance(other, Real):
+            return NotImplemented
+        if active and (recorder := modes.recorder.get()) is not None:
+            return recorder.compare(name, self, number(other, f"Value.{name}"))
+        return compare(self._data, number(other, f"Value.{name}"))
+
+    doc = "With a number: compare the data. With a Value: whether the two are one object."
+    return _named(method, name, doc)
 
 
 def _named(method: F, name: str, doc: str) -> F:
@@ -145,15 +206,17 @@ def _named(method: F, name: str, doc: str) -> F:
 class Value(Node):
     """A number in a computation that can be differentiated.
 
-    data: a real number (kept as a float, also on assignment). label: a name for drawings.
-    requires_grad: False makes a constant, which takes no gradient and needs no graph.
+    data: a real number (kept as a float, also on assignment). label: a str, a name for drawings.
+    requires_grad: a bool; False makes a constant, which takes no gradient and needs no graph.
 
     Operators take Values and numbers on either side; the result requires a gradient if an operand
-    does. Arithmetic is IEEE: log(0) is -inf, 1/0 is inf, 0/0 is nan, and nothing raises.
+    does. Arithmetic is IEEE: log(0) is -inf, 1/0 is inf, 0/0 is nan, and nothing raises. Among the
+    elements of numpy's arrays a Value is an object: `np.array([1.0, 2.0]) * x` is an array of two.
 
     `grad` is dL/d(this) after `L.backward()`, 0.0 at first.
 
-    Raises TypeError if data, or an operand, is not a number.
+    Raises TypeError if data, or an operand, is not a number, or another argument not what it is
+    here. To add an op of your own, subclass `Function`.
 
     >>> x, w = Value(1.0), Value(3.0)
     >>> ((x * w - 2) ** 2).backward()
@@ -162,10 +225,19 @@ class Value(Node):
     """
 
     __slots__ = ()
-    __array_ufunc__ = None  # so that numpy leaves np.float64(2) * Value(3) to Value.__rmul__
 
-    def __init__(self, data: Any, label: str = "", requires_grad: bool = True) -> None:
-        self._data = data if type(data) is float else number(data, "Value")
+    def __init__(
+        self,
+        data: Any,
+        label: str = "",
+        requires_grad: bool = True,
+        *,
+        _children: None = None,
+        _op: None = None,
+    ) -> None:
+        if type(label) is not str or type(requires_grad) is not bool or _children or _op:
+            check_arguments(label, requires_grad, _children, _op)
+        self._data = data if type(data) is float else number(data, "Value", "a real number")
         self.grad = 0.0
         self._rule = LEAF if requires_grad else FROZEN
         self._mark = None
@@ -179,12 +251,14 @@ class Value(Node):
 
     @data.setter
     def data(self, data: Any) -> None:
-        self._data = number(data, "Value.data")
+        self._data = number(data, "Value.data", "a real number")
 
     @property
     def grad_fn(self) -> GradFn | None:
         """The backward step of the op that made this Value, None for a leaf."""
         return GradFn(self) if self._rule else None
+
+    # As in karpathy/micrograd and its lecture: to read, and `_backward` to call.
 
     @property
     def _prev(self) -> set[Value]:
@@ -196,6 +270,14 @@ class Value(Node):
             return ""
         constant_power = self._rule is rules.POW and type(self._b) is float
         return f"**{self._b:g}" if constant_power else self._rule.symbol
+
+    @property
+    def _backward(self) -> Callable[[], None]:
+        return lambda: push_down(self)
+
+    @_backward.setter
+    def _backward(self, backward: Any) -> None:
+        raise AttributeError(f"Value._backward: cannot be assigned; {OWN_OP}")
 
     def __repr__(self) -> str:
         return f"Value(data={self._data}, grad={self.grad})"
@@ -213,7 +295,7 @@ class Value(Node):
                 return record(ADD, self, other)
             data = self._data + other
         else:
-            return record(ADD, self, operand(other, "Value.__add__"))
+            return _slowly(ADD, self, other, "Value.__add__")
         out = _new(Value)
         out._data = data
         out.grad = 0.0
@@ -234,7 +316,7 @@ class Value(Node):
                 return record(MUL, self, other)
             data = self._data * other
         else:
-            return record(MUL, self, operand(other, "Value.__mul__"))
+            return _slowly(MUL, self, other, "Value.__mul__")
         out = _new(Value)
         out._data = data
         out.grad = 0.0
@@ -254,6 +336,14 @@ class Value(Node):
     __rpow__ = _reflected(rules.POW, "__rpow__")
     __neg__ = _unary(rules.NEG)
     __abs__ = abs = _unary(rules.ABS)
+
+    __hash__ = object.__hash__
+    __eq__ = _equality(operator.eq, "__eq__")
+    __ne__ = _equality(operator.ne, "__ne__")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **keywords: Any) -> Any:
+        """What numpy's functions make of a Value; see `arrays`."""
+        return apply_to_elements(ufunc, method, inputs, keywords)
 
     exp = _unary(rules.EXP)
     log = _unary(rules.LOG)
@@ -297,14 +387,40 @@ class Value(Node):
             return recorded
         return Value(self._data, self.label, requires_grad=False)
 
-    def backward(self, grad: Operand = 1.0, create_graph: bool = False) -> None:
+    def register_hook(self, hook: Callable[[Value], Operand | None]) -> Hook:
+        """Calls hook(gradient) whenever a backward pass, or `grad`, has computed this Value's.
+
+        gradient: a Value, with a graph of its own under create_graph. What the hook returns takes
+        its place, for `.grad` and for what is passed on; None leaves it. Hooks run in the order in
+        which they were registered; `remove()` of what is returned here takes this one away.
+
+        Raises RuntimeError if this Value does not require a gradient, TypeError if hook cannot be
+        called; a backward pass raises TypeError if the hook does not return a number or None.
+        """
+        check_requires_grad(self, "Value.register_hook")
+        if not callable(hook):
+            raise TypeError(f"Value.register_hook: {shown(hook)}; a function is wanted")
+
+        def on_operands(g: Any) -> Any:
+            returned = hook(constant(g))
+            return g if returned is None else operand(returned, "Value.register_hook: the hook's")
+
+        return Hook(self, on_operands)
+
+    def backward(
+        self,
+        grad: Operand = 1.0,
+        create_graph: bool = False,
+        retain_graph: bool | None = None,
+    ) -> None:
         """Add grad * d(self)/d(leaf) to `.grad` of every leaf this Value was computed from.
 
         Inner nodes' `.grad` is set, not added to. The derivative is taken at the operands' present
         data: do not change a leaf's data between computing a result and calling backward on it.
 
         create_graph: gradients become Values with a graph of their own, so that they can be
-        differentiated again. `grad` may then be a Value.
+        differentiated again. `grad` may then be a Value. retain_graph: accepted, as in PyTorch, and
+        not needed: a graph is there as long as somebody holds its result.
 
         Raises RuntimeError if this Value does not require a gradient.
         """
@@ -314,12 +430,12 @@ class Value(Node):
         watchers = modes.watchers.get() if active else ()
         if not create_graph:
             seed = number_of(seed)
-            if not watchers:
+            if not watchers and not (modes.hooks and with_hooks(order, [self])):
                 accumulate(order, self, seed)
                 return
         for x, g in gradients(order, [self], [seed], create_graph, watchers).items():
             add = x.is_leaf and (isinstance(x.grad, Value) or x.grad != 0)
-            dx = constant(g) if create_graph else g
+            dx = derivative(g) if create_graph else g
             x.grad = x.grad + dx if add else dx
 
 

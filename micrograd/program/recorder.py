@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 from micrograd.engine import modes, rules
 from micrograd.engine.backward import topological
+from micrograd.engine.hooks import Hook
 from micrograd.engine.node import FROZEN
 from micrograd.engine.rules import ANY, RULES, Rule
 from micrograd.engine.value import Operand, Value
@@ -50,6 +51,8 @@ _ADVICE = {
     "mg.maximum, mg.minimum, x.relu() and abs(x) do so for a common choice",
     "backward()": "program.backward() gives the gradients of the parameters; inside, use "
     "mg.grad(y, x, create_graph=True)",
+    "register_hook()": "a hook is Python on numbers; change gradients with ops on Values, such as "
+    "mg.where(big, 0.0, g) for the g of mg.grad(y, x, create_graph=True)",
 }
 
 
@@ -85,13 +88,26 @@ class Tracer(Value):
             _refuse("bool()")
         return self.recorder.answer(self)
 
-    def backward(self, grad: Operand = 1.0, create_graph: bool = False) -> None:
+    def backward(
+        self,
+        grad: Operand = 1.0,
+        create_graph: bool = False,
+        retain_graph: bool | None = None,
+    ) -> None:
         """Not in a recording.
 
         Raises:
             RecordingError: always.
         """
         _refuse("backward()")
+
+    def register_hook(self, hook: Any) -> Hook:
+        """Not in a recording.
+
+        Raises:
+            RecordingError: always.
+        """
+        _refuse("register_hook()")
 
     def __repr__(self) -> str:
         return f"<recorded {self.op or 'leaf'} {self.index}>"
@@ -121,6 +137,14 @@ def _check_rule(rule: Rule) -> None:
         raise RecordingError(
             f"{rule.name} is a custom Function, whose forward and backward are Python on "
             "numbers; write it with ops on Values to compile it"
+        )
+
+
+def _check_hooks(x: Value) -> None:
+    if getattr(x, "_hooks", None):
+        raise RecordingError(
+            f"{x!r} has a hook (register_hook), which is Python on numbers and would not be called "
+            "by the compiled function; remove it to compile"
         )
 
 
@@ -193,6 +217,9 @@ class Recorder:
 
     def compare(self, name: str, x: Operand, y: Operand) -> Condition:
         """A comparison, by the name of its method."""
+        if name in ("__eq__", "__ne__"):
+            equal = self.op(rules.MUL, (self.op(LESS_EQUAL, (x, y)), self.op(LESS_EQUAL, (y, x))))
+            return Condition(equal if name == "__eq__" else self.op(rules.SUB, (1.0, equal)))
         rule, swapped = _COMPARISONS[name]
         return Condition(self.op(rule, (y, x) if swapped else (x, y)))
 
@@ -279,6 +306,7 @@ class Recorder:
         if x not in self._known:
             for inner in topological([x]):
                 if inner not in self._known:
+                    _check_hooks(inner)
                     places = tuple(self.place(operand) for operand in inner.operands)
                     rule: Any = inner._rule
                     _check_rule(rule)
@@ -288,6 +316,7 @@ class Recorder:
         return self._known[x]
 
     def _leaf(self, x: Value) -> int:
+        _check_hooks(x)
         if x._rule is FROZEN:
             self.captured.append((x, x._data))
             return self._append(Node(CONSTANT, (), x._data))

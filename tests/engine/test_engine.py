@@ -263,7 +263,7 @@ def test_bad_operands_are_named(bad):
         Value(x)
 
 
-def test_numpy_scalars_are_numbers_and_arrays_are_not():
+def test_numpy_scalars_are_numbers():
     np = pytest.importorskip("numpy")
     x = Value(3.0)
     for two in (np.float64(2), np.float32(2), np.int64(2), np.uint8(2)):
@@ -275,8 +275,8 @@ def test_numpy_scalars_are_numbers_and_arrays_are_not():
         assert type(x.data) is float
     assert type(dot(np.array([2.0]), [x]).data) is float
     array = np.array([1.0, 2.0])
-    for f in (lambda: x * array, lambda: array * x, lambda: x < array, lambda: Value(array)):
-        with pytest.raises(TypeError, match=r"Value.*ndarray"):
+    for f in (lambda: Value(array), lambda: maximum(x, array), lambda: dot([array], [x])):
+        with pytest.raises(TypeError, match=r".*ndarray"):
             f()
 
 
