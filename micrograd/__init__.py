@@ -19,15 +19,15 @@ _NAMES = {
     "program": "Program RecordingError compile",
     "core": "get_num_threads isa set_num_threads",
     "parameters": "Parameter",
-    "network": """DenseBlock Dropout GELU Highway Identity LeakyReLU Linear Map Network ReLU
-        Residual Sigmoid Softmax Tanh""",
+    "network": """DenseBlock Dropout GELU Highway Identity LeakyReLU Linear Map Network Poisson
+        Quantile ReLU Residual Sigmoid Softmax Tanh""",
     "optim": "clip_grad_norm_ clip_grad_value_",
     "saving": "load save",
     "training": "EarlyStopping History TrainingState",
 }
 _HOME = {name: room for room, names in _NAMES.items() for name in names.split()}
 _ROOMS = """checkpoint convert core data diagnose draw engine func gradcheck network nn optim
-    plot program schedule sklearn training""".split()  # noqa: SIM905
+    plot program schedule sklearn tabular training""".split()  # noqa: SIM905
 
 __all__ = sorted([*_HOME, "__version__", "diagnose", "draw", "gradcheck"])
 

@@ -16,6 +16,7 @@ from micrograd import plot as plot
 from micrograd import program as program
 from micrograd import schedule as schedule
 from micrograd import sklearn as sklearn
+from micrograd import tabular as tabular
 from micrograd import training as training
 from micrograd.core import get_num_threads as get_num_threads
 from micrograd.core import isa as isa
@@ -44,6 +45,8 @@ from micrograd.network import LeakyReLU as LeakyReLU
 from micrograd.network import Linear as Linear
 from micrograd.network import Map as Map
 from micrograd.network import Network as Network
+from micrograd.network import Poisson as Poisson
+from micrograd.network import Quantile as Quantile
 from micrograd.network import ReLU as ReLU
 from micrograd.network import Residual as Residual
 from micrograd.network import Sigmoid as Sigmoid

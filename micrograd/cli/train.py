@@ -117,7 +117,10 @@ def make_network(task: Task, options: argparse.Namespace, recipe: bool) -> Netwo
         from micrograd.sklearn.tabular_recipe import layers_for
 
         stack: list[Any] = layers_for(
-            chosen(options, len(task.train[0])), task.train[0].shape[1], task.outputs
+            chosen(options, len(task.train[0])),
+            task.train[0].shape[1],
+            task.outputs,
+            0 if task.schema is None else task.schema.n_numbers,
         )
     else:
         stack = make_layers(task, options)

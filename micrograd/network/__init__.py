@@ -14,6 +14,7 @@ from micrograd.network.layers import (
     Softmax,
     Tanh,
 )
+from micrograd.network.loss_functions import Poisson, Quantile
 from micrograd.network.network import Network
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "Linear",
     "Map",
     "Network",
+    "Poisson",
+    "Quantile",
     "ReLU",
     "Residual",
     "Sigmoid",

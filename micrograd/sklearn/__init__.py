@@ -5,5 +5,6 @@ from micrograd import checks
 checks.require("micrograd.sklearn", "scikit-learn", "sklearn.base", "sklearn")
 
 from micrograd.sklearn.estimators import MLPClassifier, MLPRegressor  # noqa: E402
+from micrograd.sklearn.tabular import TabularClassifier, TabularRegressor  # noqa: E402
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]

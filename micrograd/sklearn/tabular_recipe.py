@@ -80,8 +80,8 @@ def flat_cos(t: float) -> float:
     return 1.0 if t < 0.5 else (1 + math.cos(math.pi * (2 * t - 1))) / 2
 
 
-def layers_for(recipe: Recipe, inputs: int, outputs: int) -> list[layers.Layer]:
-    """The layers of a network from so many inputs."""
+def layers_for(recipe: Recipe, inputs: int, outputs: int, numbers: int) -> list[layers.Layer]:
+    """The layers of a network from so many inputs, the first `numbers` of which are on a scale."""
     stack: list[layers.Layer] = []
     width = inputs
     for _ in range(recipe.depth):

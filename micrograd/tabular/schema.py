@@ -19,6 +19,17 @@ from micrograd.tabular.infer import infer_column
 VERSION = 1
 
 
+def is_frame(data: Any) -> bool:
+    """Whether it is a table with names: of pandas, polars or pyarrow, a mapping, or a Frame."""
+    named = hasattr(data, "columns") or hasattr(data, "column_names")
+    return named or isinstance(data, (Frame, Mapping))
+
+
+def as_table(data: Any) -> Frame:
+    """A table as a Frame; see `micrograd.tabular.Schema.infer` for what may come."""
+    return as_frame(data, "X")
+
+
 class Schema:
     """What each column of a table is, and how the table becomes the numbers that a network takes.
 

@@ -1,0 +1,291 @@
+"""TabularClassifier and TabularRegressor: a frame as it is in, a small and fast network inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from micrograd.core import Array
+from micrograd.network.loss_functions import Poisson, Quantile
+from micrograd.sklearn.tabular_base import CHOSEN_BY_ERRORS, BaseTabular, softmax
+
+LOSSES = ("squared_error", "absolute_error", "huber", "poisson", "quantile")
+TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(10), 201))
+
+
+class TabularClassifier(ClassifierMixin, BaseTabular):
+    """Tells classes apart in a table as it is: numbers, words, dates, yes and no, gaps.
+
+        model = TabularClassifier().fit(frame.drop(columns="species"), frame["species"])
+        print(model.schema_)
+
+    What the columns are is found by the rules of `micrograd.tabular.infer`; the network and its
+    training follow RealMLP (arXiv 2407.04491). Probabilities are calibrated on held-out rows by one
+    temperature (Guo et al. 2017).
+
+    Args:
+        preset: "fast", "default", or "best": an average of five networks.
+        time_limit: seconds after which no further epoch begins; None for as long as it takes.
+        random_state: of weights, held-out rows and batches.
+        class_weight: {class: weight} or "balanced"; multiplied into sample_weight.
+        kinds: what columns are, by name, where the rules say otherwise: see Schema.infer.
+        validation_fraction: share of the rows by which the best epoch is chosen; 0 for none. Of
+            fewer than 300 rows none are set aside.
+        epochs: None for those of the preset.
+        n_jobs: threads, at most; None and -1 are all. Results do not depend on it.
+        verbose: show the progress.
+
+    Attributes:
+        classes_; schema_: what the columns are; networks_: the fitted Networks; history_: the
+        History of each; temperature_; n_features_in_, feature_names_in_; n_iter_.
+
+    A frame may have its columns in another order afterwards, and others beside them.
+    """
+
+    def __init__(
+        self,
+        preset: str = "default",
+        *,
+        time_limit: float | None = None,
+        random_state: Any = None,
+        class_weight: Any = None,
+        kinds: Any = None,
+        validation_fraction: float = 0.1,
+        epochs: int | None = None,
+        n_jobs: int | None = None,
+        verbose: Any = False,
+    ) -> None:
+        self.preset = preset
+        self.time_limit = time_limit
+        self.random_state = random_state
+        self.class_weight = class_weight
+        self.kinds = kinds
+        self.validation_fraction = validation_fraction
+        self.epochs = epochs
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def predict(self, X: Any) -> Array:
+        """The class of each row, (rows,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        answers: Array = self.classes_[best]
+        return answers
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities (rows, classes), in the order of classes_."""
+        return self._answers(self._raw(X))
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """The logarithms of predict_proba(X); -inf where a probability is 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    # ---- what BaseTabular asks for ----
+
+    def _targets(self, y: Any) -> Array:
+        y = _checked_y(self, y)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"TabularClassifier.fit: y has one class, {self.classes_[0]!r}; two or more are "
+                "wanted"
+            )
+        return codes.astype(np.int64)
+
+    def _outputs(self) -> int:
+        return len(self.classes_)
+
+    def _network_loss(self) -> Any:
+        return "cross_entropy"
+
+    def _weights(self, y: Array, weights: Array | None) -> Array | None:
+        if self.class_weight is None:
+            return weights
+        own: Array = compute_sample_weight(self.class_weight, self.classes_[y])
+        return own if weights is None else own * weights
+
+    def _strata(self, y: Array) -> Array | None:
+        return y if np.bincount(y).min() >= 2 else None
+
+    def _monitor(self, held_out: int) -> str | None:
+        return "val_accuracy" if held_out >= CHOSEN_BY_ERRORS else None
+
+    def _calibrate(self, judged: tuple[Any, ...] | None) -> None:
+        """The temperature with the smallest cross-entropy on the held-out rows."""
+        self.temperature_ = 1.0
+        if judged is None:
+            return
+        X, y, *weights = judged
+        z = [net.predict(X).astype(np.float64) for net in self.networks_]
+        right = np.arange(len(y)), y
+        losses = []
+        for temperature in TEMPERATURES:
+            p = np.mean([softmax(each / temperature) for each in z], axis=0)[right]
+            loss = -np.log(np.maximum(p, 1e-12))
+            losses.append(np.average(loss, weights=weights[0] if weights else None))
+        self.temperature_ = float(TEMPERATURES[int(np.argmin(losses))])
+
+    def _answers(self, outputs: list[Array]) -> Array:
+        if len(outputs) == 1:
+            return softmax(outputs[0] / self.temperature_)
+        p: Array = np.mean([softmax(z / self.temperature_) for z in outputs], axis=0)
+        return p
+
+
+class TabularRegressor(RegressorMixin, BaseTabular):
+    """Predicts quantities from a table as it is: numbers, words, dates, yes and no, gaps.
+
+    Targets are scaled to mean 0 and standard deviation 1, and predictions held within the range of
+    those in training, as RealMLP does it.
+
+    Args:
+        loss: "squared_error"; "absolute_error" or "huber", less moved by outliers; "poisson", for
+            counts of 0 or more; "quantile", for intervals.
+        quantiles: of loss "quantile": the levels that are learnt; predict gives the middle one.
+
+    The other parameters, and the attributes, are those of TabularClassifier, without class_weight,
+    classes_ and temperature_.
+    """
+
+    def __init__(
+        self,
+        preset: str = "default",
+        *,
+        loss: str = "squared_error",
+        quantiles: Sequence[float] = (0.05, 0.5, 0.95),
+        time_limit: float | None = None,
+        random_state: Any = None,
+        kinds: Any = None,
+        validation_fraction: float = 0.1,
+        epochs: int | None = None,
+        n_jobs: int | None = None,
+        verbose: Any = False,
+    ) -> None:
+        self.preset = preset
+        self.loss = loss
+        self.quantiles = quantiles
+        self.time_limit = time_limit
+        self.random_state = random_state
+        self.kinds = kinds
+        self.validation_fraction = validation_fraction
+        self.epochs = epochs
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def predict(self, X: Any) -> Array:
+        """The quantity for each row, (rows,), or (rows, outputs); of quantiles the middle one."""
+        answers = self._answers(self._raw(X))
+        if self.loss == "quantile":
+            return np.asarray(answers[:, len(self.levels_) // 2])
+        return answers if self._columns else answers[:, 0]
+
+    def predict_quantiles(self, X: Any) -> Array:
+        """The quantiles (rows, levels) of loss "quantile", in the order of levels_, rising.
+
+        Raises:
+            ValueError: the loss is another.
+        """
+        check_is_fitted(self)
+        if self.loss != "quantile":
+            raise ValueError(
+                f"TabularRegressor.predict_quantiles: loss is {self.loss!r}; fit with "
+                "loss='quantile'"
+            )
+        return np.sort(self._answers(self._raw(X)), axis=1)
+
+    def predict_interval(self, X: Any) -> Array:
+        """The lowest and the highest of the quantiles, (rows, 2): between 0.05 and 0.95 lie nine
+        of ten."""
+        return self.predict_quantiles(X)[:, [0, -1]]
+
+    # ---- what BaseTabular asks for ----
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.loss not in LOSSES:
+            raise ValueError(
+                f"TabularRegressor: loss is {self.loss!r}, one of {', '.join(LOSSES)} is wanted"
+            )
+        if self.loss == "quantile":
+            levels = Quantile(self.quantiles).levels
+            if sorted(set(levels)) != list(levels):
+                raise ValueError(
+                    f"TabularRegressor: quantiles is {self.quantiles!r}, rising levels are wanted"
+                )
+
+    def _targets(self, y: Any) -> Array:
+        y = _checked_y(self, y, columns=True)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        self._columns = y.shape[1] if y.ndim == 2 else 0
+        values = y.reshape(len(y), -1)
+        self.levels_ = Quantile(self.quantiles).levels if self.loss == "quantile" else ()
+        if self.loss == "quantile" and self._columns:
+            raise ValueError("TabularRegressor.fit: loss 'quantile' takes one target, y (rows,)")
+        self._least, self._most = values.min(axis=0), values.max(axis=0)
+        self._centre, spread = values.mean(axis=0), values.std(axis=0)
+        self._scale = np.where(spread > 0, spread, 1.0)
+        if self.loss == "poisson":
+            if self._least.min() < 0:
+                raise ValueError(
+                    f"TabularRegressor.fit: y has {self._least.min():g}, loss 'poisson' takes 0 or "
+                    "more"
+                )
+            self._scale = np.where(self._centre > 0, self._centre, 1.0)
+            self._centre = np.zeros_like(self._centre)
+        return np.asarray((values - self._centre) / self._scale, np.float32)
+
+    def _outputs(self) -> int:
+        return len(self.levels_) or max(1, self._columns)
+
+    def _network_loss(self) -> Any:
+        named = {"squared_error": "mse", "absolute_error": "mae", "huber": "huber"}
+        if self.loss == "quantile":
+            return Quantile(self.levels_)
+        return Poisson() if self.loss == "poisson" else named[self.loss]
+
+    def _answers(self, outputs: list[Array]) -> Array:
+        if self.loss == "poisson":
+            return np.asarray(np.mean([np.exp(z) for z in outputs], axis=0) * self._scale)
+        z = np.mean(outputs, axis=0) if len(outputs) > 1 else outputs[0]
+        answers = self._centre + self._scale * z
+        if self.loss == "squared_error":
+            answers = np.clip(answers, self._least, self._most)
+        return np.asarray(answers)
+
+    def _unit(self) -> Any:
+        return 1.0 if self.loss == "poisson" else self._scale
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _checked_y(estimator: Any, y: Any, columns: bool = False) -> Array:
+    """The targets as an array without gaps."""
+    name = type(estimator).__name__
+    if y is None:
+        raise ValueError(
+            f"{name}.fit: y is None: this estimator requires y to be passed, but the target y is "
+            "None"
+        )
+    if columns:
+        found: Array = check_array(
+            y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name="y"
+        )
+        return found
+    array = column_or_1d(y, warn=True)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name}.fit: Input y contains NaN or infinity; give every row a class")
+    if array.dtype.kind == "O" and any(cell is None or cell != cell for cell in array.tolist()):
+        raise ValueError(f"{name}.fit: Input y contains NaN; give every row a class")
+    return np.asarray(array)

@@ -1,0 +1,317 @@
+"""What TabularClassifier and TabularRegressor share: the schema, the networks, pickling."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from micrograd import checks
+from micrograd.core import Array
+from micrograd.network.network import Network
+from micrograd.sklearn.parameters import limited_threads
+from micrograd.sklearn.tabular_recipe import HELD_OUT, PRESETS, Recipe, layers_for, train
+from micrograd.tabular import Column, Frame, Schema
+from micrograd.tabular.infer import infer_column
+from micrograd.tabular.schema import as_table, is_frame
+
+LEAST_HELD_OUT = 30  # rows: of fewer the best epoch is not told from a lucky one
+CHOSEN_BY_ERRORS = 100  # held-out rows from which on the epoch is chosen by the errors
+STEP = 1e-3  # of explain: of an encoded column, in float64, where rounding is 1e-13 of it
+
+
+class BaseTabular(BaseEstimator):
+    """An estimator for tables as they are; see its two kinds."""
+
+    # ---- what the kinds add ----
+
+    def _targets(self, y: Any) -> Array:
+        """The targets as the network takes them."""
+        raise NotImplementedError
+
+    def _outputs(self) -> int:
+        raise NotImplementedError
+
+    def _network_loss(self) -> Any:
+        raise NotImplementedError
+
+    def _answers(self, outputs: list[Array]) -> Array:
+        """What the raw outputs of all members say together."""
+        raise NotImplementedError
+
+    def _weights(self, y: Array, weights: Array | None) -> Array | None:
+        return weights
+
+    # ---- fitting ----
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Finds out what the columns are and trains.
+
+        Args:
+            X: a pandas or polars frame, a pyarrow table, or a matrix: numbers, words, dates, yes
+                and no, missing values.
+            y: (rows,), or for a regressor (rows, outputs).
+            sample_weight: (rows,), 0 or more.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            TypeError, ValueError: a parameter, or the data; names column and cell.
+        """
+        started = time.monotonic()
+        self._check_parameters()
+        frame = self._checked_table(X, y, reset=True)
+        y = self._targets(y)
+        if len(y) != len(frame):
+            raise ValueError(
+                f"{type(self).__name__}.fit: X has {len(frame)} rows, y {len(y)}: inconsistent "
+                "numbers of samples"
+            )
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, np.empty((len(y), 1)), dtype=np.float64)
+        weights = self._weights(y, weights)
+        if weights is not None:
+            kept = weights > 0
+            frame, y, weights = frame.take(kept), y[kept], weights[kept]
+        self.schema_ = self._infer(frame)
+        encoded = self._encoded(self.schema_.transform(frame))
+        rng = check_random_state(self.random_state)
+        with limited_threads(self):
+            self._train(encoded, y, weights, rng, started)
+        return self
+
+    def _check_parameters(self) -> None:
+        name = type(self).__name__
+        if self.preset not in PRESETS:
+            raise ValueError(
+                f"{name}: preset is {self.preset!r}, one of {', '.join(PRESETS)} is wanted"
+            )
+        if self.time_limit is not None:
+            checks.number(name, "time_limit", self.time_limit, above=0)
+        checks.number(name, "validation_fraction", self.validation_fraction, 0, 1)
+
+    def _checked_table(self, X: Any, y: Any = None, reset: bool = False) -> Frame:
+        """X as a table, the number and the names of its columns checked."""
+        if is_frame(X):
+            frame = as_table(X)
+            if reset:
+                self.n_features_in_ = len(frame.names)
+                self.feature_names_in_ = np.array(frame.names, dtype=object)
+            return frame
+        X = validate_data(
+            self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=1,
+        )  # fmt: skip
+        if reset and len(X) < 2:
+            raise ValueError(f"{type(self).__name__}.fit: n_samples=1, 2 or more are wanted")
+        return as_table(X)
+
+    def _infer(self, frame: Frame) -> Schema:
+        """The schema of the features; a table without one that tells rows apart has none."""
+        kinds = dict(self.kinds or {})
+        unknown = [name for name in kinds if name not in frame.names]
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__}: kinds names the column {unknown[0]!r}, X has "
+                f"{', '.join(frame.names[:20])}"
+            )
+        columns: list[Column] = [infer_column(frame, n, kinds.get(n)) for n in frame.names]
+        return Schema(columns, [], frame.names, frame.header)
+
+    def _encoded(self, X: Array) -> Array:
+        """The inputs of the networks in float32: one column of zeros where there is none."""
+        if X.shape[1] == 0:
+            return np.zeros((len(X), 1), np.float32)
+        return X.astype(np.float32)
+
+    def _recipe(self, rows: int) -> Recipe:
+        recipe = PRESETS[self.preset].sized(rows)
+        if self.epochs is not None:
+            epochs = checks.count(type(self).__name__, "epochs", self.epochs)
+            recipe = replace(recipe, epochs=epochs)
+        return recipe
+
+    def _train(self, X: Array, y: Array, weights: Array | None, rng: Any, started: float) -> None:
+        """Trains the members one after the other; all choose their epoch by the same rows."""
+        recipe = self._recipe(len(X))
+        rows, held_out = self._split(y, rng)
+        part = (X[rows], y[rows], None if weights is None else weights[rows])
+        judged: tuple[Any, ...] | None = None
+        if held_out is not None:
+            judged = (X[held_out], y[held_out])
+            judged += () if weights is None else (weights[held_out],)
+        members, histories = [], []
+        for number in range(recipe.members):
+            seed = int(rng.randint(2**31 - 1))
+            net = Network(
+                *layers_for(recipe, X.shape[1], self._outputs(), self.schema_.n_numbers),
+                loss=self._network_loss(), seed=seed,
+            )  # fmt: skip
+            deadline = None
+            if self.time_limit is not None:
+                left = self.time_limit - (time.monotonic() - started)
+                deadline = time.monotonic() + max(0.0, left) / (recipe.members - number)
+            monitor = self._monitor(0 if held_out is None else len(held_out))
+            history = train(
+                net, recipe, part, judged, seed=seed, monitor=monitor, deadline=deadline,
+                progress=bool(self.verbose),
+            )  # fmt: skip
+            members.append(net)
+            histories.append(history)
+            if self.time_limit is not None and time.monotonic() - started > self.time_limit:
+                break
+        self.networks_, self.history_ = members, histories
+        self.n_iter_ = max(len(history.loss) for history in histories)
+        self._calibrate(None if judged is None else judged)
+
+    def _monitor(self, held_out: int) -> str | None:
+        return None
+
+    def _calibrate(self, judged: tuple[Any, ...] | None) -> None:
+        """What is learnt from the held-out rows besides the epoch."""
+
+    def _split(self, y: Array, rng: Any) -> tuple[Array, Array | None]:
+        """Rows to train on, and to choose the epoch by; None for few rows."""
+        everything = np.arange(len(y))
+        fraction = self.validation_fraction
+        share = HELD_OUT if fraction is None else fraction
+        if not share or share * len(y) < LEAST_HELD_OUT:
+            return everything, None
+        classes = self._strata(y)
+        rows, held_out = train_test_split(
+            everything, test_size=share, random_state=rng, stratify=classes
+        )
+        return rows, held_out
+
+    def _strata(self, y: Array) -> Array | None:
+        return None
+
+    # ---- answers ----
+
+    def _raw(self, X: Any) -> list[Array]:
+        """The outputs of each member, (rows, outputs), float64."""
+        networks = getattr(self, "networks_", None)
+        if networks is None:
+            check_is_fitted(self)
+        schema = self.schema_
+        plain = type(X) is np.ndarray and X.dtype == np.float64 and X.ndim == 2 and len(X)
+        if not (plain and X.shape[1] == self.n_features_in_ and not schema.header):
+            X = self._checked_table(X)
+        encoded = self._encoded(schema.transform(X))
+        return [net.predict(encoded).astype(np.float64) for net in self.networks_]
+
+    def permutation_importances(
+        self, X: Any, y: Any, n_repeats: int = 5, random_state: Any = None
+    ) -> dict[str, float]:
+        """How much the score falls when a column is shuffled, by name, the largest first.
+
+        Args:
+            X, y: rows that were not trained on, better.
+            n_repeats: shuffles that are averaged.
+        """
+        check_is_fitted(self)
+        frame = self.schema_.align(self._checked_table(X))
+        rng = check_random_state(random_state)
+        whole = self.score(frame, y)
+        found = {}
+        for name in (column.name for column in self.schema_.features):
+            place = frame.names.index(name)
+            scores = []
+            for _ in range(checks.count("permutation_importances", "n_repeats", n_repeats)):
+                columns = list(frame.columns)
+                columns[place] = columns[place][rng.permutation(len(frame))]
+                scores.append(self.score(replace(frame, columns=columns), y))
+            found[name] = float(whole - np.mean(scores))
+        return dict(sorted(found.items(), key=lambda pair: -pair[1]))
+
+    def explain(self, X: Any) -> tuple[list[str], Array]:
+        """How much each column moves the answer of each row away from what its usual value gives.
+
+        The gradient of the output by the numbers that a column becomes, times their distance from
+        0: for a number the median, for flags none. Gradients are central differences in float64.
+
+        Returns:
+            The names of the columns, and (rows, columns), or (rows, columns, outputs) where there
+            are several outputs: in logits, or in the units of the target.
+        """
+        check_is_fitted(self)
+        encoded = self._encoded(self.schema_.transform(self._checked_table(X))).astype(np.float64)
+        doubles = [_in_double(net) for net in self.networks_]
+        names = [column.name for column in self.schema_.features]
+        owners = _owners(self.schema_)
+        found = np.zeros((len(encoded), len(names), self._outputs()))
+        for i, owner in enumerate(owners):
+            for sign in (1.0, -1.0):
+                moved = encoded.copy()
+                moved[:, i] += sign * STEP
+                mean = np.mean([net.predict(moved) for net in doubles], axis=0)
+                found[:, owner] += encoded[:, i : i + 1] * mean * (sign / (2 * STEP))
+        found = found * self._unit()
+        return names, found[:, :, 0] if found.shape[2] == 1 else found
+
+    def _unit(self) -> Any:
+        """What an output is multiplied by on its way to the answer."""
+        return 1.0
+
+    # ---- pickling and tags ----
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "networks_" in state:
+            state["networks_"] = [_packed(net) for net in state["networks_"]]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "networks_" in state:
+            state = {**state, "networks_": [_unpacked(plain) for plain in state["networks_"]]}
+        super().__setstate__(state)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.non_deterministic = False
+        return tags
+
+
+def _owners(schema: Schema) -> list[int]:
+    """Of each encoded column the number of the feature that it is made of."""
+    features = list(enumerate(schema.features))
+    owners = [i for i, column in features for _ in column.numbers]
+    return owners + [i for i, column in features for _ in column.flags]
+
+
+def _in_double(net: Network) -> Network:
+    """The same function in float64."""
+    twin = Network(*net.layers, loss="mse", dtype="float64", seed=0)
+    size = twin.parameters().size
+    twin.parameters().flat[...] = net.parameters().flat[:size]
+    return twin
+
+
+def _packed(net: Network) -> tuple[Sequence[Any], Any, Array]:
+    loss = net.loss_kind.function or net.loss_name
+    return net.layers, loss, net.parameters().flat.copy()
+
+
+def _unpacked(plain: tuple[Sequence[Any], Any, Array]) -> Network:
+    layers, loss, flat = plain
+    net = Network(*layers, loss=loss, dtype=str(flat.dtype), seed=0)
+    net.parameters().flat[...] = flat
+    return net
+
+
+def softmax(z: Array) -> Array:
+    """exp(z) / sum exp(z) over the last axis."""
+    e: Array = np.exp(z - z.max(axis=-1, keepdims=True))
+    e /= e.sum(axis=-1, keepdims=True)
+    return e
