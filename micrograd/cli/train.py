@@ -14,7 +14,7 @@ from micrograd import plot
 from micrograd.cli import files
 from micrograd.cli.command import Clock
 from micrograd.cli.task import Task, load
-from micrograd.cli.train_options import ACTIVATIONS, OPTIMIZERS, add_options, settle
+from micrograd.cli.train_options import OPTIMIZERS, add_options, settle
 
 if TYPE_CHECKING:
     from micrograd.network.network import Network
