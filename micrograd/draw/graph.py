@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from micrograd.draw.text import plain
+from micrograd.draw.text import number, plain
 from micrograd.engine import Value
 from micrograd.engine.rules import ANY, DOT, RULES, Rule
 
@@ -140,13 +140,13 @@ def _is_stale(node: Node, graph: Graph) -> bool:
     return bool(now != node.data and (now == now or node.data == node.data))
 
 
-def describe(node: Node, place: int, graph: Graph) -> str:
-    """A name for a node in a sentence: its label, else its op and number."""
+def describe(node: Node, place: int) -> str:
+    """A name for a node in a sentence: its label, else its number."""
     if node.label:
         return node.label
     if node.kind == "number":
-        return "number"
-    return f"{node.symbol or node.kind} #{place}"
+        return "number" if node.data is None else number(node.data)
+    return f"#{place}"
 
 
 def counts(graph: Graph) -> Counter[str]:

@@ -76,18 +76,24 @@ def embedded(data: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
+def _compact(source: str) -> str:
+    """A script or style sheet without indents and lines of comment."""
+    lines = (line.strip() for line in source.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+
+
 def style() -> str:
     """The page's style sheet, with the colours of the drawings."""
     light, dark = palette.properties(palette.LIGHT), palette.properties(palette.DARK)
     media = "@media screen and (prefers-color-scheme:dark)"
-    return f":root{{{light}}}{media}{{:root{{{dark}}}}}{asset('page.css')}"
+    return f":root{{{light}}}{media}{{:root{{{dark}}}}}{_compact(asset('page.css'))}"
 
 
 def script(vectors: bool = False) -> str:
     """All of the page's script; the derivatives are generated from the table of ops."""
     names = [*SCRIPTS[:2], *(("vectors.js",) if vectors else ()), *SCRIPTS[2:]]
     parts = [asset(name) for name in names]
-    return "".join(["'use strict';\n", evaluator.script(), *parts])
+    return "'use strict';\n" + _compact("".join([evaluator.script(), *parts]))
 
 
 def _bar(page: Page) -> str:

@@ -42,11 +42,12 @@ def card_of(node: Node, place: int, graph: Graph, largest: float, keys: bool = F
         row = Row("grad", shown(grad), sign_of(grad), strength(grad, largest), key and f"g{key}")
         rows.append(row)
     kind = "result" if place in graph.results and node.kind == "op" else node.kind
-    tip = [describe(node, place, graph), f"data {node.data!r}", f"grad {node.grad!r}"]
+    tip = [describe(node, place), f"data {node.data!r}", f"grad {node.grad!r}"]
     if node.rule is not None:
         tip.insert(1, f"op {node.rule.name}")
     ports = len(node.operands)
-    return Card(kind, node.label, node.symbol, rows, "\n".join(tip), ports, key and f"n{key}")
+    title = node.label or (f"#{key}" if key else "")
+    return Card(kind, title, node.symbol, rows, "\n".join(tip), ports, key and f"n{key}")
 
 
 def largest_gradient(graph: Graph) -> float:
@@ -64,7 +65,7 @@ def wires_of(graph: Graph, keys: bool = False) -> list[Wire]:
             below = graph.nodes[u]
             takes = below.kind not in ("number", "constant")
             flow = None if local is None or node.grad is None or not takes else node.grad * local
-            names = describe(node, v, graph), describe(below, u, graph)
+            names = describe(node, v), describe(below, u)
             tip = f"d {names[0]} / d {names[1]} = {shown(local)}"
             if flow is not None:
                 tip += f"\npassed down: {shown(node.grad)} * {shown(local)} = {shown(flow)}"

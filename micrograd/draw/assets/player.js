@@ -23,7 +23,8 @@ class Player {
     this.buildTable();
     this.buildSamples();
     this.listen();
-    this.render();
+    this.view.readable();
+    this.go(this.at);
   }
 
   // ---- numbers ----
@@ -142,7 +143,7 @@ class Player {
     const main = way === "forward" || !this.view.element("b" + v) ? "n" + v : "b" + v;
     this.view.mark([main, ...edges], "now");
     if (this.rows[v]) this.rows[v].row.classList.add("now");
-    if (this.timer || this.followed) this.view.reveal(main);
+    if (this.followed) this.view.reveal(main);
   }
 
   equations(panel, v) {

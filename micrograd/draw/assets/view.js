@@ -1,6 +1,8 @@
 // The drawing: texts, colours, what is marked, drag and zoom.
 const DECADES = 4;
 const FAINTEST = 0.15;
+const SMALL = 0.62; // of the size at which it was drawn
+const READABLE = 0.85;
 
 function strength(x, largest) {
   if (x === null || x === 0 || Number.isNaN(x) || !(largest > 0)) return 0;
@@ -91,6 +93,16 @@ class View {
 
   apply() {
     this.svg.setAttribute("viewBox", this.box.map((x) => x.toFixed(2)).join(" "));
+  }
+
+  // Where all of it is too small to read, a part of it, which follows the steps.
+  readable() {
+    const scale = this.scale();
+    if (!(scale < SMALL)) return;
+    const outer = this.svg.getBoundingClientRect();
+    this.box = [0, 0, outer.width / READABLE, outer.height / READABLE];
+    this.box[1] = Math.max(0, (this.home[3] - this.box[3]) / 2);
+    this.apply();
   }
 
   fit() {

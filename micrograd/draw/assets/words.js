@@ -3,7 +3,7 @@ const SIGNS = { add: "+", sub: "-", mul: "×", div: "/", pow: "^" };
 const TERMS = 5; // of a long sum, before it is cut
 
 function bracketed(text) {
-  return /^-/.test(text) || /[ ]/.test(text) ? "(" + text + ")" : text;
+  return /^-| /.test(text) ? "(" + text + ")" : text;
 }
 
 function longSum(terms, more) {
@@ -39,7 +39,7 @@ class Words {
     const node = this.tape.nodes[v];
     if (node.n) return node.n;
     if (node.k === "number") return showNumber(node.v);
-    return (node.k === "op" ? node.s : node.k) + " #" + v;
+    return "#" + v;
   }
 
   equation(v, values) {
@@ -52,7 +52,7 @@ class Words {
   }
 
   partial(of, by) {
-    const one = (name) => (/^[\w\[\]\.]*$/u.test(name) ? "∂" + name : "∂(" + name + ")");
+    const one = (name) => (/^[#\p{L}\p{N}_.[\]^¹²³]*$/u.test(name) ? "∂" + name : "∂(" + name + ")");
     return one(of) + "/" + one(by);
   }
 }
