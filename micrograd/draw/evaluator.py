@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -132,12 +132,49 @@ def _body(nodes: Sequence[Node], places: Sequence[int], arguments: Sequence[str]
 
 @cache
 def script(names: frozenset[str] | None = None) -> str:
-    """PULLS and BOUNDED, for these ops or all that the page knows.
+    """VALUES, PULLS and BOUNDED, for these ops and what they need, or for all that the page knows.
 
-    PULLS[op](g, z, ...operands) are the shares; BOUNDED the ops that send exactly 0 for a g of 0.
+    VALUES[op](...operands) is what an op computes, PULLS[op](g, z, ...operands) the shares of its
+    operands; BOUNDED are the ops that send exactly 0 for a g of 0.
     """
     rules: list[Rule] = [*RULES.values(), *PLAIN]
-    wanted = [rule for rule in rules if rule.name in known() and (not names or rule.name in names)]
-    pulls = ",\n".join(f"  {rule.name}: {pull(rule)}" for rule in wanted)
-    bounded = ", ".join(f'"{rule.name}"' for rule in wanted if rule.bounded)
-    return f"const PULLS = {{\n{pulls}\n}};\nconst BOUNDED = new Set([{bounded}]);\n"
+    pulls = {rule.name: pull(rule) for rule in rules if rule.name in known()}
+    head, _, table = asset("values.js").partition("const VALUES = {\n")
+    values = _entries(table.removesuffix("};\n"), r"^  (?=\w+: )")
+    helpers = _entries(head, r"^(?=function |const )")
+    if names is not None:
+        wanted = _needed([*names & known()], values, pulls)
+        pulls = {name: text for name, text in pulls.items() if name in names}
+        values = {name: text for name, text in values.items() if name in wanted}
+        used = _needed([], helpers, {}, "".join(values.values()))
+        helpers = {name: text for name, text in helpers.items() if name in used}
+    bounded = ", ".join(f'"{rule.name}"' for rule in rules if rule.bounded and rule.name in pulls)
+    listed = ",\n".join(f"  {name}: {text}" for name, text in pulls.items())
+    return (
+        f"{''.join(helpers.values())}const VALUES = {{\n{''.join(values.values())}}};\n"
+        f"const PULLS = {{\n{listed}\n}};\nconst BOUNDED = new Set([{bounded}]);\n"
+    )
+
+
+def _entries(source: str, start: str) -> dict[str, str]:
+    """The parts of a source by the name that each defines."""
+    found = {}
+    for part in re.split(start, source, flags=re.MULTILINE):
+        name = re.match(r"(?:function |const )?(\w+)", part)
+        if name and not part.startswith("//"):
+            found[name.group(1)] = f"{part}"
+    return found
+
+
+def _needed(
+    names: list[str], values: Mapping[str, str], pulls: Mapping[str, str], text: str = ""
+) -> set[str]:
+    """These names and those that their texts mention, and theirs in turn."""
+    found: set[str] = set()
+    waiting = [*names, *(word for word in re.findall(r"\w+", text) if word in values)]
+    for name in waiting:  # grows meanwhile
+        if name not in found:
+            found.add(name)
+            texts = values.get(name, "") + pulls.get(name, "")
+            waiting += [word for word in re.findall(r"\w+", texts) if word in values]
+    return found

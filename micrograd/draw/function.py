@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from micrograd.draw import collapse as collapsing
-from micrograd.draw import scalar
+from micrograd.draw import network, network_blocks, scalar
 from micrograd.draw.drawing import Drawing
 from micrograd.draw.graph import Graph, of_values
+from micrograd.draw.network_page import network_page
 from micrograd.draw.page import Page, node, render
+from micrograd.draw.program_graph import of_program
 from micrograd.draw.scene import Scene
+from micrograd.draw.unrolled import unroll, with_numbers
 from micrograd.engine.rules import Rule
 from micrograd.engine.value import Value
+from micrograd.network.network import Network
+from micrograd.program.program import Program
 
 
 def draw(
@@ -50,6 +55,10 @@ def draw(
         if X is not None or y is not None:
             raise TypeError("draw: X and y are for a Network or a Program; a Value has its data")
         return of_graph(of_values(values), collapse)
+    if isinstance(value_or_model, Network):
+        return of_network(value_or_model, X, y, collapse)
+    if isinstance(value_or_model, Program):
+        return of_graph(of_program(value_or_model, X, y), collapse)
     raise TypeError(
         f"draw: {type(value_or_model).__name__} cannot be drawn; a Value, a list of Values, a "
         "Network or a Program is wanted"
@@ -73,6 +82,26 @@ def of_graph(graph: Graph, collapse: bool | None) -> Drawing:
         return Drawing(scene, lambda: render(Page(scene, notes=_collapsed_notes(scene))))
     scene = scalar.scene_of(graph)
     return Drawing(scene, lambda: render(scalar_page(graph)))
+
+
+def of_network(net: Network, X: Any, y: Any, collapse: bool | None) -> Drawing:
+    """A network: forward, back and the cache between, or its layers as blocks.
+
+    Raises:
+        ValueError: only one of X and y is given.
+    """
+    if (X is None) != (y is None):
+        missing = "y" if y is None else "X"
+        raise ValueError(
+            f"draw: {missing} is missing: the way back begins at a loss, which takes X and y"
+        )
+    out = unroll(net) if X is None else with_numbers(net, X, y)
+    if collapse is None:
+        collapse = len(out.parts) > network_blocks.MANY
+    if collapse:
+        scene = network_blocks.scene_of(out)
+        return Drawing(scene, lambda: render(Page(scene, notes=_collapsed_notes(scene))))
+    return Drawing(network.scene_of(out), lambda: render(network_page(out, y)))
 
 
 def _collapsed_notes(scene: Scene) -> list[str]:

@@ -24,7 +24,7 @@ def _label(card: Card) -> str:
 
 def render(scene: Scene) -> str:
     """The whole file."""
-    lines = [f"%% {plain(scene.title)}", *(f"%% {plain(note)}" for note in scene.notes)]
+    lines = [f"%% {escaped(line)}" for line in (scene.title, *scene.notes)]
     lines.append("flowchart LR")
     for i, card in enumerate(scene.cards):
         left, right = ("([", "])") if card.kind in ("number", "cache") else ("[", "]")

@@ -13,7 +13,7 @@ from micrograd.draw.evaluator import asset
 from micrograd.draw.scene import Scene
 from micrograd.draw.text import xml
 
-SCRIPTS = ("numbers.js", "values.js", "tape.js", "words.js", "view.js", "player.js", "start.js")
+SCRIPTS = ("numbers.js", "tape.js", "words.js", "view.js", "player.js", "start.js")
 BUTTONS = (
     ("first", "First", "to before the first step (Home)"),
     ("back", "Back", "one step back (left arrow)"),
@@ -89,11 +89,19 @@ def style() -> str:
     return f":root{{{light}}}{media}{{:root{{{dark}}}}}{_compact(asset('page.css'))}"
 
 
-def script(vectors: bool = False) -> str:
-    """All of the page's script; the derivatives are generated from the table of ops."""
-    names = [*SCRIPTS[:2], *(("vectors.js",) if vectors else ()), *SCRIPTS[2:]]
-    parts = [asset(name) for name in names]
-    return "'use strict';\n" + _compact("".join([evaluator.script(), *parts]))
+def script(ops: frozenset[str] | None = None, vectors: bool = False) -> str:
+    """The page's script, with the ops it computes (None: all); vectors: with those of networks.
+
+    The derivatives are generated from the table of ops.
+    """
+    parts = [evaluator.script(ops), asset("vectors.js") if vectors else "", *map(asset, SCRIPTS)]
+    return "'use strict';\n" + _compact("".join(parts))
+
+
+def _ops(page: Page) -> frozenset[str]:
+    """What the page's nodes compute, by name."""
+    found = {each["o"] for each in page.nodes} | {each.get("f", [""])[0] for each in page.nodes}
+    return frozenset(found | ({"sigmoid", "softplus"} if page.vectors else set()))
 
 
 def _bar(page: Page) -> str:
@@ -109,11 +117,11 @@ def _bar(page: Page) -> str:
     if page.samples:
         sample = '<label>Sample <select id="sample"></select></label>'
     return (
-        f'<div id="bar" role="toolbar" aria-label="Steps">{buttons}'
+        f'<section id="bar" aria-label="Steps">{buttons}'
         '<input type="range" id="position" min="0" value="0" aria-label="Step">'
         '<span id="count"></span>'
         f'<label>Speed <select id="speed">{speeds}</select></label>{sample}'
-        '<button type="button" id="reset" disabled>Reset numbers</button></div>'
+        '<button type="button" id="reset" disabled>Reset numbers</button></section>'
     )
 
 
@@ -164,7 +172,7 @@ def render(page: Page) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">"
+        "style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data:\">"
         f'<link rel="icon" href="data:,"><title>{xml(page.scene.title)}</title>'
         f"<style>{style()}</style></head><body>"
         f"<header><h1>{xml(page.scene.title)}</h1>{notes}{legend}</header>"
@@ -172,5 +180,5 @@ def render(page: Page) -> str:
         f'<main id="picture">{svg.picture(page.scene)}<div id="zoom">{zoom}</div></main>'
         f"{_side(page) if steps else _cards(page.scene)}"
         f'<script type="application/json" id="graph">{embedded(data)}</script>'
-        f"<script>{script(page.vectors)}</script></body></html>\n"
+        f"<script>{script(_ops(page), page.vectors)}</script></body></html>\n"
     )

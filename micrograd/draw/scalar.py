@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from micrograd.draw.graph import Graph, Node, describe
 from micrograd.draw.palette import strength
-from micrograd.draw.scene import Card, Row, Scene, Wire, arrange, sign_of
+from micrograd.draw.scene import Card, Row, Scene, Wire, arrange, sign_of, without_tooltips
 from micrograd.draw.text import number
 
 LEGEND = (
@@ -86,4 +86,4 @@ def scene_of(graph: Graph, keys: bool = False) -> Scene:
     cards = [card_of(node, v, graph, largest, keys) for v, node in nodes]
     scene = Scene(title_of(graph), cards, wires_of(graph, keys), legend=list(LEGEND))
     scene.notes += graph.remarks
-    return arrange(scene, ROOM if keys else 0.0)
+    return without_tooltips(arrange(scene, ROOM)) if keys else arrange(scene)

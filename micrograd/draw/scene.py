@@ -178,5 +178,14 @@ def outline(wire: Wire) -> list[tuple[str, Sequence[Point]]]:
         else:
             middle = (x0 + x1) / 2
             parts.append(("C", [(middle, y0), (middle, y1), (x1, y1)]))
-    parts.append(("L", [(end[0] - TIP, end[1])]))
+    parts.append(("L", [(end[0] + (TIP if wire.lead < 0 else -TIP), end[1])]))
     return parts
+
+
+def without_tooltips(scene: Scene) -> Scene:
+    """For a page, where numbers change and tell their story themselves."""
+    for card in scene.cards:
+        card.tooltip = ""
+    for wire in scene.wires:
+        wire.tooltip = ""
+    return scene

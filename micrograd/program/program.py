@@ -112,6 +112,12 @@ class Program(Trainable):
             )
         return [numbers[leaf] for leaf in leaves]
 
+    @property
+    def recorded_shapes(self) -> list[tuple[Shape, ...]]:
+        """What it has been recorded for: the shapes of its arguments for one sample, () for a
+        Value, (n,) for a list of n."""
+        return list(self._recorded)
+
     def _take_data(self) -> None:
         flat = self.parameters().flat
         for i, leaf in enumerate(self.leaves):

@@ -18,7 +18,8 @@ class Player {
     this.rows = [];
     this.timer = null;
     this.selected = null;
-    this.load(data.nodes.map((node) => node.v));
+    const samples = data.samples || [];
+    this.load(data.nodes.map((node) => node.v), samples.length ? samples[0].g : null);
     this.at = this.events.length;
     this.buildTable();
     this.buildSamples();
@@ -30,7 +31,8 @@ class Player {
   // ---- numbers ----
 
   // Takes these leaves; `given` are the engine's numbers, which hold as long as nothing is changed.
-  load(leaves) {
+  load(leaves, grads) {
+    this.givenGrads = grads;
     this.leaves = leaves.map((x) => (Array.isArray(x) ? structuredClone(x) : x));
     this.given = leaves;
     this.compute();
@@ -39,7 +41,7 @@ class Player {
   compute() {
     const changed = this.changed();
     this.values = changed ? this.tape.forward(this.leaves) : this.given;
-    const { flows, sums } = this.tape.backward(this.values);
+    const { flows, sums } = this.tape.backward(this.values, changed ? null : this.givenGrads);
     this.flows = flows;
     this.sums = sums;
     const sizes = (list) => Math.max(0, ...list.flat(3).map(Math.abs).filter(Number.isFinite));
@@ -68,6 +70,7 @@ class Player {
       else if (way === "seed") this.tape.results.forEach((r) => (grads[r] = (grads[r] || 0) + 1));
       else {
         sent[v] = true;
+        if (!this.tape.results.includes(v)) grads[v] = this.flows[v].g;
         this.tape.nodes[v].a.forEach((u, i) => {
           const share = this.flows[v].shares[i];
           if (this.tape.takesGradient(u)) grads[u] = grads[u] === null ? share : add(grads[u], share);
@@ -252,8 +255,53 @@ class Player {
       const sum = this.sums[v];
       fact(parts.length > 1 ? "and adds up to" : "gradient, exactly", Array.isArray(sum) ? show(sum) : String(sum));
     } else fact("gradient", "it takes none");
-    story.append(facts, this.closeButton());
+    story.append(facts);
+    if (this.changeable(v) && Array.isArray(this.leaves[v])) story.append(this.entryForm(v));
+    story.append(this.closeButton());
     this.view.also(["n" + v], "chosen");
+  }
+
+  // A form that changes one entry of a vector or matrix.
+  entryForm(v) {
+    const form = make("form", undefined, { class: "entry" });
+    const matrix = Array.isArray(this.leaves[v][0]);
+    const sizes = matrix ? [this.leaves[v].length, this.leaves[v][0].length] : [this.leaves[v].length];
+    const field = (text, attributes) => {
+      const label = make("label", text + " ");
+      const input = make("input", undefined, { type: "text", inputmode: "decimal", size: 8, ...attributes });
+      label.append(input);
+      form.append(label);
+      return input;
+    };
+    const at = this.entry && this.entry.v === v ? this.entry.at : sizes.map(() => 0);
+    const places = sizes.map((n, i) => field(matrix ? ["row", "column"][i] : "entry", {
+      type: "number", min: 0, max: n - 1, value: at[i],
+    }));
+    const read = () => places.map((place, i) => Math.min(Math.max(0, Math.round(Number(place.value) || 0)), sizes[i] - 1));
+    const value = field("is");
+    const showEntry = () => (value.value = showNumber(read().reduce((x, i) => x[i], this.leaves[v])));
+    places.forEach((place) => place.addEventListener("input", showEntry));
+    showEntry();
+    form.append(make("button", "Set"));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const x = parseNumber(value.value);
+      value.setAttribute("aria-invalid", String(x === null));
+      if (x === null) return this.say("“" + value.value + "” is no number");
+      this.entry = { v, at: read() };
+      const last = this.entry.at.slice(0, -1).reduce((row, i) => row[i], this.leaves[v]);
+      last[this.entry.at[this.entry.at.length - 1]] = x;
+      this.changedEntry(v);
+    });
+    return form;
+  }
+
+  changedEntry(v) {
+    this.compute();
+    this.render();
+    const results = this.tape.results.map((r) => this.words.name(r) + " = " + show(this.values[r]));
+    this.say(this.words.name(v) + "[" + this.entry.at.join(", ") + "] was set: " + results.join(", "));
+    this.tell(v);
   }
 
   kindOf(node) {
@@ -262,6 +310,7 @@ class Player {
       constant: "a constant: no gradient is taken with respect to it",
       number: "a plain number",
       input: "an input",
+      target: "the target: what the result should be",
       op: "the result of " + (node.o || "an op"),
     }[node.k];
   }
@@ -302,9 +351,13 @@ class Player {
     });
   }
 
+  changeable(v) {
+    return !["op", "target"].includes(this.tape.nodes[v].k) && !this.tape.fixed[v];
+  }
+
   editable(v) {
     const node = this.tape.nodes[v];
-    return node.k !== "op" && !this.tape.fixed[v] && typeof this.leaves[v] === "number";
+    return this.changeable(v) && typeof this.leaves[v] === "number";
   }
 
   renderRow(v, data, grad) {
@@ -335,7 +388,7 @@ class Player {
   }
 
   reset() {
-    this.load(this.given);
+    this.load(this.given, this.givenGrads);
     this.rows.forEach(({ input }) => input && input.setAttribute("aria-invalid", "false"));
     this.render();
     if (this.selected !== null) this.tell(this.selected);
@@ -356,7 +409,7 @@ class Player {
 
   choose(i) {
     const sample = this.data.samples[i];
-    this.load(this.data.nodes.map((node, v) => (v in sample.v ? sample.v[v] : node.v)));
+    this.load(this.data.nodes.map((node, v) => (v in sample.v ? sample.v[v] : node.v)), sample.g);
     this.render();
     if (this.selected !== null) this.tell(this.selected);
   }
@@ -428,8 +481,8 @@ class Player {
 
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const inField = event.target.matches("input[type=text], select");
-    if (event.key === "Enter" && event.target.matches("input[type=text]")) {
+    const inField = event.target.matches("input[type=text], input[type=number], select");
+    if (event.key === "Enter" && event.target.matches("td input")) {
       this.edit(this.rows.findIndex(({ input }) => input === event.target), event.target);
       return;
     }

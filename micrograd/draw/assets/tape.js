@@ -38,7 +38,7 @@ class Tape {
   }
 
   takesGradient(v) {
-    return !["number", "constant"].includes(this.nodes[v].k);
+    return !["number", "constant", "target"].includes(this.nodes[v].k);
   }
 
   // All data, from those of the leaves; what cannot be computed keeps its number.
@@ -72,12 +72,14 @@ class Tape {
     return PULLS[node.o](1, values[v], ...node.a.map((u) => values[u]));
   }
 
-  // For each backward step: the gradient that has arrived, and the shares.
-  backward(values) {
+  // For each backward step: the gradient that has arrived, and the shares. `given`: gradients that
+  // the engine has computed, by node; they hold where there are any.
+  backward(values, given) {
     const sums = this.nodes.map(() => null);
     for (const v of this.results) sums[v] = sums[v] === null ? 1 : sums[v] + 1;
     const flows = this.nodes.map(() => null);
     for (const v of [...this.inner].reverse()) {
+      if (given && v in given) sums[v] = given[v];
       const g = sums[v] === null ? zeros(values[v]) : sums[v];
       const shares = this.pull(v, g, values);
       flows[v] = { g, shares };
