@@ -125,6 +125,18 @@ class Trainable:
 
         save_progress(cast("Model", self), path)
 
+    # In notebooks.
+
+    def _repr_svg_(self) -> str | None:
+        from micrograd.draw import notebook
+
+        return notebook.svg(self)
+
+    def _repr_html_(self) -> str | None:
+        from micrograd.draw import notebook
+
+        return notebook.html(self)
+
 
 class Storable(Trainable):
     """A model that a file can hold whole."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import micrograd
-from micrograd.cli import bench, diagnose, export, info, predict, selftest, train
+from micrograd.cli import bench, diagnose, draw, export, info, predict, selftest, train
 from micrograd.cli.command import Clock, UsageError, suggestion
 
 USAGE = 2  # exit code of a command line that was not understood
@@ -52,6 +52,13 @@ def commands() -> dict[str, Command]:
             "micrograd diagnose digits.safetensors digits",
             diagnose.add_options,
             diagnose.run,
+        ),
+        "draw": Command(
+            "draw a saved model: forward, backward and the cache, or a page to step through",
+            "micrograd draw digits.safetensors --output digits.svg\n"
+            "  micrograd draw houses.safetensors --output houses.html --data houses.csv",
+            draw.add_options,
+            draw.run,
         ),
         "bench": Command(
             "measure one training step against numpy, torch, jax and scikit-learn",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal
 
 Verdict = Literal["healthy", "vanishing", "exploding", "dead units"]
@@ -152,6 +153,18 @@ class Diagnosis:
             for row in rows
         ]
         return "\n".join([*lines, f"loss {self.loss:.4g}: {self.verdict}. {self.remedy}".rstrip()])
+
+    # In notebooks. The room of drawings knows models and so lies above: it is loaded by name.
+
+    def _repr_svg_(self) -> str:
+        rows = [(f"{x.name} {x.layer}", x.delta, x.verdict) for x in self.layers]
+        title = f"|delta| of each layer: {self.verdict}"
+        drawing: str = import_module("micrograd.draw.charts").bars(title, rows, self.remedy)
+        return drawing
+
+    def _repr_html_(self) -> str:
+        drawing: str = import_module("micrograd.draw.notebook").framed(self._repr_svg_())
+        return drawing
 
     def plot(self, path: str | os.PathLike[str], title: str = "") -> None:
         """Draws ratio, bound, gradient, spectral norm and shares over the layers.

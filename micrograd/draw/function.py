@@ -12,7 +12,7 @@ from micrograd.draw.network_page import network_page
 from micrograd.draw.page import Page, node, render
 from micrograd.draw.program_graph import of_program
 from micrograd.draw.scene import Scene
-from micrograd.draw.unrolled import unroll, with_numbers
+from micrograd.draw.unrolled import Names, unroll, with_numbers
 from micrograd.engine.rules import Rule
 from micrograd.engine.value import Value
 from micrograd.network.network import Network
@@ -84,8 +84,12 @@ def of_graph(graph: Graph, collapse: bool | None) -> Drawing:
     return Drawing(scene, lambda: render(scalar_page(graph)))
 
 
-def of_network(net: Network, X: Any, y: Any, collapse: bool | None) -> Drawing:
+def of_network(
+    net: Network, X: Any, y: Any, collapse: bool | None, names: Names | None = None
+) -> Drawing:
     """A network: forward, back and the cache between, or its layers as blocks.
+
+    names: of the columns of X and of the classes, to print.
 
     Raises:
         ValueError: only one of X and y is given.
@@ -96,6 +100,7 @@ def of_network(net: Network, X: Any, y: Any, collapse: bool | None) -> Drawing:
             f"draw: {missing} is missing: the way back begins at a loss, which takes X and y"
         )
     out = unroll(net) if X is None else with_numbers(net, X, y)
+    out.names = names or Names()
     if collapse is None:
         collapse = len(out.parts) > network_blocks.MANY
     if collapse:

@@ -309,6 +309,12 @@ def scene_of(out: Unrolled, places: Places | None = None) -> Scene:
             f"|z|, |a|, |δ|: root mean square over {out.rows} rows of a vector's length. dW and db "
             "are those of the mean loss; the stronger their colour, the larger (four decades)."
         )
+    features = [plain(name) for name in out.names.features]
+    if features:
+        more = f", … {len(features) - 12} more" if len(features) > 12 else ""
+        scene.legend.append(f"x: {', '.join(features[:12])}{more}.")
+    if out.names.classes:
+        scene.legend.append(f"classes: {', '.join(map(plain, out.names.classes))}.")
     scene.legend.append(
         "Dotted: what is kept in the cache, and who wants it. ⊙: element by element, ᵀ: transposed."
     )

@@ -9,10 +9,10 @@ import numpy as np
 from micrograd.draw import page
 from micrograd.draw.network import LOSS_SLOPES, Places, scene_of
 from micrograd.draw.page import Page
-from micrograd.draw.text import plain, shorten
+from micrograd.draw.text import number, plain, shorten
 from micrograd.draw.unrolled import SAMPLES, Part, Unrolled
 
-MOST = 20_000  # weights that a page takes along; with more it would be megabytes
+MOST = 150_000  # weights that a page takes along: three megabytes
 
 
 def reason_against(out: Unrolled) -> str:
@@ -92,9 +92,16 @@ class _Nodes:
                 data[place] = row[0] if part.op == "loss" else row
                 if part.delta is not None:
                     grads[place] = part.delta[i].tolist()
-            shown = str(self.target(i))
+            shown = self.named(self.target(i))
             found.append({"n": shorten(f"{i}: y = {shown}", 40), "v": data, "g": grads})
         return found
+
+    def named(self, target: Any) -> str:
+        """The name of the class, or the numbers."""
+        classes = self.out.names.classes
+        if isinstance(target, int):
+            return plain(classes[target]) if target < len(classes) else str(target)
+        return ", ".join(map(number, target))
 
     def target(self, i: int) -> Any:
         """y of a row as the script's losses take it: a label, or a list."""

@@ -62,7 +62,10 @@ def _points(points: Sequence[Point]) -> str:
     return " ".join(f"{coordinate(x)},{coordinate(y)}" for x, y in points)
 
 
-def _text(x: float, y: float, classes: str, text: str, anchor: str = "", identity: str = "") -> str:
+def text_at(
+    x: float, y: float, classes: str, text: str, anchor: str = "", identity: str = ""
+) -> str:
+    """A line of text, escaped; anchor: "middle" or "end"; identity: an attribute."""
     end = f' text-anchor="{anchor}"' if anchor else ""
     place = f'x="{coordinate(x)}" y="{coordinate(y)}"'
     return f'<text{identity} {place} class="{classes}"{end}>{xml(text)}</text>'
@@ -98,10 +101,10 @@ def card(box: Card) -> str:
                 f'width="{pill}" height="18" rx="9"/>'
             )
             middle = PAD - 3 + box.badge_width / 2
-            parts.append(_text(middle, y + 14.2, "mg-symbol mg-mono", box.badge, "middle"))
+            parts.append(text_at(middle, y + 14.2, "mg-symbol mg-mono", box.badge, "middle"))
         if box.title:
             left = PAD + box.title_left - (3 if box.badge else 0)
-            parts.append(_text(left, y + 14.5, "mg-title mg-ink", box.title))
+            parts.append(text_at(left, y + 14.5, "mg-title mg-ink", box.title))
         y += HEAD
     for row in box.rows:
         if row.sign or row.key:
@@ -112,9 +115,9 @@ def card(box: Card) -> str:
                 f'fill-opacity="{opacity}%"/>'
             )
         if row.name:
-            parts.append(_text(PAD, y + 12.2, "mg-name mg-muted", row.name))
+            parts.append(text_at(PAD, y + 12.2, "mg-name mg-muted", row.name))
         classes = "mg-value mg-mono mg-ink"
-        parts.append(_text(box.w - PAD, y + 12.2, classes, row.value, "end", _id(row.key)))
+        parts.append(text_at(box.w - PAD, y + 12.2, classes, row.value, "end", _id(row.key)))
         y += ROW
     return "".join([*parts, "</g>"])
 
@@ -143,7 +146,7 @@ def wire(line: Wire) -> str:
     if line.label:
         classes = "mg-label mg-mono mg-muted mg-halo"
         identity = _id(line.key, "-label")
-        parts.append(_text(x - 9, y - 4, classes, line.label, "end", identity))
+        parts.append(text_at(x - 9, y - 4, classes, line.label, "end", identity))
     return "".join([*parts, "</g>"])
 
 
@@ -169,7 +172,7 @@ def body(scene: Scene) -> str:
         place = f'x="{coordinate(band.x)}" y="{coordinate(band.y)}"'
         size = f'width="{coordinate(band.w)}" height="{coordinate(band.h)}"'
         parts.append(f'<rect class="mg-band" {place} {size} rx="8"/>')
-        parts.append(_text(band.x + 10, band.y + 16, "mg-note mg-muted", band.name))
+        parts.append(text_at(band.x + 10, band.y + 16, "mg-note mg-muted", band.name))
     parts.append('</g><g class="mg-wires">')
     parts += [wire(line) for line in scene.wires]
     parts.append('</g><g class="mg-cards">')
@@ -203,12 +206,12 @@ def render(scene: Scene) -> str:
         f'aria-label="{xml(scene.title)}">',
         style(),
         '<rect class="mg-paper" width="100%" height="100%"/>',
-        _text(EDGE, EDGE + 9, "mg-head mg-ink", scene.title),
+        text_at(EDGE, EDGE + 9, "mg-head mg-ink", scene.title),
         f'<g transform="translate({coordinate(EDGE)} {coordinate(top)})">{body(scene)}</g>',
     ]
     y = top + scene.height + 10
     for kind, lines in (("mg-ink", notes), ("mg-muted", legend)):
         for line in lines:
             y += LINE
-            parts.append(_text(EDGE, y, f"mg-note {kind}", line))
+            parts.append(text_at(EDGE, y, f"mg-note {kind}", line))
     return "".join([*parts, "</svg>\n"])

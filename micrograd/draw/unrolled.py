@@ -60,16 +60,25 @@ class Part:
         return f"δ{self.number}" if self.op == "linear" else f"d{self.name}"
 
 
+@dataclass(frozen=True)
+class Names:
+    """What the columns of X and the classes are called, where that is known."""
+
+    features: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+
+
 @dataclass
 class Unrolled:
     """parts in the order in which they are computed, the loss last. rows: of the data, 0 without;
-    figures: dW1, db1, ... of the mean loss; remarks: sentences to print."""
+    figures: dW1, db1, ... of the mean loss; remarks: sentences to print; names: of the data."""
 
     net: Network
     parts: list[Part] = field(default_factory=list)
     rows: int = 0
     figures: dict[str, Any] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    names: Names = field(default_factory=Names)
 
     def add(self, part: Part) -> int:
         """Appends a part; returns its place."""

@@ -7,6 +7,7 @@ A node is a leaf, or holds the `Rule` that made it and the operands. Its arithme
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from math import inf
 from numbers import Real
 from typing import Any, ClassVar, Final, Literal, TypeAlias
@@ -113,6 +114,16 @@ class Node:
                 "can be changed; use detach() for a constant with the same data"
             )
         self._rule = LEAF if requires_grad else FROZEN
+
+    # In notebooks. A graph is below the room that draws it, which is loaded by name when asked.
+
+    def _repr_svg_(self) -> str | None:
+        drawing: str | None = import_module("micrograd.draw.notebook").svg(self)
+        return drawing
+
+    def _repr_html_(self) -> str | None:
+        drawing: str | None = import_module("micrograd.draw.notebook").html(self)
+        return drawing
 
 
 class Identity:

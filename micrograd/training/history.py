@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 
@@ -53,6 +54,18 @@ class History:
     def last(self) -> dict[str, float]:
         """What was measured after the last epoch, by name, without the seconds."""
         return {name: x[-1] for name, x in self.to_dict().items() if x and name != "seconds"}
+
+    # In notebooks. The room of drawings knows models and so lies above: it is loaded by name.
+
+    def _repr_svg_(self) -> str:
+        lists = {name: x for name, x in self.to_dict().items() if name != "seconds"}
+        title = f"{len(self.loss)} epochs"
+        drawing: str = import_module("micrograd.draw.charts").curves(title, "epoch", lists)
+        return drawing
+
+    def _repr_html_(self) -> str:
+        drawing: str = import_module("micrograd.draw.notebook").framed(self._repr_svg_())
+        return drawing
 
     def plot(self, path: str | os.PathLike[str] | None = None, title: str = "") -> Any:
         """Draws the losses and metrics over the epochs; returns the matplotlib Figure.

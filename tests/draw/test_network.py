@@ -157,9 +157,9 @@ def test_a_name_with_markup():
 
 
 def test_too_many_weights_for_a_page():
-    net = mg.Network(mg.Linear(300, 100), mg.ReLU(), mg.Linear(100, 10), seed=0)
-    html = mg.draw(net, np.ones((2, 300)), [1, 2]).html
-    assert "31110 weights are too many" in html and len(html) < 60_000
+    net = mg.Network(mg.Linear(1500, 100), mg.ReLU(), mg.Linear(100, 10), seed=0)
+    html = mg.draw(net, np.ones((2, 1500)), [1, 2]).html
+    assert "151110 weights are too many" in html and len(html) < 60_000
 
 
 # ---- compiled functions ----

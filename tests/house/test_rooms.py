@@ -17,13 +17,13 @@ EVERYONE = {
 }  # leaves: what arguments have to be; files written whole or not at all
 
 # A room, and the rooms that it may import. `trainable` is the one door that goes up: a model has
-# fit() and save(), and these rooms know models; only `trainable` knows of both, and it imports them
-# when called.
+# fit() and save() and is drawn in notebooks, and the rooms that do so know models; only `trainable`
+# knows of both, and it imports them when called.
 ALLOWED = {
     "core": {"_core"},
     "parameters": {"core", "sharing"},
     "sharing": set(),
-    "trainable": {"training", "saving"},
+    "trainable": {"training", "saving", "draw"},
     "engine": set(),
     "func": {"engine"},
     "nn": {"engine"},
@@ -120,6 +120,24 @@ def test_a_room_imports_what_the_table_allows():
             if other not in allowed:
                 found.append(f"{path.relative_to(ROOT)}: {room} imports {other}")
     assert set(found) - PENDING == set()
+
+
+# What shows itself in a notebook and lies below the room that draws: it loads that one by name.
+BY_NAME = {
+    "micrograd/engine/node.py",
+    "micrograd/training/history.py",
+    "micrograd/diagnose/report.py",
+}
+
+
+def test_only_what_shows_itself_in_a_notebook_loads_a_room_by_name():
+    found = {
+        str(path.relative_to(ROOT))
+        for path in files()
+        if re.search(r"import_module\(f?.micrograd[.]", path.read_text())
+        and room_of(path) not in (TOP | {"__init__"})
+    }
+    assert found == BY_NAME
 
 
 def test_the_leaves_import_no_room():
