@@ -108,6 +108,7 @@ typedef struct {
     double loss;
     int64_t row, column;  /* where the offending element stands */
     double right;         /* of mg_plan_evaluate: the share of rows whose largest output is their class */
+    int32_t status;       /* of mg_plan_loss_rows */
     double penalty;       /* at the weights before the update */
     double gradient_norm; /* before clipping, penalties included */
 } mg_result;
@@ -192,11 +193,19 @@ int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result);
 /* The ops before the loss; or those and the loss. */
 int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result);
 int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result);
+/* The same for contiguous rows of x, with labels or with targets, the other NULL, all of weight 1: a small
+ * network's step is so short that filling in an mg_batch shows.  Returns the loss; result->status says
+ * whether it is one. */
+double mg_plan_loss_rows(mg_plan *plan, const void *x, int64_t rows, const void *labels, const void *targets,
+                         int threads, mg_result *result);
 /* The ops behind the loss; dL/dW and dL/db go to the gradients, overwriting them or, with
  * `accumulate`, adding to them. */
 int mg_plan_backward(mg_plan *plan, int accumulate, int threads);
 /* out (rows, outputs) = the network's output, computed in blocks of rows; keeps nothing. */
 int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads, mg_result *result);
+/* The same for contiguous rows of x. */
+int mg_plan_predict_rows(mg_plan *plan, const void *x, int64_t rows, void *out, int threads,
+                         mg_result *result);
 /* The mean loss of such a plan, in the same blocks, and for cross-entropy the share of right classes. */
 int mg_plan_evaluate(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result);
 /* One training step on the rows `index` of a data set that mg_plan_check has passed: gather, forward,

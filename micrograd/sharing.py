@@ -53,22 +53,26 @@ class Access:
     A call of the C core is surrounded by `enter` and `leave` (training), `begin_write` and
     `end_write`, or `begin_read` and `end_read`: these take some tens of nanoseconds, and a step of
     a small network takes a few thousand. A run of many such calls is a `training` block.
+
+    Attributes:
+        free: holds one thing, and nothing while somebody trains: list.pop is atomic.
+        owner: the thread that is in a `training` block, or None.
     """
 
     __slots__ = (
         "__weakref__",
         "_depth",
         "_drained",
-        "_free",
-        "_owner",
         "_readers",
         "_waiting",
         "_writing",
+        "free",
+        "owner",
     )
 
     def __init__(self) -> None:
-        self._free: list[None] = [None]  # empty while somebody trains: list.pop is atomic
-        self._owner: int | None = None  # the thread that is in a `training` block
+        self.free: list[None] = [None]
+        self.owner: int | None = None
         self._depth = 0  # of its blocks
         self._writing = False
         self._readers: list[None] = []
@@ -84,18 +88,18 @@ class Access:
         Raises:
             RuntimeError: another thread has it.
         """
-        if self._owner is None:
+        if self.owner is None:
             try:
-                self._free.pop()
+                self.free.pop()
             except IndexError:
                 raise in_use(where) from None
-        elif self._owner != get_ident():
+        elif self.owner != get_ident():
             raise in_use(where)
 
     def leave(self) -> None:
         """Ends what `enter` began."""
-        if self._owner is None:
-            self._free.append(None)
+        if self.owner is None:
+            self.free.append(None)
 
     @contextmanager
     def training(self, where: str) -> Iterator[None]:
@@ -104,17 +108,17 @@ class Access:
         Raises:
             RuntimeError: another thread trains.
         """
-        if self._owner != get_ident():
+        if self.owner != get_ident():
             self.enter(where)
-            self._owner = get_ident()
+            self.owner = get_ident()
         self._depth += 1
         try:
             yield
         finally:
             self._depth -= 1
             if not self._depth:
-                self._owner = None
-                self._free.append(None)
+                self.owner = None
+                self.free.append(None)
 
     # ---- writing ----
 
@@ -197,8 +201,8 @@ class Access:
 
     def after_fork(self) -> None:
         """In a forked child the other threads are gone, and what they held is free."""
-        if self._owner != get_ident():
-            self._free, self._owner, self._depth = [None], None, 0
+        if self.owner != get_ident():
+            self.free, self.owner, self._depth = [None], None, 0
         self._writing = False
         self._readers.clear()
         self._waiting.clear()

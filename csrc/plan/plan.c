@@ -144,16 +144,30 @@ int64_t mg_plan_target_columns(const mg_plan *plan)
     return plan->buffers[mg_plan_output(plan)].columns;
 }
 
-int mg_plan_ready_programs(const mg_plan *plan, int64_t rows, int threads)
+/* An op that runs a program. */
+static int runs_program(const mg_op *op)
+{
+    return op->program && op->kind != MG_PROGRAM_GRADIENTS;
+}
+
+int mg_plan_prepare(mg_plan *plan, int64_t capacity, int64_t rows, int threads)
 {
     for (int i = 0; i < plan->n_ops; i++) {
         const mg_op *op = &plan->ops[i];
-        if (!op->program || op->kind == MG_PROGRAM_GRADIENTS)
+        if (!runs_program(op))
             continue;
         const int64_t samples = op->kind == MG_LOSS ? rows : rows * columns_of(plan, op->in[0]);
         const int status = mg_program_reserve(op->program, samples, threads);
         if (status != MG_OK)
             return status;
+    }
+    const int status = mg_plan_reserve(plan, capacity, threads); /* the last that can fail */
+    if (status != MG_OK)
+        return status;
+    for (int i = 0; i < plan->n_ops; i++) {
+        const mg_op *op = &plan->ops[i];
+        if (!runs_program(op))
+            continue;
         const int64_t at = op->first_parameter < 0 ? 0 : op->first_parameter;
         mg_program_uniforms(op->program, plan->parameters + at * (int64_t)plan->real_size);
     }

@@ -54,8 +54,9 @@ int mg_plan_goes_back(const mg_plan *plan); /* there is a backward pass */
 int mg_plan_output(const mg_plan *plan); /* the buffer that the forward pass ends in, which a loss compares */
 
 int64_t mg_plan_target_columns(const mg_plan *plan);
-/* Makes the plan's programs ready for a pass over so many rows; MG_OUT_OF_MEMORY. */
-int mg_plan_ready_programs(const mg_plan *plan, int64_t rows, int threads);
+/* Room for a pass over so many rows in a workspace for `capacity`, and the programs ready for it.  All that
+ * can fail comes first: after MG_OUT_OF_MEMORY the pass that is cached can still be gone back over. */
+int mg_plan_prepare(mg_plan *plan, int64_t capacity, int64_t rows, int threads);
 void mg_plan_clear_scalars(const mg_plan *plan); /* their gradients, which only ever add up */
 
 mg_matrix mg_run_values(const mg_plan *plan, const mg_run *run, int buffer);

@@ -105,9 +105,7 @@ static int run_blocks(prediction *p, int threads)
     const int64_t blocks = (batch->rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     threads = threads > blocks ? (blocks > 1 ? (int)blocks : 1) : threads;
     const int64_t rows = threads > 1 || batch->rows > BLOCK_ROWS ? BLOCK_ROWS : batch->rows;
-    int status = mg_plan_reserve(plan, rows * threads, threads);
-    if (status == MG_OK)
-        status = mg_plan_ready_programs(plan, rows, threads);
+    int status = mg_plan_prepare(plan, rows * threads, rows, threads);
     if (status != MG_OK)
         return status;
     for (int i = 0; i < threads; i++)
@@ -128,6 +126,14 @@ int mg_plan_predict(mg_plan *plan, const mg_batch *batch, void *out, int threads
         return MG_BAD_ARGUMENT;
     prediction p = {.plan = plan, .batch = batch, .out = out, .result = result};
     return run_blocks(&p, threads);
+}
+
+int mg_plan_predict_rows(mg_plan *plan, const void *x, int64_t rows, void *out, int threads,
+                         mg_result *result)
+{
+    const mg_batch batch = {
+        .x = x, .x_ld = plan->buffers[0].columns, .rows = rows, .total_weight = (double)rows};
+    return mg_plan_predict(plan, &batch, out, threads, result);
 }
 
 int mg_plan_evaluate(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result)

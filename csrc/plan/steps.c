@@ -178,9 +178,7 @@ static int forward_pass(mg_plan *plan, const mg_batch *batch, int last, int thre
     threads = mg_team_size(plan, batch->rows, threads);
     int status = checked(plan, batch, threads, result);
     if (status == MG_OK)
-        status = mg_plan_reserve(plan, batch->rows, threads);
-    if (status == MG_OK)
-        status = mg_plan_ready_programs(plan, batch->rows, threads);
+        status = mg_plan_prepare(plan, batch->rows, batch->rows, threads);
     if (status != MG_OK)
         return status;
     p.run.scratch = plan->scratch;
@@ -198,7 +196,8 @@ int mg_plan_forward(mg_plan *plan, const mg_batch *batch, int threads, mg_result
 int mg_targets_fit(const mg_plan *plan, const mg_batch *batch)
 {
     return mg_plan_has_loss(plan) &&
-           (batch->targets || (batch->labels && plan->ops[plan->loss_op].function == MG_CROSS_ENTROPY));
+           (batch->targets ? batch->targets_ld >= mg_plan_target_columns(plan)
+                           : batch->labels && plan->ops[plan->loss_op].function == MG_CROSS_ENTROPY);
 }
 
 int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int threads, mg_result *result)
@@ -211,6 +210,20 @@ int mg_plan_loss(mg_plan *plan, const mg_batch *batch, int threads, mg_result *r
     result->loss = mg_mean_loss(plan, &plan->last);
     plan->step += (uint64_t)mg_plan_goes_back(plan);
     return MG_OK;
+}
+
+double mg_plan_loss_rows(mg_plan *plan, const void *x, int64_t rows, const void *labels, const void *targets,
+                         int threads, mg_result *result)
+{
+    const mg_batch batch = {.x = x,
+                            .x_ld = plan->buffers[0].columns,
+                            .rows = rows,
+                            .labels = labels,
+                            .targets = targets,
+                            .targets_ld = mg_plan_target_columns(plan),
+                            .total_weight = (double)rows};
+    result->status = mg_plan_loss(plan, &batch, threads, result);
+    return result->status == MG_OK ? result->loss : NAN;
 }
 
 int mg_plan_backward(mg_plan *plan, int accumulate, int threads)

@@ -14,9 +14,12 @@ typedef struct {
     mg_update update;
 } training;
 
-/* The rows `index` of the data set, into the staging buffers. */
-static void gather(mg_plan *plan, const training *t, mg_range rows)
+/* The rows `index` of the data set, into the staging buffers.  Labels are checked once more: whoever owns the
+ * array may have written into it, and a label is an index. */
+static int gather(mg_plan *plan, const training *t, mg_range rows, int64_t *bad_row)
 {
+    int status = MG_OK;
+    const uint64_t classes = (uint64_t)plan->buffers[plan->ops[plan->loss_op].in[0]].columns;
     const mg_batch *data = t->data;
     const size_t size = plan->real_size;
     const int64_t inputs = plan->buffers[0].columns, targets = mg_plan_target_columns(plan);
@@ -24,8 +27,14 @@ static void gather(mg_plan *plan, const training *t, mg_range rows)
         const int64_t from = t->index[i];
         memcpy(plan->staged_x + (size_t)(i * inputs) * size,
                (const char *)data->x + (size_t)(from * data->x_ld) * size, (size_t)inputs * size);
-        if (data->labels)
-            plan->staged_labels[i] = ((const int64_t *)data->labels)[from];
+        if (data->labels) {
+            const int64_t label = ((const int64_t *)data->labels)[from];
+            plan->staged_labels[i] = label;
+            if ((uint64_t)label >= classes && status == MG_OK) {
+                status = MG_LABEL_OUT_OF_RANGE;
+                *bad_row = from;
+            }
+        }
         if (data->targets)
             memcpy(plan->staged_targets + (size_t)(i * targets) * size,
                    (const char *)data->targets + (size_t)(from * data->targets_ld) * size,
@@ -34,14 +43,30 @@ static void gather(mg_plan *plan, const training *t, mg_range rows)
             memcpy(plan->staged_weights + (size_t)i * size, (const char *)data->weights + (size_t)from * size,
                    size);
     }
+    return status;
+}
+
+/* The first thing that a member found wrong, MG_OK for none. */
+static int found_by(const mg_plan *plan, int threads, mg_result *result)
+{
+    for (int i = 0; i < threads; i++)
+        if (plan->found[i] != MG_OK) {
+            if (result)
+                result->row = plan->found_row[i];
+            return plan->found[i];
+        }
+    return MG_OK;
 }
 
 static void train_body(void *arguments, mg_team team)
 {
     training *t = arguments;
     mg_plan *plan = t->plan;
-    gather(plan, t, mg_share(t->run.rows, team));
+    plan->found[team.index] =
+        gather(plan, t, mg_share(t->run.rows, team), &plan->found_row[team.index]);
     mg_barrier(team);
+    if (found_by(plan, team.size, NULL) != MG_OK)
+        return;
     mg_run_ops(plan, &t->run, 0, plan->loss_op + 1, 0, team);
     if (team.index == 0)
         t->loss = mg_mean_loss(plan, &t->run);
@@ -71,9 +96,7 @@ static int train(training *t, int64_t count, int threads)
     const mg_batch *data = t->data;
     const int summing = !t->update.optimizer || t->sums->weight > 0;
     threads = mg_team_size(plan, count, threads);
-    int status = mg_plan_reserve(plan, count, threads);
-    if (status == MG_OK)
-        status = mg_plan_ready_programs(plan, count, threads);
+    int status = mg_plan_prepare(plan, count, count, threads);
     if (status != MG_OK)
         return status;
     t->batch = (mg_batch){.x = plan->staged_x,
@@ -93,7 +116,12 @@ static int train(training *t, int64_t count, int threads)
     }
     if (t->sums->weight == 0)
         mg_plan_clear_scalars(plan);
+    for (int i = 0; i < threads; i++)
+        plan->found[i] = MG_OK;
     mg_team_run(train_body, t, threads);
+    status = found_by(plan, threads, t->update.result);
+    if (status != MG_OK)
+        return status;
     plan->step++;
     if (summing) {
         *t->sums = (mg_sums){weight, t->sums->loss + t->loss};

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 from micrograd import checks
@@ -56,6 +56,41 @@ def unnest(steps: Generator[Any, Any, T]) -> T:
             if isinstance(value, Generator):
                 stack.append(value)
                 value = None
+
+
+def pack(layers: Sequence[Layer]) -> list[tuple[Layer | type, int, dict[str, Any]]]:
+    """Layers as a flat list, for a pickle that does not recurse over their nesting.
+
+    A layer is (itself, 0, {}); a block comes behind what is in it: (its class, number of layers,
+    its settings).
+    """
+    flat: list[tuple[Layer | type, int, dict[str, Any]]] = []
+    stack: list[tuple[Layer, bool]] = [(layer, False) for layer in reversed(layers)]
+    while stack:
+        layer, done = stack.pop()
+        if not isinstance(layer, Block):
+            flat.append((layer, 0, {}))
+        elif done:
+            names = [f.name for f in fields(layer) if f.name != "layers"]
+            settings = {name: getattr(layer, name) for name in names}
+            flat.append((type(layer), len(layer.layers), settings))
+        else:
+            stack.append((layer, True))
+            stack += [(inner, False) for inner in reversed(layer.layers)]
+    return flat
+
+
+def unpack(flat: Sequence[tuple[Any, int, dict[str, Any]]]) -> tuple[Layer, ...]:
+    """What `pack` made a list of."""
+    stack: list[Layer] = []
+    for layer, count, settings in flat:
+        if count:
+            inside = stack[-count:]
+            del stack[-count:]
+            stack.append(layer(*inside, **settings))
+        else:
+            stack.append(layer)
+    return tuple(stack)
 
 
 # ---- the blocks ----

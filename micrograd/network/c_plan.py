@@ -16,9 +16,9 @@ from micrograd.parameters import Parameters
 # What Network calls for every step, without a layer between: a small step is short.
 address: Any = ffi.from_buffer  # of a C-contiguous array, which it keeps alive
 NULL: Any = ffi.NULL
-plan_loss: Any = lib.mg_plan_loss
+loss_rows: Any = lib.mg_plan_loss_rows
 plan_backward: Any = lib.mg_plan_backward
-plan_predict: Any = lib.mg_plan_predict
+predict_rows: Any = lib.mg_plan_predict_rows
 
 
 @cache
@@ -46,11 +46,6 @@ def status_name(status: int) -> str:
     return _STATUSES.get(status, "")
 
 
-def new_batch() -> Any:
-    """An empty mg_batch, for a caller who sets its fields and keeps the arrays alive."""
-    return ffi.new("mg_batch *")
-
-
 class Batch:
     """Rows, what the loss compares their outputs with, and the arrays that all of it lies in.
 
@@ -70,7 +65,7 @@ class Batch:
         weights: Array | None = None,
         total_weight: float | None = None,
     ) -> None:
-        self.c = c = new_batch()
+        self.c = c = ffi.new("mg_batch *")
         self.x, self.labels, self.targets, self.weights = x, labels, targets, weights
         self.rows, self.columns = len(x), columns
         arrays = (x, labels, targets, weights)
@@ -139,15 +134,16 @@ class Plan:
 
     def loss(self, batch: Batch) -> int:
         """The ops before the loss, and the loss."""
-        return int(plan_loss(self.c, batch.c, core.threads, self.result))
+        return int(lib.mg_plan_loss(self.c, batch.c, core.threads, self.result))
 
     def backward(self, accumulate: bool) -> int:
         """The ops behind the loss."""
         return int(plan_backward(self.c, accumulate, core.threads))
 
-    def predict(self, batch: Batch, out: Array) -> int:
-        """The output, in blocks of rows."""
-        return int(plan_predict(self.c, batch.c, address(out), core.threads, self.result))
+    def predict(self, x: Array, out: Array) -> int:
+        """The output for C-contiguous rows x, in blocks of rows."""
+        to = address(out)
+        return int(predict_rows(self.c, address(x), len(x), to, core.threads, self.result))
 
     def evaluate(self, batch: Batch) -> int:
         """The mean loss and the share of right classes, in blocks of rows."""

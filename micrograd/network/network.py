@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from micrograd.checkpoint.policies import Checkpoint, find
 from micrograd.core import Array
 from micrograd.network import losses
 from micrograd.network.batch import Incoming
+from micrograd.network.blocks import pack, unpack
 from micrograd.network.c_plan import Batch
 from micrograd.network.layers import Layer, check_chain, check_kinds
 from micrograd.network.plans import Planner
@@ -86,14 +88,42 @@ class Network(Trained, Storable):
         self.seed = _checked_seed(seed)
         self.checkpoint = find(checkpoint)
         self.metadata: dict[str, Any] = {}
+        self._make(None)
+        self.optimizer: Any = None  # of the last fit, saved along, as are the next two
+        self.position: Any = None
+
+    def _make(self, parameters: Parameters | None) -> None:
+        """What computes: plans for these parameters, or for new ones."""
         planner = Planner(
-            self.layers, self.in_features, self.loss_kind, name, self.seed, self.checkpoint
+            self.layers,
+            self.in_features,
+            self.loss_kind,
+            self.dtype,
+            self.seed,
+            self.checkpoint,
+            parameters,
         )
         self.out_features = planner.out_features
         features = self.in_features, self.out_features
-        super().__init__(planner, Incoming(self.layers, features, self.loss_kind, name))
-        self.optimizer: Any = None  # of the last fit, saved along, as are the next two
-        self.position: Any = None
+        super().__init__(planner, Incoming(self.layers, features, self.loss_kind, self.dtype))
+
+    # ---- copies and pickles: all but the pass that is under way ----
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: x for name, x in vars(self).items() if name not in self.not_copied}
+        flat = pack(self.layers)
+        return state | {"layers": flat, "parameters": self._parameters, "step": self.step}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        own = dict(state)
+        parameters, step = own.pop("parameters"), own.pop("step")
+        vars(self).update(own)
+        self.layers = unpack(own["layers"])
+        self._make(parameters)
+        self.step = step
+
+    def __copy__(self) -> Network:
+        return copy.deepcopy(self)
 
     # ---- the same network made of Values ----
 
@@ -179,14 +209,15 @@ class Network(Trained, Storable):
         return self._predicted("Network.predict", X)
 
     def _predicted(self, where: str, X: Any) -> Array:
-        batch = Batch(self.incoming.features(where, X), self.out_features)
-        out = np.empty((batch.rows, self.out_features), self._dtype)
+        x = self.incoming.features(where, X)
+        out = np.empty((len(x), self.out_features), self._dtype)
         pool, access = self.planner.predicting(self.planner.functions.targets), self._access
         plan = pool.take()
         access.begin_read()
         try:
-            status = plan.predict(batch, out)
+            status = plan.predict(x, out)
             if status:
+                batch = Batch(x, self.out_features)
                 raise self.incoming.error(where, status, plan.result, batch)
         finally:
             access.end_read()
