@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import TYPE_CHECKING
 
 from micrograd import plot
 from micrograd.cli.command import Clock
+from micrograd.cli.files import check_outputs
+from micrograd.cli.images import images, is_image_set
 from micrograd.cli.tables import add_reading_options, read
 
 if TYPE_CHECKING:
     from micrograd.core import Array
+    from micrograd.network.network import Network
     from micrograd.tabular import Schema
 
 ROWS = 1000  # of the data, the first: enough for means over rows
@@ -34,10 +36,11 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     """Prints a line for each layer, a verdict and a remedy."""
     if options.plot:
         plot.check(options.plot)
+    check_outputs({"--plot": options.plot}, [options.model, options.source])
     from micrograd.cli.models import load_model
 
     net, schema = load_model(options.model)
-    X, y = load(options, schema)
+    X, y = load(options, net, schema)
     from micrograd.diagnose import diagnose
 
     diagnosis = diagnose(net, X[:ROWS], y[:ROWS])
@@ -46,16 +49,13 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
         diagnosis.plot(options.plot, f"{options.model}, {options.source}")
 
 
-def load(options: argparse.Namespace, schema: Schema) -> tuple[Array, Array]:
+def load(options: argparse.Namespace, net: Network, schema: Schema) -> tuple[Array, Array]:
     """X and y as the network takes them."""
-    from micrograd import data
     from micrograd.cli.models import targets_of
 
     source = options.source
-    if source == "digits":
-        return data.digits()
-    if os.path.isdir(source):
-        return data.mnist(source)[:2]
+    if is_image_set(source):
+        return images(net, source)
     frame = schema.align(read(options, source))
     y = targets_of(schema, frame)
     if y is None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from micrograd.cli.command import Clock, UsageError
+from micrograd.cli.files import check_outputs
+from micrograd.cli.images import images, is_image_set
 from micrograd.cli.tables import add_reading_options, read
 
 if TYPE_CHECKING:
@@ -20,19 +22,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     about = "a file that micrograd train --save, or net.save, has written"
     add("model", metavar="MODEL", help=about)
-    about = "an ONNX graph that takes any number of rows; wants micrograd[onnx]"
+    about = "an ONNX graph that takes any number of rows; wants micrograd-core[onnx]"
     add("--onnx", metavar="FILE.onnx", help=about)
     about = "a C99 header with the weights, a predict function and a self-test; wants nothing"
     add("--c", metavar="FILE.h", help=about)
-    about = "a state_dict for the Sequential that is printed; wants micrograd[torch]"
+    about = "a state_dict for the Sequential that is printed; wants micrograd-core[torch]"
     add("--torch", metavar="FILE.pt", help=about)
     about = "of --c: store the weights as 8-bit integers; implies --unscaled, for columns of "
     about += "different size would share one scale"
     add("--int8", action="store_true", help=about)
+    about = "of --c: what all names in the header begin with (default: the name of its file)"
+    add("--prefix", metavar="NAME", help=about)
     about = "of --onnx and --c: give probabilities instead of logits"
     add("--probabilities", action="store_true", help=about)
-    about = "of --c: a CSV file on which to measure what 8 bits cost, and to test the header"
-    add("--data", metavar="FILE.csv", help=about)
+    about = "of --c: rows on which to measure what 8 bits cost, and to test the header: digits, a "
+    about += "folder of images, or a table"
+    add("--data", metavar="DATA", help=about)
     about = (
         "write the network alone, without the schema of its table: it takes the numbers that the "
     )
@@ -46,16 +51,15 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     chosen = [name for name in ("onnx", "c", "torch") if getattr(options, name)]
     if len(chosen) != 1:
         raise UsageError("one of --onnx, --c and --torch has to name the file to write")
-    for name in ("int8", "data"):
+    for name in ("int8", "data", "prefix"):
         if getattr(options, name) and not options.c:
             raise UsageError(f"--{name} is for --c")
     if options.probabilities and options.torch:
         raise UsageError("--probabilities is for --onnx and --c")
+    path = getattr(options, chosen[0])
+    check_outputs({f"--{chosen[0]}": path}, filter(None, [options.model, options.data]))
     from micrograd.cli.models import is_plain, load_model
 
-    path = getattr(options, chosen[0])
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"{path} is a folder; the name of a file is wanted")
     net, schema = load_model(options.model)
     options.unscaled = options.unscaled or bool(options.torch) or is_plain(schema)
     if options.onnx:
@@ -95,12 +99,17 @@ def write_onnx(net: Network, schema: Schema, options: argparse.Namespace) -> str
 def write_c(net: Network, schema: Schema, options: argparse.Namespace) -> str:
     """The network, or the way from the numbers of a row to the answers."""
     from micrograd import convert
+    from micrograd.convert.c.source import identifier
 
     settings: dict[str, Any] = {
-        "quantize": "int8" if options.int8 else None, "probabilities": options.probabilities,
-    }  # fmt: skip
+        "prefix": options.prefix or f"{identifier(Path(options.c).stem)}_",
+        "quantize": "int8" if options.int8 else None,
+        "probabilities": options.probabilities,
+    }
     X: Any = None
-    if options.data:
+    if options.data and is_image_set(options.data):
+        X, settings["y"] = images(net, options.data)
+    elif options.data:
         from micrograd.cli.models import targets_of
 
         frame = schema.align(read(options, options.data))
@@ -132,7 +141,10 @@ def write_state_dict(net: object, path: str) -> str:
     module = to_torch(net)  # type: ignore[arg-type]
     import torch
 
-    torch.save(module.state_dict(), path)
+    from micrograd.atomic import replacing
+
+    with replacing(path) as file:
+        torch.save(module.state_dict(), file)
     return (
         f"\nmodel.load_state_dict(torch.load({path!r}, weights_only=True)) with model =\n{module}"
     )

@@ -10,20 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from micrograd.convert.models import class_names, through
 from micrograd.core import Array
-from micrograd.tabular import Column, Frame, Schema, Target
+from micrograd.tabular import Frame, Schema
 from micrograd.tabular.column import NUMBER
+from micrograd.tabular.plain import plain_schema
 
 if TYPE_CHECKING:
     from micrograd.network.network import Network
 
 KEY = "schema"  # in net.metadata
-
-
-def plain_schema(features: list[str], target: str, classes: list[str]) -> Schema:
-    """Numbers as they are, in columns of these names."""
-    columns = [Column(name, NUMBER, centre=[0.0], scale=[1.0], clip=False) for name in features]
-    return Schema(columns, [Target(target, classes)], [*features, target], header=False)
 
 
 def schema_of(net: Network, path: str) -> Schema:
@@ -42,14 +38,14 @@ def schema_of(net: Network, path: str) -> Schema:
         )
     if plain is None:
         many = net.loss_name == "cross_entropy"
-        classes = [str(k) for k in range(outputs)] if many else []
-        return plain_schema([f"x{i}" for i in range(n)], "y", classes)
+        classes = class_names(net) or ([str(k) for k in range(outputs)] if many else [])
+        return plain_schema(n, classes=classes)
     try:
         schema = Schema.from_dict(plain)
     except ValueError as error:
         raise ValueError(f"{path}: what it says of its columns is damaged: {error}") from None
     wanted = len(schema.targets[0].classes) if schema.targets else 0
-    wanted = wanted or len(schema.targets)
+    wanted = 1 if wanted == 2 and net.loss_name == "bce" else wanted or len(schema.targets)
     if len(schema.encoded_names) != n or wanted != outputs:
         raise ValueError(
             f"{path}: its columns make {len(schema.encoded_names)} inputs and {wanted} outputs, "
@@ -95,11 +91,12 @@ def answers(net: Network, schema: Schema, X: Array) -> Array:
     X: what Schema.transform gives.
     """
     z = net.predict(X).astype(np.float64)
+    if len(schema.targets[0].classes) == 2 and net.loss_name == "bce":
+        return through("binary", z)
     if schema.targets[0].classes:
-        e = np.exp(z - z.max(axis=1, keepdims=True))
-        return np.asarray(e / e.sum(axis=1, keepdims=True))
+        return through("softmax", z)
     if net.loss_name == "bce":
-        return np.asarray(1 / (1 + np.exp(-z)))
+        return through("sigmoid", z)
     if len(schema.targets) != z.shape[1]:
         return z
     return np.stack([t.centre + t.scale * z[:, i] for i, t in enumerate(schema.targets)], axis=1)

@@ -7,10 +7,11 @@ import csv
 import io
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from micrograd.cli.command import Clock
 from micrograd.cli.files import check_outputs
+from micrograd.cli.images import images, is_image_set
 from micrograd.cli.tables import add_reading_options, listed, read
 
 if TYPE_CHECKING:
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `micrograd predict`."""
-    parser.usage = "micrograd predict MODEL FILE.csv [options]"
+    parser.usage = "micrograd predict MODEL DATA [options]"
     add = parser.add_argument
     about = "a file that micrograd train --save, or net.save, has written"
     add("model", metavar="MODEL", help=about)
     about = "a table with the columns that the model was trained on, found by name, in any order, "
-    about += "and others beside them; if the target is among them, the errors are counted"
-    add("source", metavar="FILE.csv", help=about)
+    about += "and others beside them; if the target is among them, the errors are counted; or "
+    about += "digits, or a folder of images, of which the test part is read"
+    add("source", metavar="DATA", help=about)
     add("--output", metavar="FILE", help="write the predictions there (default: standard output)")
     about = "a column for each class, with its probability (default: that of the predicted one)"
     add("--probabilities", action="store_true", help=about)
@@ -42,6 +44,9 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     from micrograd.cli.models import answers, load_model
 
     net, schema = load_model(options.model)
+    if is_image_set(options.source):
+        predict_images(net, schema, options)
+        return
     frame = read(options, options.source)
     keep = listed(options.keep)
     for name in keep:
@@ -52,20 +57,39 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     aligned = schema.align(frame)
     score = Score(schema, aligned)
     output = answers(net, schema, schema.transform(aligned))
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow([*keep, *header(net, schema, options.probabilities)])
-    kept = [frame[name] for name in keep]
-    for row, cells in enumerate(lines(schema, output, options.probabilities)):
-        table.writerow([*(column[row] for column in kept), *cells])
-    if options.output:
-        from micrograd.atomic import write_bytes
-
-        write_bytes(options.output, text.getvalue().encode())
-    else:
-        sys.stdout.write(text.getvalue())
+    kept = {name: frame[name] for name in keep}
+    write(net, schema, output, kept, options)
     for said in [*schema.unusual(aligned), *score.lines(output)]:
         print(f"micrograd predict: {said}", file=sys.stderr)
+
+
+def predict_images(net: Network, schema: Schema, options: argparse.Namespace) -> None:
+    """Writes a line for each image of a set, and how many are right."""
+    from micrograd.cli.models import answers
+
+    X, y = images(net, options.source)
+    output = answers(net, schema, X)
+    write(net, schema, output, {}, options)
+    right = int((output.argmax(axis=1) == y).sum())
+    share = f"{100 * right / len(y):.2f} % ({right} of {len(y)})"
+    print(f"micrograd predict: accuracy {share}", file=sys.stderr)
+
+
+def write(
+    net: Network, schema: Schema, output: Array, kept: dict[str, Any], options: argparse.Namespace
+) -> None:
+    """The table of answers, beside columns that are kept, whole or not at all."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow([*kept, *header(net, schema, options.probabilities)])
+    for row, cells in enumerate(lines(schema, output, options.probabilities)):
+        table.writerow([*(column[row] for column in kept.values()), *cells])
+    if not options.output:
+        sys.stdout.write(text.getvalue())
+        return
+    from micrograd.atomic import write_bytes
+
+    write_bytes(options.output, text.getvalue().encode())
 
 
 def header(net: Network, schema: Schema, all_probabilities: bool) -> list[str]:

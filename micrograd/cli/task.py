@@ -24,6 +24,7 @@ class Task(NamedTuple):
     loss: str
     outputs: int  # number of classes, or of quantities
     schema: Schema | None  # of a table
+    classes: tuple[str, ...] = ()  # of images, by label
 
 
 def load(options: argparse.Namespace) -> Task:
@@ -42,10 +43,10 @@ def load(options: argparse.Namespace) -> Task:
     refuse_table_options(options, source)
     if source == "digits":
         X, X_test, y, y_test = data.train_test_split(*data.digits(), TEST_FRACTION, options.seed)
-    else:
-        X, y, X_test, y_test = data.mnist(source)
-    outputs = 1 + int(max(y.max(initial=0), y_test.max(initial=0)))
-    return Task(source, (X, y), (X_test, y_test), "cross_entropy", outputs, None)
+        return Task(source, (X, y), (X_test, y_test), "cross_entropy", 10, None)
+    found = data.read_images(source)
+    classes = found.classes
+    return Task(source, found.train, found.test, "cross_entropy", len(classes), None, classes)
 
 
 def load_table(options: argparse.Namespace) -> Task:

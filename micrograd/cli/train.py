@@ -125,6 +125,8 @@ def make_network(task: Task, options: argparse.Namespace, recipe: bool) -> Netwo
     else:
         stack = make_layers(task, options)
     net = Network(*stack, loss=task.loss, dtype=options.dtype, seed=options.seed)
+    if task.classes:
+        net.metadata["classes"] = list(task.classes)
     if task.schema is not None:
         from micrograd.cli.models import KEY
 

@@ -49,7 +49,8 @@ def leaves_of(net: Network) -> tuple[list[Value], list[Parameter]]:
 
 
 def probability_function(where: str, net: Network) -> str:
-    """What makes probabilities of the network's output: "softmax" or "sigmoid".
+    """What makes probabilities of the network's output: "softmax", "sigmoid" for each output by
+    itself, or "binary": those of both classes, of one output.
 
     Raises:
         ValueError: its loss takes no logits.
@@ -60,4 +61,4 @@ def probability_function(where: str, net: Network) -> str:
             f"{where}: probabilities=True, but the loss {net.loss_name!r} has none; "
             "cross_entropy and bce have"
         )
-    return function
+    return "binary" if function == "sigmoid" and net.out_features == 1 else function

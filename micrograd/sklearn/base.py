@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -30,6 +28,8 @@ from micrograd.sklearn.parameters import (
     limited_threads,
 )
 from micrograd.sklearn.solvers import Epochs, Rows, Steps, loss_of, minimise
+from micrograd.sklearn.undo import as_before_on_failure
+from micrograd.tabular.plain import plain_schema
 
 
 class BaseMLP(BaseEstimator):
@@ -88,7 +88,7 @@ class BaseMLP(BaseEstimator):
                 as it was before. With early_stopping, training that diverges ends with the best
                 weights so far and a ConvergenceWarning.
         """
-        with self._as_before_on_failure():
+        with as_before_on_failure(self):
             return self._fit(X, y, sample_weight, f"{type(self).__name__}.fit")
 
     def _stochastic(self) -> bool:
@@ -98,26 +98,6 @@ class BaseMLP(BaseEstimator):
                 f"{self.solver!r}"
             )
         return True
-
-    @contextmanager
-    def _as_before_on_failure(self) -> Iterator[None]:
-        """Takes everything back that has changed inside, if it ends with an exception."""
-        own: dict[str, Any] = self.__dict__
-        before = {k: list(v) if isinstance(v, list) else v for k, v in own.items()}
-        model: Model | None = own.get("_model")
-        optimizer: Steps | None = own.get("_optimizer")
-        weights = None if model is None else model.snapshot()
-        state = None if optimizer is None else optimizer.snapshot()
-        try:
-            yield
-        except BaseException:
-            own.clear()
-            own.update(before)
-            if model is not None and weights is not None:
-                model.restore(weights)
-            if optimizer is not None and state is not None:
-                optimizer.restore(state)
-            raise
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, where: str, classes: Any = None) -> Any:
         incremental = where.endswith("partial_fit")
@@ -397,12 +377,25 @@ class BaseMLP(BaseEstimator):
     def network_(self) -> Network:
         """The fitted Network, for micrograd.convert, save() and diagnose(); its output are logits.
 
+        Its metadata, which save() writes too, have the names of the classes and of the features.
+
         Raises:
             NotFittedError: fit has not been called.
         """
         check_is_fitted(self)
         self._sync()
-        return self._model.net
+        net = self._model.net
+        features: Any = getattr(self, "feature_names_in_", None)
+        names = net.in_features if features is None else [str(name) for name in features]
+        classes = self._names_of_classes()
+        single = bool(classes) or net.out_features == 1
+        targets = ["y"] if single else [f"y{i}" for i in range(net.out_features)]
+        net.metadata["schema"] = plain_schema(names, targets, classes).to_dict()
+        return net
+
+    def _names_of_classes(self) -> list[str]:
+        """What the classes are called, where a row has one of several."""
+        return []
 
     def _logits(self, X: Any) -> Array:
         """What the network gives before out_activation_, for rows that have been checked."""

@@ -24,6 +24,7 @@ from micrograd.core import Array
 from micrograd.sklearn.base import BaseMLP
 from micrograd.sklearn.parameters import CLASS_WEIGHT, CONSTRAINTS, LOSS
 from micrograd.sklearn.solvers import Rows
+from micrograd.sklearn.undo import as_before_on_failure
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -168,7 +169,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             TypeError, ValueError: a parameter, the data or the classes do not fit; the estimator is
                 then as it was before.
         """
-        with self._as_before_on_failure():
+        with as_before_on_failure(self):
             return self._fit(X, y, sample_weight, "MLPClassifier.partial_fit", classes)
 
     def predict(self, X: Any) -> Array:
@@ -236,6 +237,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._label_binarizer.y_type_.startswith("multilabel"):
             return X, self._label_binarizer.transform(y)
         return X, np.searchsorted(self.classes_, y).astype(np.int64).reshape(-1, 1)
+
+    def _names_of_classes(self) -> list[str]:
+        return [str(name) for name in self.classes_] if self._is_single() else []
 
     def _outputs(self, y: Array) -> int:
         return len(self.classes_) if self._out_activation() == "softmax" else y.shape[1]
@@ -384,7 +388,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             TypeError, ValueError: a parameter or the data do not fit; the estimator is then as it
                 was before.
         """
-        with self._as_before_on_failure():
+        with as_before_on_failure(self):
             return self._fit(X, y, sample_weight, "MLPRegressor.partial_fit")
 
     def predict(self, X: Any) -> Array:

@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,7 +166,7 @@ def test_files_that_do_not_fit(capsys, trees, tmp_path, header, cells, words):
 
 def test_predict_errors(capsys, trees, tmp_path):
     model, source = trees
-    assert "FILE.csv" in error_line(capsys, 2, "predict", model)
+    assert "DATA" in error_line(capsys, 2, "predict", model)
     assert "No such file" in error_line(capsys, 1, "predict", "none.safetensors", source)
     assert "no safetensors file" in error_line(capsys, 1, "predict", source, source)
     (tmp_path / "empty.csv").write_text("")
@@ -233,7 +234,8 @@ def compiled(tmp_path, header, X, outputs):
         f'#include <stdio.h>\n#include "{header}"\n'
         f"static const float X[{len(X)}][{X.shape[1]}] = {{{rows}}};\n"
         f"int main(void) {{ float out[{outputs}]; for (int i = 0; i < {len(X)}; i++) {{\n"
-        f'predict(X[i], out); for (int j = 0; j < {outputs}; j++) printf("%.9g ", out[j]); }}\n'
+        f"{Path(header).stem}_predict(X[i], out);\n"
+        f'for (int j = 0; j < {outputs}; j++) printf("%.9g ", out[j]); }}\n'
         "return 0; }\n"
     )
     program = str(tmp_path / "main")
@@ -328,7 +330,7 @@ def test_diagnose(capsys, trees, tmp_path):
     assert "vanishing" in printed(capsys, "diagnose", deep, "digits")
     bare = write_csv(tmp_path / "bare.csv", "x,y", [(1, 2)])
     assert "no column 'tree'" in error_line(capsys, 1, "diagnose", model, bare)
-    assert "features" in error_line(capsys, 1, "diagnose", model, "digits")
+    assert "the model takes 2" in error_line(capsys, 1, "diagnose", model, "digits")
     assert "DATA" in error_line(capsys, 2, "diagnose", model)
 
 

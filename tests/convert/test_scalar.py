@@ -12,7 +12,7 @@ from support.programs import on_values, programs, run
 
 import micrograd as mg
 from micrograd.convert.c.scalar import c_function
-from micrograd.convert.c.source import FUNCTIONS
+from micrograd.convert.c.source import FUNCTIONS, NEEDS
 from micrograd.convert.scalar_function import scalar_function
 from micrograd.engine import rules
 
@@ -92,6 +92,8 @@ def test_c(tmp_path):
     needed, functions = {}, []
 
     def use(name):
+        for other in NEEDS.get(name, ()):
+            use(other)
         needed[name] = FUNCTIONS[name].replace("@", "net")
         return f"net_{name}"
 
@@ -160,7 +162,7 @@ def test_onnx(dtype):
     from micrograd.convert.onnx.scalar import write_function
 
     helper = onnx.helper
-    to = _Builder(onnx, mg.Network(mg.Linear(1, 1), dtype=dtype))
+    to = _Builder(onnx, mg.Network(mg.Linear(1, 1), dtype=dtype), None)
     ends = []
     for i, f in enumerate(EXAMPLES.values()):
         out = write_function(to, f"{i}", recorded(f), "X")

@@ -125,6 +125,7 @@ def probabilities(net, z):
     """softmax or sigmoid of logits, as the loss says, in float64."""
     z = z.astype(np.float64)
     if net.loss_name == "bce":
+        z = np.concatenate([-z, z], axis=1) if z.shape[1] == 1 else z
         return 1 / (1 + np.exp(-z))
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)

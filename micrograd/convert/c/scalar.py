@@ -8,7 +8,7 @@ from micrograd.convert.c.source import literal
 from micrograd.convert.scalar_function import ScalarFunction
 from micrograd.engine.rules import split_dot
 
-# What an op is in C, with {0}, {1}, ... for the operands; `@relu` is a function of c_source.
+# What an op is in C, with {0}, {1}, ... for the operands; `@relu` is a function of c.source.
 EXPRESSIONS = {
     "add": "{0} + {1}",
     "sub": "{0} - {1}",
@@ -29,7 +29,7 @@ EXPRESSIONS = {
     "sigmoid": "@sigmoid({0})",
     "relu": "@relu({0})",
     "softplus": "@softplus({0})",
-    "erfc": "erfcf({0})",
+    "erfc": "@erfc({0})",
     "gelu": "@gelu({0})",
     "less": "(float)({0} < {1})",
     "less_equal": "(float)({0} <= {1})",
@@ -39,7 +39,7 @@ EXPRESSIONS = {
 
 
 def expression(op: str, operands: Sequence[str], use: Callable[[str], str]) -> str:
-    """One op in C; `use` gives the name of a function of c_source."""
+    """One op in C; `use` gives the name of a function of c.source."""
     if op == "sum":
         return " + ".join(operands)
     if op == "dot":

@@ -1,12 +1,14 @@
 """What a C header is made of: numbers as C99 literals, arrays, and the functions it may need.
 
-In the functions `@` stands for the name of the predict function, with which all names begin.
+In the functions `@` stands for the name of the predict function, with which all names begin, and
+`@GUARD` for the same in capitals, with which all macros do.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -14,32 +16,96 @@ from micrograd.core import Array
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-# Eight sums side by side: less rounding than one, and a compiler may keep them in one register.
+# Macros, so that constants can lie in a controller's flash, which it does not read like memory.
+PLACES = """\
+/* Where constants lie: on an AVR in flash. For another machine define all of these yourself. */
+#ifndef @GUARD_FLASH
+#ifdef __AVR__
+#include <avr/pgmspace.h>
+#define @GUARD_FLASH PROGMEM
+#define @GUARD_FLOAT(p) pgm_read_float(p)
+#define @GUARD_INT8(p) ((int8_t)pgm_read_byte(p))
+#define @GUARD_INT32(p) ((int32_t)pgm_read_dword(p))
+#else
+#define @GUARD_FLASH
+#define @GUARD_FLOAT(p) (*(p))
+#define @GUARD_INT8(p) (*(p))
+#define @GUARD_INT32(p) (*(p))
+#endif
+#endif
+/* Sizes that the compiler knows make it use vectors; code for small machines is shared instead. */
+#if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__) && !defined(__AVR__)
+#define @GUARD_INLINE static inline __attribute__((always_inline))
+#else
+#define @GUARD_INLINE static inline
+#endif
+#ifdef __cplusplus
+#define @GUARD_ALONE
+#else
+#define @GUARD_ALONE restrict
+#endif
+"""
+
+# Column after column: y grows by whole columns, which compilers turn into vectors without leave to
+# reorder sums. Eight at a time load and store y an eighth as often: 64-64-10 takes 0.64 of the time
+# of rows with eight sums each at -O2 (gcc 12, x86-64), where 4 at a time take 0.74.
 LINEAR = """\
-/* y (outputs) = W (outputs, inputs) x (inputs) + b (outputs), b may be NULL */
-static inline void @_linear(const float *x, size_t inputs, const float *W, const float *b,
-                            size_t outputs, float *y)
+/* y (outputs) = W (outputs, inputs) x (inputs) + b (outputs), b may be NULL; W lies column by
+   column. No array may overlap another. */
+@GUARD_INLINE void @_linear(const float *@GUARD_ALONE x, size_t inputs, const float *@GUARD_ALONE W,
+                            const float *b, size_t outputs, float *@GUARD_ALONE y)
+{
+    const size_t whole = outputs / 4 * 4;
+    size_t i, j;
+    for (i = 0; i < outputs; i++)
+        y[i] = b ? @GUARD_FLOAT(b + i) : 0.0f;
+    for (j = 0; j + 8 <= inputs; j += 8) {
+        const float *w = W + j * outputs;
+        const float x0 = x[j], x1 = x[j + 1], x2 = x[j + 2], x3 = x[j + 3];
+        const float x4 = x[j + 4], x5 = x[j + 5], x6 = x[j + 6], x7 = x[j + 7];
+#define @GUARD_AT(k) @GUARD_FLOAT(w + (k) * outputs + i)
+#define @GUARD_SUM                                                  \\
+    (((x0 * @GUARD_AT(0) + x1 * @GUARD_AT(1)) + (x2 * @GUARD_AT(2) + x3 * @GUARD_AT(3))) + \\
+     ((x4 * @GUARD_AT(4) + x5 * @GUARD_AT(5)) + (x6 * @GUARD_AT(6) + x7 * @GUARD_AT(7))))
+        for (i = 0; i < whole; i++)
+            y[i] += @GUARD_SUM;
+        for (i = whole; i < outputs; i++)
+            y[i] += @GUARD_SUM;
+#undef @GUARD_SUM
+#undef @GUARD_AT
+    }
+    for (; j < inputs; j++)
+        for (i = 0; i < outputs; i++)
+            y[i] += x[j] * @GUARD_FLOAT(W + j * outputs + i);
+}
+"""
+
+# Eight sums side by side: less rounding than one, and a compiler may keep them in one register.
+LINEAR_ROWS = """\
+/* The same for few outputs; W lies row by row. */
+static inline void @_linear_rows(const float *x, size_t inputs, const float *W, const float *b,
+                                 size_t outputs, float *y)
 {
     const size_t whole = inputs / 8 * 8;
     for (size_t i = 0; i < outputs; i++) {
         const float *row = W + i * inputs;
-        float sums[8] = {0.0f}, sum = 0.0f;
+        float sums[8] = {0.0f}, sum = b ? @GUARD_FLOAT(b + i) : 0.0f;
         for (size_t j = 0; j < whole; j += 8)
             for (size_t k = 0; k < 8; k++)
-                sums[k] += row[j + k] * x[j + k];
+                sums[k] += @GUARD_FLOAT(row + j + k) * x[j + k];
         for (size_t j = whole; j < inputs; j++)
-            sum += row[j] * x[j];
+            sum += @GUARD_FLOAT(row + j) * x[j];
         for (size_t k = 0; k < 8; k++)
             sum += sums[k];
-        y[i] = b ? sum + b[i] : sum;
+        y[i] = sum;
     }
 }
 """
 
 LINEAR_INT8 = """\
 /* y (outputs) = scale (outputs) * W (outputs, inputs) x (inputs) + b (outputs), b may be NULL */
-static inline void @_linear(const float *x, size_t inputs, const int8_t *W, const float *scale,
-                            const float *b, size_t outputs, float *y)
+static inline void @_linear_int8(const float *x, size_t inputs, const int8_t *W, const float *scale,
+                                 const float *b, size_t outputs, float *y)
 {
     const size_t whole = inputs / 8 * 8;
     for (size_t i = 0; i < outputs; i++) {
@@ -47,12 +113,12 @@ static inline void @_linear(const float *x, size_t inputs, const int8_t *W, cons
         float sums[8] = {0.0f}, sum = 0.0f;
         for (size_t j = 0; j < whole; j += 8)
             for (size_t k = 0; k < 8; k++)
-                sums[k] += (float)row[j + k] * x[j + k];
+                sums[k] += (float)@GUARD_INT8(row + j + k) * x[j + k];
         for (size_t j = whole; j < inputs; j++)
-            sum += (float)row[j] * x[j];
+            sum += (float)@GUARD_INT8(row + j) * x[j];
         for (size_t k = 0; k < 8; k++)
             sum += sums[k];
-        y[i] = scale[i] * sum + (b ? b[i] : 0.0f);
+        y[i] = @GUARD_FLOAT(scale + i) * sum + (b ? @GUARD_FLOAT(b + i) : 0.0f);
     }
 }
 """
@@ -83,13 +149,51 @@ SCALAR = {
         ("relu", "x", "x <= 0.0f ? 0.0f : x"),
         ("leaky_relu", "x slope", "x > 0.0f ? x : x * slope"),
         ("sigmoid", "x", "1.0f / (1.0f + expf(-x))"),
-        ("gelu", "x", "0.5f * x * erfcf(-0.707106781f * x)"),
-        ("softplus", "x", "(x > 0.0f ? x : 0.0f) + log1pf(expf(-fabsf(x)))"),
+        ("gelu", "x", "0.5f * x * @_erfc(-0.707106781f * x)"),
+        ("softplus", "x", "(x > 0.0f ? x : 0.0f) + @_log1p(expf(-fabsf(x)))"),
         ("maximum", "x y", "x > y || x != x ? x : y"),
         ("minimum", "x y", "x < y || x != x ? x : y"),
     )
 }
-FUNCTIONS = {"linear": LINEAR, "linear_int8": LINEAR_INT8, "softmax": SOFTMAX, **SCALAR}
+
+# What avr-libc lacks. erfc by formula 7.1.26 of Abramowitz and Stegun, to 1.5e-7; log(1 + x) by
+# Kahan's correction of the rounding of 1 + x.
+ERFC = """\
+#ifdef __AVR__
+static inline float @_erfc(float x)
+{
+    const float t = 1.0f / (1.0f + 0.3275911f * fabsf(x));
+    const float sum = t * (0.254829592f + t * (-0.284496736f + t * (1.421413741f
+                    + t * (-1.453152027f + t * 1.061405429f))));
+    const float upper = sum * expf(-x * x);
+    return x < 0.0f ? 2.0f - upper : upper;
+}
+#else
+#define @_erfc erfcf
+#endif
+"""
+LOG1P = """\
+#ifdef __AVR__
+static inline float @_log1p(float x)
+{
+    const float sum = 1.0f + x;
+    return sum == 1.0f ? x : logf(sum) * x / (sum - 1.0f);
+}
+#else
+#define @_log1p log1pf
+#endif
+"""
+
+FUNCTIONS = {
+    "linear": LINEAR,
+    "linear_rows": LINEAR_ROWS,
+    "linear_int8": LINEAR_INT8,
+    "softmax": SOFTMAX,
+    "erfc": ERFC,
+    "log1p": LOG1P,
+    **SCALAR,
+}
+NEEDS = {"gelu": ["erfc"], "softplus": ["log1p"]}  # functions that others call
 
 # A row's error is measured by its largest output, by 1 if that is smaller.
 MAIN = """\
@@ -100,19 +204,22 @@ MAIN = """\
 @DATA
 int main(void)
 {
-    static float out[@GUARD_OUTPUTS];
+    static float in[@GUARD_INPUTS], out[@GUARD_OUTPUTS];
     float worst = 0.0f;
     int wrong = 0;
     for (size_t row = 0; row < @GUARD_ROWS; row++) {
         const float *want = @_test_outputs + row * @GUARD_OUTPUTS;
         float size = 1.0f, error = 0.0f;
-        @(@_test_inputs + row * @GUARD_INPUTS, out);
+        for (size_t i = 0; i < @GUARD_INPUTS; i++)
+            in[i] = @GUARD_FLOAT(@_test_inputs + row * @GUARD_INPUTS + i);
+        @(in, out);
         for (size_t i = 0; i < @GUARD_OUTPUTS; i++) {
-            if (out[i] == want[i] || (out[i] != out[i] && want[i] != want[i]))
+            const float right = @GUARD_FLOAT(want + i);
+            if (out[i] == right || (out[i] != out[i] && right != right))
                 continue;
-            size = fmaxf(size, fabsf(want[i]));
-            if (!(fabsf(out[i] - want[i]) <= error))
-                error = fabsf(out[i] - want[i]);
+            size = fmaxf(size, fabsf(right));
+            if (!(fabsf(out[i] - right) <= error))
+                error = fabsf(out[i] - right);
         }
         if (!(error <= @TOLERANCEf * size))
             wrong++;
@@ -136,22 +243,23 @@ def literal(value: float) -> str:
     return f"{single!s}f"  # the fewest digits that tell it from its neighbours
 
 
-def array(declaration: str, values: Iterable[str], per_line: int) -> str:
-    """The definition of a constant array."""
-    flat = list(values)
+def array(name: str, data: Array) -> str:
+    """The definition of a constant array of float, int8_t or int32_t, in flash where there is one.
+
+    `@GUARD` in it stands for what the header's macros begin with.
+    """
+    kind, write, per_line = KINDS[data.dtype.name]
+    flat = [write(value) for value in data.ravel().tolist()]
     lines = (", ".join(flat[i : i + per_line]) for i in range(0, len(flat), per_line))
     inside = ",\n    ".join(lines)
-    return f"static const {declaration}[{len(flat)}] = {{\n    {inside}\n}};\n"
+    return f"static const {kind} {name}[{len(flat)}] @GUARD_FLASH = {{\n    {inside}\n}};\n"
 
 
-def float_array(name: str, data: Array) -> str:
-    """A constant array of float."""
-    return array(f"float {name}", map(literal, data.ravel().tolist()), 8)
-
-
-def int8_array(name: str, data: Array) -> str:
-    """A constant array of int8_t."""
-    return array(f"int8_t {name}", map(str, data.ravel().tolist()), 20)
+KINDS: dict[str, tuple[str, Callable[[Any], str], int]] = {
+    "float32": ("float", literal, 8),
+    "int8": ("int8_t", str, 20),
+    "int32": ("int32_t", str, 8),
+}
 
 
 def comment(text: str) -> str:
@@ -160,6 +268,15 @@ def comment(text: str) -> str:
 
 
 def string(text: str) -> str:
-    """A C string constant."""
-    plain = comment(text).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{plain}"'
+    """A C string constant of the text in UTF-8; what is not plain ASCII is written in octal."""
+    plain = b"".join(
+        bytes([byte]) if 32 <= byte < 127 and byte not in b'"\\?@' else b"\\%03o" % byte
+        for byte in text.encode("utf-8", "replace")
+    )
+    return f'"{plain.decode()}"'
+
+
+def identifier(text: str) -> str:
+    """Letters, digits and underscores of a text, beginning with a letter: the start of C names."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")
+    return plain if plain and not plain[0].isdigit() else f"model_{plain}".rstrip("_")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
 from micrograd.atomic import write_bytes
 from micrograd.convert.c import source
-from micrograd.convert.c.header import CHeader, header_of
-from micrograd.convert.checks import Path
+from micrograd.convert.c.network import NOTICEABLE, CHeader, checked_prefix, header_of
+from micrograd.convert.checks import Path, probability_function
+from micrograd.convert.models import class_names, through
 from micrograd.core import Array
 from micrograd.network.network import Network
 from micrograd.tabular.column import NUMBER
 from micrograd.tabular.schema import Schema
 
 TEST_ROWS = 8
-NOTICEABLE = 0.01  # share of the answers' spread that rows rounded to float may cost unsaid
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def table_to_c(
     schema: Schema,
     path: Path,
     *,
-    prefix: str = "",
+    prefix: str | None = None,
     quantize: bool | str | None = None,
     probabilities: bool = False,
     X: Any = None,
@@ -84,9 +85,10 @@ def table_to_c(
         )
     rows = _rows(schema, X)
     encoded = _encoded(schema, rows)
+    prefix = checked_prefix("table_to_c", prefix)
     text, header = header_of(
-        net, prefix=f"{prefix}network_", quantize=quantize, probabilities=probabilities,
-        X=encoded, y=y,
+        "table_to_c", net, prefix=f"{prefix}network_", quantize=quantize,
+        probabilities=probabilities, X=encoded, y=y,
     )  # fmt: skip
     name = f"{prefix}predict"
     answers = _answers(net, schema, encoded, probabilities)
@@ -94,7 +96,8 @@ def table_to_c(
     spread = float(answers.std(axis=0).max()) or 1.0
     lost = float(np.sqrt(((answers - rounded) ** 2).mean())) / spread
     tolerance = 1e-4 if quantize is None else 10.0
-    parts = [text, _functions(name, f"{prefix}network_predict", net, schema, probabilities)]
+    network = f"{prefix}network_predict"
+    parts = [text, _functions(name, network, net, schema, probabilities, answers.shape[1])]
     parts.append(_main(name, rows[:TEST_ROWS], answers[:TEST_ROWS], tolerance, quantize))
     write_bytes(path, _guarded(name, parts).encode("ascii"))
     return CTable(header, name, lost)
@@ -120,11 +123,8 @@ def _encoded(schema: Schema, rows: Array) -> Array:
 
 def _answers(net: Network, schema: Schema, encoded: Array, probabilities: bool) -> Array:
     z = net.predict(encoded).astype(np.float64)
-    if schema.targets[0].classes:
-        if probabilities:
-            z = np.exp(z - z.max(axis=1, keepdims=True))
-            z /= z.sum(axis=1, keepdims=True)
-        return z
+    if schema.targets[0].classes or probabilities:
+        return through(probability_function("table_to_c", net) if probabilities else None, z)
     scale, centre = (np.array([getattr(t, k) for t in schema.targets]) for k in ("scale", "centre"))
     return np.asarray(centre + scale * z)
 
@@ -134,7 +134,9 @@ def _doubles(name: str, values: Any) -> str:
     return f"static const double {name}[] = {{{listed}}};\n"
 
 
-def _functions(name: str, network: str, net: Network, schema: Schema, probabilities: bool) -> str:
+def _functions(
+    name: str, network: str, net: Network, schema: Schema, probabilities: bool, outputs: int
+) -> str:
     """Both predict functions and the constants of the scaling."""
     guard, columns = name.upper(), schema.features
     classes = schema.targets[0].classes
@@ -168,7 +170,7 @@ def _functions(name: str, network: str, net: Network, schema: Schema, probabilit
     text = (
         f"/* {said}.\n   A missing number is NAN. For one thread. */\n"
         f"#define @_INPUTS {len(columns)}\n#define @_ENCODED {net.in_features}\n"
-        f"#define @_OUTPUTS {net.out_features}\n{constants}\n"
+        f"#define @_OUTPUTS {outputs}\n{constants}\n"
         "static inline void $_row(const double *row, double *out)\n{\n    "
         + "\n    ".join(body)
         + "\n}\n\nstatic inline void $(const float *row, float *out)\n{\n"
@@ -177,6 +179,11 @@ def _functions(name: str, network: str, net: Network, schema: Schema, probabilit
         "    $_row(in, answer);\n"
         "    for (size_t i = 0; i < @_OUTPUTS; i++) out[i] = (float)answer[i];\n}\n"
     )
+    if class_names(net):
+        text += (
+            f"/* The name of class i, in UTF-8. */\nstatic inline const char *$_class(size_t i)\n"
+            f"{{\n    return {network}_class(i);\n}}\n"
+        )
     return text.replace("@", guard).replace("$", name)
 
 
@@ -206,6 +213,11 @@ int main(void)
 
 
 def _guarded(name: str, parts: list[str]) -> str:
-    guard = f"{name.upper()}_TABLE_H"
+    """A guard of its own for each content: two models of one name do not hide one another."""
     body = "\n".join(parts)
-    return f"#ifndef {guard}\n#define {guard}\n{body}\n#endif /* {guard} */\n"
+    guard = f"{name.upper()}_TABLE_{sha256(body.encode()).hexdigest()[:12].upper()}_H"
+    return (
+        f"#ifndef {guard}\n#define {guard}\n#ifdef {name.upper()}_ENCODED\n"
+        f'#error "two models are called {name}: export one of them with another prefix"\n#endif\n'
+        f"{body}\n#endif /* {guard} */\n"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,68 +12,73 @@ from micrograd import __version__, checks
 from micrograd.atomic import write_bytes
 from micrograd.convert.checks import (
     Path,
-    check_network,
     finite_parameters,
     leaves_of,
     probability_function,
 )
+from micrograd.convert.models import class_names, scaled_network
 from micrograd.convert.onnx.scalar import Scalar, gelu, write_function
 from micrograd.convert.scalar_function import scalar_function
-from micrograd.convert.steps import Add, Concat, Gate, Graph, Step, graph_of, writer_of
+from micrograd.convert.steps import INPUT, Add, Concat, Gate, Graph, Step, graph_of, writer_of
 from micrograd.core import Array
 from micrograd.network import layers
 from micrograd.network.network import Network
+from micrograd.tabular.schema import Schema
 
 OPSET, IR_VERSION = 17, 8  # of ONNX 1.12: what runtimes since 2022 read
 LARGEST = 2**31 - 2**20  # bytes: protobuf ends at 2 GiB
 
 
-def to_onnx(net: Network, path: Path, *, probabilities: bool = False) -> None:
+def to_onnx(net: Any, path: Path, *, probabilities: bool = False) -> None:
     """Writes the network, as `predict` computes it, to an ONNX file.
 
-    Its input is "X" (batch, in_features), with a batch of any size, in the network's dtype. Its
+    Its input is "X" (batch, in_features), with a batch of any size, in the network's dtype, or in
+    double for a Pipeline, whose scaling becomes part of the file. Its
     output is (batch, out_features) and named "logits" for the losses cross_entropy and bce,
-    "output" for the others.
+    "output" for the others. The names of classes, where the model knows them, are a JSON list under
+    "classes" in the metadata of the file.
 
     In float64, GELU rounds to float32 inside: onnxruntime has its Erf in that dtype alone.
 
     Args:
-        net: the network, dtype float32 or float64.
+        net: the network, dtype float32 or float64, a fitted estimator of micrograd.sklearn or
+            scikit-learn's MLP, or a Pipeline of scalers and such an estimator.
         path: the file to write; it is there whole or not at all.
         probabilities: the output goes through softmax (cross_entropy) or sigmoid (bce) and is named
-            "probabilities".
+            "probabilities"; those of a binary network are (batch, 2), of the second class last.
 
     Raises:
         ImportError: the onnx package is not installed.
-        TypeError: net is no Network, or a layer has no form in ONNX.
+        TypeError: net is none of these, or a layer has no form in ONNX.
         ValueError: a parameter is not finite, there are 2 GiB of them, or the loss has no
             probabilities.
         OSError: the file cannot be written.
     """
     onnx = checks.require("to_onnx", "onnx", "onnx", "onnx")
-    check_network("to_onnx", net)
+    net, schema = scaled_network("to_onnx", net)
     function = probability_function("to_onnx", net) if probabilities else None
     if net.parameters().flat.nbytes > LARGEST:
         raise ValueError(
             f"to_onnx: {net.parameters().flat.nbytes} bytes of parameters, but an ONNX file "
             "has at most 2 GiB"
         )
-    model = _Builder(onnx, net).model(function)
+    model = _Builder(onnx, net, schema).model(function)
     onnx.checker.check_model(model, full_check=True)
     write_bytes(path, model.SerializeToString())
 
 
 def network_model(net: Network) -> Any:
     """The file of a network as an onnx.ModelProto, with its raw outputs: a part of a larger one."""
-    return _Builder(checks.require("to_onnx", "onnx", "onnx", "onnx"), net).model(None)
+    return _Builder(checks.require("to_onnx", "onnx", "onnx", "onnx"), net, None).model(None)
 
 
 class _Builder:
     """Nodes and initializers of the file; each value has a name."""
 
-    def __init__(self, onnx: Any, net: Network) -> None:
+    def __init__(self, onnx: Any, net: Network, schema: Schema | None) -> None:
         self.onnx = onnx
         self.net = net
+        self.schema = schema
         self.dtype = np.dtype(net.dtype)
         self.element = onnx.helper.np_dtype_to_tensor_dtype(self.dtype)
         self.parameters = finite_parameters("to_onnx", net, net.dtype)
@@ -83,6 +89,10 @@ class _Builder:
     def model(self, function: str | None) -> Any:
         helper, net = self.onnx.helper, self.net
         graph = graph_of("to_onnx", net)
+        element = self.element
+        if self.schema is not None:
+            self.names[INPUT] = self.scaled(self.schema)
+            element = self.onnx.TensorProto.DOUBLE
         for step in graph.steps:
             self.write(graph, step)
         result = self.names[graph.output]
@@ -90,19 +100,27 @@ class _Builder:
             self.node("Softmax", [result], "probabilities", axis=1)
         elif function == "sigmoid":
             self.node("Sigmoid", [result], "probabilities")
+        elif function == "binary":
+            self.node("Neg", [result], "other class")
+            self.node("Concat", ["other class", result], "both classes", axis=1)
+            self.node("Sigmoid", ["both classes"], "probabilities")
         else:
             self.node("Identity", [result], "logits" if net.loss_kind.output else "output")
         ends = [
-            helper.make_tensor_value_info(name, self.element, ["batch", columns])
-            for name, columns in (
-                ("X", net.in_features),
-                (self.nodes[-1].output[0], net.out_features),
+            helper.make_tensor_value_info(name, kind, ["batch", columns])
+            for name, kind, columns in (
+                ("X", element, net.in_features),
+                (
+                    self.nodes[-1].output[0],
+                    self.element,
+                    2 if function == "binary" else net.out_features,
+                ),
             )
         ]
         made = helper.make_graph(
             self.nodes, "network", ends[:1], ends[1:], list(self.initializers.values())
         )
-        return helper.make_model(
+        model = helper.make_model(
             made,
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
@@ -110,6 +128,24 @@ class _Builder:
             producer_version=__version__,
             doc_string=repr(net),
         )
+        names = class_names(net)
+        if names:
+            helper.set_model_props(model, {"classes": json.dumps(names, ensure_ascii=False)})
+        return model
+
+    def scaled(self, schema: Schema) -> str:
+        """The rows on their scale, centred in double: columns far from zero keep their digits."""
+        constants = []
+        for name, values in (
+            ("centre", [c.centre for c in schema.features]),
+            ("scale", [c.scale for c in schema.features]),
+        ):
+            array = np.array(values, np.float64).reshape(1, -1)
+            self.initializers[name] = self.onnx.numpy_helper.from_array(array, name)
+            constants.append(name)
+        centred = self.node("Sub", ["X", constants[0]], "centred rows")
+        rows = self.node("Mul", [centred, constants[1]], "scaled rows")
+        return self.node("Cast", [rows], "rows", to=self.element)
 
     def write(self, graph: Graph, step: Step) -> None:
         """Appends the nodes of one step."""
