@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from micrograd.draw.svg import coordinate, style, text_at
-from micrograd.draw.text import number, plain, shorten, width, xml
+from micrograd.draw.svg import coordinate, style, text_at, wrapped
+from micrograd.draw.text import number, plain, shorten, xml
 
 WIDE, HIGH, LEFT, TOP = 460.0, 190.0, 62.0, 44.0
 BAR, NAMES = 20.0, 190.0
@@ -86,8 +86,9 @@ def bars(title: str, rows: Sequence[tuple[str, float, str]], note: str = "") -> 
         words = f"{number(size)}  {plain(word)}"
         x = 16 + NAMES + max(0.0, long) * WIDE / 2 + 8
         parts.append(text_at(x, y + 13, "mg-note mg-mono mg-ink", words))
-    high = TOP + BAR * len(rows) + (28 if note else 12)
-    wide = max(16 + NAMES + WIDE / 2 + 190, width(plain(note), 11.5) + 32)
-    if note:
-        parts.append(text_at(16, high - 10, "mg-note mg-muted", plain(note)))
+    wide = 16 + NAMES + WIDE / 2 + 190
+    high = TOP + BAR * len(rows) + 12
+    for line in wrapped([plain(note)] if note else [], wide - 32):
+        parts.append(text_at(16, high + 4, "mg-note mg-muted", line))
+        high += 17
     return _document(title, wide, high, parts)

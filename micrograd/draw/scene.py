@@ -17,8 +17,9 @@ from micrograd.draw.text import shorten, width
 Sign = Literal[-1, 0, 1]
 PAD, ROW, HEAD, PORT = 9.0, 17.0, 22.0, 17.0  # inner margin, a row, the title, between two ports
 NAME, VALUE, TITLE, LABEL = 10.5, 12.0, 13.0, 10.5  # font sizes
+BOLD = 1.07  # a bold letter for a regular one
 TIP = 5.0  # the line ends so far before its arrowhead does
-LONGEST = 26  # characters of a title or value on a card; all of it stands in the tooltip
+LONGEST = 32  # characters of a title or value on a card; all of it stands in the tooltip
 
 
 def sign_of(x: float | None) -> Sign:
@@ -56,7 +57,7 @@ class Card:
     def measure(self) -> None:
         """Sets w and h to what the text and the ports need."""
         self.title = shorten(self.title, LONGEST)
-        head = self.title_left + width(self.title, TITLE) if self.has_head else 0.0
+        head = self.title_left + BOLD * width(self.title, TITLE) if self.has_head else 0.0
         names = max((width(row.name, NAME) for row in self.rows), default=0.0)
         values = max((width(row.value, VALUE, mono=True) for row in self.rows), default=0.0)
         inner = max(head, names + values + (10 if names else 0))

@@ -15,6 +15,7 @@ _WIDTHS = {
     **dict.fromkeys("ijl'|.,:;", 340),
     **dict.fromkeys('fIrt()[]-/\\!" ', 400),
     **dict.fromkeys("mwMW%@", 980),
+    **dict.fromkeys("<>=+~^#∂⊙→←", 860),
 }
 
 
