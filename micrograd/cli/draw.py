@@ -37,7 +37,7 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     from micrograd.atomic import checked_target
     from micrograd.cli.diagnose import load
     from micrograd.cli.models import load_model
-    from micrograd.draw.function import of_network
+    from micrograd.draw.models import of_network
     from micrograd.draw.unrolled import Names
 
     checked_target(options.output)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from micrograd.draw import collapse as collapsing
-from micrograd.draw import network, network_blocks, scalar
+from micrograd.draw import scalar
 from micrograd.draw.drawing import Drawing
 from micrograd.draw.graph import Graph, of_values
-from micrograd.draw.network_page import network_page
-from micrograd.draw.page import Page, node, render
-from micrograd.draw.program_graph import of_program
 from micrograd.draw.scene import Scene
-from micrograd.draw.unrolled import Names, unroll, with_numbers
-from micrograd.engine.rules import Rule
 from micrograd.engine.value import Value
-from micrograd.network.network import Network
-from micrograd.program.program import Program
 
 
 def draw(
@@ -55,10 +49,12 @@ def draw(
         if X is not None or y is not None:
             raise TypeError("draw: X and y are for a Network or a Program; a Value has its data")
         return of_graph(of_values(values), collapse)
-    if isinstance(value_or_model, Network):
-        return of_network(value_or_model, X, y, collapse)
-    if isinstance(value_or_model, Program):
-        return of_graph(of_program(value_or_model, X, y), collapse)
+    if "numpy" in sys.modules:  # without it there are no models, and Values want none
+        from micrograd.draw.models import of_model
+
+        drawing = of_model(value_or_model, X, y, collapse)
+        if drawing is not None:
+            return drawing
     raise TypeError(
         f"draw: {type(value_or_model).__name__} cannot be drawn; a Value, a list of Values, a "
         "Network or a Program is wanted"
@@ -79,74 +75,17 @@ def of_graph(graph: Graph, collapse: bool | None) -> Drawing:
         collapse = len(graph.nodes) > collapsing.MANY
     if collapse:
         scene = collapsing.scene_of(graph)
-        return Drawing(scene, lambda: render(Page(scene, notes=_collapsed_notes(scene))))
-    scene = scalar.scene_of(graph)
-    return Drawing(scene, lambda: render(scalar_page(graph)))
+        return Drawing(scene, lambda: _collapsed_page(scene))
+    return Drawing(scalar.scene_of(graph), lambda: _page(graph))
 
 
-def of_network(
-    net: Network, X: Any, y: Any, collapse: bool | None, names: Names | None = None
-) -> Drawing:
-    """A network: forward, back and the cache between, or its layers as blocks.
+def _collapsed_page(scene: Scene) -> str:
+    from micrograd.draw.page import collapsed_page
 
-    names: of the columns of X and of the classes, to print.
-
-    Raises:
-        ValueError: only one of X and y is given.
-    """
-    if (X is None) != (y is None):
-        missing = "y" if y is None else "X"
-        raise ValueError(
-            f"draw: {missing} is missing: the way back begins at a loss, which takes X and y"
-        )
-    out = unroll(net) if X is None else with_numbers(net, X, y)
-    out.names = names or Names()
-    if collapse is None:
-        collapse = len(out.parts) > network_blocks.MANY
-    if collapse:
-        scene = network_blocks.scene_of(out)
-        return Drawing(scene, lambda: render(Page(scene, notes=_collapsed_notes(scene))))
-    return Drawing(network.scene_of(out), lambda: render(network_page(out, y)))
+    return collapsed_page(scene)
 
 
-def _collapsed_notes(scene: Scene) -> list[str]:
-    return [*scene.notes, "A page of a graph that is drawn node by node can be stepped through."]
+def _page(graph: Graph) -> str:
+    from micrograd.draw.scalar_page import scalar_page
 
-
-def scalar_page(graph: Graph) -> Page:
-    """The page that steps through a graph, where all of its numbers are known."""
-    scene = scalar.scene_of(graph, keys=True)
-    if any(each.data is None for each in graph.nodes):
-        notes = [*graph.remarks, "Give X (and y) to see numbers and to step through."]
-        return Page(scene, notes=notes)
-    nodes = [
-        node(
-            each.label,
-            each.kind,
-            each.rule.name if isinstance(each.rule, Rule) else f"{each.symbol}()",
-            each.symbol,
-            each.operands,
-            each.data,
-            () if _is_known(each.rule) else each.locals,
-        )
-        for each in graph.nodes
-    ]
-    return Page(scene, nodes, graph.results, [*graph.remarks, *_remarks(graph)])
-
-
-def _is_known(rule: Any) -> bool:
-    from micrograd.draw.evaluator import known
-
-    return rule is None or (isinstance(rule, Rule) and rule.name in known())
-
-
-def _remarks(graph: Graph) -> list[str]:
-    """What the page cannot do, and where its pass differs from the gradients the Values hold."""
-    found = []
-    fixed = sorted({each.symbol for each in graph.nodes if not _is_known(each.rule)})
-    if fixed:
-        found.append(
-            f"{', '.join(fixed)}: an op that cannot be computed again in the page. Its numbers are "
-            "the engine's, and what it depends on cannot be changed here."
-        )
-    return found
+    return scalar_page(graph)

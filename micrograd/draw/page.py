@@ -182,3 +182,9 @@ def render(page: Page) -> str:
         f'<script type="application/json" id="graph">{embedded(data)}</script>'
         f"<script>{script(_ops(page), page.vectors)}</script></body></html>\n"
     )
+
+
+def collapsed_page(scene: Scene) -> str:
+    """The page of a collapsed drawing: it can be looked at, not stepped through."""
+    note = "A page of a graph that is drawn node by node can be stepped through."
+    return render(Page(scene, notes=[*scene.notes, note]))

@@ -46,6 +46,12 @@ def test_the_engine_loads_no_numpy_and_no_drawing_by_itself():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_an_svg_of_values_needs_no_numpy():
+    code = "import sys; import micrograd as mg; s = (mg.Value(1.0) * 2)._repr_html_(); "
+    code += "mg.draw(mg.Value(2.0) + 1).dot; sys.exit('numpy' in sys.modules or len(s) < 999)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_network_program_history_diagnosis():
     np = pytest.importorskip("numpy")
     rng = np.random.default_rng(0)
