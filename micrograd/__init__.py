@@ -20,7 +20,7 @@ _NAMES = {
     "core": "get_num_threads isa set_num_threads",
     "parameters": "Parameter",
     "network": """DenseBlock Dropout GELU Highway Identity LeakyReLU Linear Map Network Poisson
-        Quantile ReLU Residual Sigmoid Softmax Tanh""",
+        Predictor Quantile ReLU Residual Sigmoid Softmax Tanh""",
     "optim": "clip_grad_norm_ clip_grad_value_",
     "saving": "load save",
     "training": "EarlyStopping History TrainingState",

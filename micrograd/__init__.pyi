@@ -46,6 +46,7 @@ from micrograd.network import Linear as Linear
 from micrograd.network import Map as Map
 from micrograd.network import Network as Network
 from micrograd.network import Poisson as Poisson
+from micrograd.network import Predictor as Predictor
 from micrograd.network import Quantile as Quantile
 from micrograd.network import ReLU as ReLU
 from micrograd.network import Residual as Residual

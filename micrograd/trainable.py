@@ -105,6 +105,17 @@ class Trainable:
 
     # ---- what training asks, and a model that is shared out over processes answers otherwise ----
 
+    def names_in(self, where: str, y: Any) -> list[str] | None:
+        """The names of the classes where y has names; None where it has numbers."""
+        return None
+
+    def numbered(self, where: str, y: Any, names: list[str]) -> Any:
+        """y with the number of each name; y itself where it has numbers."""
+        return y
+
+    def keep_names(self, names: list[str]) -> None:
+        """Notes the names of the classes."""
+
     def part(self, rows: int) -> slice:
         """Which of a batch's rows this process works on: all of them."""
         return slice(0, rows)

@@ -16,6 +16,7 @@ from micrograd.network.layers import (
 )
 from micrograd.network.loss_functions import Poisson, Quantile
 from micrograd.network.network import Network
+from micrograd.network.predictor import Predictor
 
 __all__ = [
     "GELU",
@@ -29,6 +30,7 @@ __all__ = [
     "Map",
     "Network",
     "Poisson",
+    "Predictor",
     "Quantile",
     "ReLU",
     "Residual",

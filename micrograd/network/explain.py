@@ -10,6 +10,7 @@ from micrograd.core import Array
 from micrograd.network.c_plan import address, apply
 from micrograd.network.graph import Step
 from micrograd.network.initial import starts
+from micrograd.network.tables import Explanation
 
 if TYPE_CHECKING:
     from micrograd.network.network import Network
@@ -33,14 +34,15 @@ def explain(net: Network, X: Any, y: Any) -> dict[str, Any]:
         X, y: as for Network.loss.
 
     Returns:
-        A dict of arrays: (m, features), W and dW (out, in), b and db (out,); loss is a float.
+        A dict of arrays: (m, features), W and dW (out, in), b and db (out,); loss is a float. It
+        prints as a table.
 
     Raises:
         TypeError, ValueError: input that does not fit.
     """
     parameters = net.parameters()
     dtype = parameters.dtype
-    batch = net.incoming.batch("Network.explain", X, y)
+    batch = net.batch("Network.explain", X, y)
     gradients = np.zeros(parameters.size, dtype)
     graph, plan = net.planner.explaining(batch.columns, net.step, address(gradients))
     with parameters.access.reading():
@@ -54,7 +56,7 @@ def explain(net: Network, X: Any, y: Any) -> dict[str, Any]:
 
     values, deltas = plan.passes.values, plan.passes.gradients
     a0 = batch.x.copy()
-    out: dict[str, Any] = {"loss": float(plan.result.loss), "a0": a0}
+    out = Explanation({"loss": float(plan.result.loss), "a0": a0})
     for number, step in enumerate(graph.steps, start=1):
         out |= _parameters_of(net, held, gradients, step, number)
         out[f"z{number}"] = read(values[step.z]) if step.z else a0

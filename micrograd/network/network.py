@@ -11,12 +11,14 @@ import numpy as np
 from micrograd import checks, core
 from micrograd.checkpoint.policies import Checkpoint, find
 from micrograd.core import Array
-from micrograd.network import losses
+from micrograd.network import classes, losses
 from micrograd.network.batch import Incoming
 from micrograd.network.blocks import pack, unpack
 from micrograd.network.c_plan import Batch
+from micrograd.network.classes import Classifying
 from micrograd.network.layers import Layer, check_chain, check_kinds
 from micrograd.network.plans import Planner
+from micrograd.network.predictor import Predictor
 from micrograd.network.trained import Trained
 from micrograd.parameters import Parameters
 from micrograd.trainable import Storable
@@ -41,7 +43,7 @@ def _checked_seed(seed: Any) -> int:
     return int(entropy) if given is None else given
 
 
-class Network(Trained, Storable):
+class Network(Trained, Classifying, Storable):
     """A multilayer perceptron whose forward and backward passes run in the C core.
 
     Args:
@@ -206,9 +208,10 @@ class Network(Trained, Storable):
         Raises:
             TypeError, ValueError: input that does not fit.
         """
-        return self._predicted("Network.predict", X)
+        return self.outputs("Network.predict", X)
 
-    def _predicted(self, where: str, X: Any) -> Array:
+    def outputs(self, where: str, X: Any) -> Array:
+        """What predict gives; errors begin with `where`."""
         x = self.incoming.features(where, X)
         out = np.empty((len(x), self.out_features), self._dtype)
         pool, access = self.planner.predicting(self.planner.functions.targets), self._access
@@ -239,7 +242,7 @@ class Network(Trained, Storable):
         Raises:
             TypeError, ValueError: input that does not fit.
         """
-        batch = self.incoming.batch("Network.evaluate", X, y, sample_weight)
+        batch = self.batch("Network.evaluate", X, y, sample_weight)
         pool, access = self.planner.predicting(batch.columns), self._access
         plan = pool.take()
         access.begin_read()
@@ -253,8 +256,44 @@ class Network(Trained, Storable):
             access.end_read()
             pool.give(plan)
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """How good the outputs are: for cross_entropy and bce the share of right classes, weighted;
+        for others R^2, 1 - sum (y - z)^2 / sum (y - mean y)^2, averaged over the outputs.
+
+        Args:
+            X, y, sample_weight: as for loss().
+
+        Raises:
+            TypeError, ValueError: input that does not fit; all y of an output are equal; the loss
+                is a function, whose outputs need not be estimates of y.
+        """
+        from micrograd.network.score import score
+
+        return score(self, X, y, sample_weight)
+
+    def freeze(self) -> Predictor:
+        """The network as it is now, to predict with and nothing else: immutable, picklable, for any
+        number of threads at once, and the shortest way to an output.
+
+        Training this network on does not change it.
+        """
+        return Predictor(self)
+
+    def summary(self) -> str:
+        """Layers, what they take and give, and how many parameters they have: a table.
+
+        >>> print(net.summary())  # doctest: +SKIP
+        """
+        from micrograd.network.tables import summary
+
+        return summary(self)
+
     def explain(self, X: Any, y: Any) -> dict[str, Any]:
-        """Every quantity of one pass by the documents' names; see micrograd.explain.explain."""
+        """Every quantity of one pass by the documents' names; see
+        micrograd.network.explain.explain.
+
+        Printed, it is a table of their shapes and sizes.
+        """
         from micrograd.network.explain import explain
 
         return explain(self, X, y)
@@ -263,6 +302,40 @@ class Network(Trained, Storable):
 
     def prepare(self, where: str, X: Any, y: Any) -> None:
         """Nothing: its parameters are known from the start."""
+
+    def names_in(self, where: str, y: Any) -> list[str] | None:
+        """The names of the classes where y has names: those that the metadata have, else those in
+        y, sorted; None where y has numbers."""
+        if not classes.are_names(y):
+            return None
+        return self.class_names or classes.distinct_names(where, y, self._n_classes(where))
+
+    def numbered(self, where: str, y: Any, names: list[str] | None) -> Any:
+        """y with the number of each name; y itself where it has numbers."""
+        if not classes.are_names(y):
+            return y
+        self._n_classes(where)
+        return classes.numbered(where, y, names)
+
+    def keep_names(self, names: list[str]) -> None:
+        """Notes the names of the classes in the metadata, where there are none yet."""
+        if self.class_names is None:
+            self.metadata[classes.KEY] = names
+
+    def _n_classes(self, where: str) -> int:
+        found = classes.number_of_classes(self.loss_kind, self.out_features)
+        if not found:
+            raise TypeError(
+                f"{where}: y has names of classes, the network has none: {self.out_features} "
+                f"outputs and the loss {self.loss_name!r}; cross_entropy has, and bce of one output"
+            )
+        return found
+
+    def batch(self, where: str, X: Any, y: Any, sample_weight: Any = None) -> Batch:
+        """A batch of arrays that have been checked; y may have names of classes."""
+        if type(y) is not np.ndarray or y.dtype.kind not in "fiub":
+            y = self.numbered(where, y, self.class_names)
+        return self.incoming.batch(where, X, y, sample_weight)
 
     def place_not_finite(self, X: Any, y: Any) -> str:
         """Where the first value of a pass over this batch that is not finite lies, "" for none:

@@ -57,6 +57,10 @@ class Trained:
         self._pending: Any = None
         self._pending_thread = 0
 
+    def batch(self, where: str, X: Any, y: Any, sample_weight: Any = None) -> Batch:
+        """A batch of arrays that have been checked."""
+        raise NotImplementedError
+
     @property
     def step(self) -> int:
         """The number of training passes so far: dropout masks depend on it and on the seed."""
@@ -115,13 +119,13 @@ class Trained:
                         plan.c, x, X.shape[0], labels, targets, core.threads, plan.result
                     )
                     if loss != loss and plan.result.status:
-                        batch = self.incoming.batch("Network.loss", X, y)
+                        batch = self.batch("Network.loss", X, y)
                         raise self.incoming.error(
                             "Network.loss", plan.result.status, plan.result, batch
                         )
                     self._pending, self._pending_thread = held, thread
                     return loss  # type: ignore[no-any-return]
-            batch = self.incoming.batch("Network.loss", X, y, sample_weight)
+            batch = self.batch("Network.loss", X, y, sample_weight)
             plan = self._plan_for(batch.columns, batch.rows)
             status = plan.loss(batch)
             if status:
@@ -223,7 +227,7 @@ class Trained:
         Raises:
             TypeError, ValueError: data that do not fit.
         """
-        batch = self.incoming.batch(where, X, y, sample_weight)
+        batch = self.batch(where, X, y, sample_weight)
         pool = self.planner.predicting(batch.columns)
         plan = pool.take()
         try:

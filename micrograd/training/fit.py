@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -32,7 +34,12 @@ def fit(model: Model, given: Arguments) -> History:
     where = f"{type(model).__name__}.fit"
     model.prepare(where, given.X, given.y)
     with model.parameters().access.training(where):
+        names = model.names_in(where, given.y)
+        if names is not None:
+            given = _numbered(model, where, given, names)
         run, data, on_epoch = _start(model, where, given)
+        if names is not None:
+            model.keep_names(names)
         bar = Progress(given.progress, run.state.epochs)
         try:
             while not run.over():
@@ -45,6 +52,18 @@ def fit(model: Model, given: Arguments) -> History:
             bar.close()
         run.finish()
     return run.state.history
+
+
+def _numbered(model: Model, where: str, given: Arguments, names: list[str]) -> Arguments:
+    """The arguments with the numbers of classes in place of their names."""
+    validation, weight = given.validation, given.class_weight
+    if isinstance(validation, (tuple, list)) and len(validation) > 1:
+        X, y, *weights = validation
+        validation = (X, model.numbered(where, y, names), *weights)
+    if isinstance(weight, Mapping):
+        weight = {names.index(k) if k in names else k: v for k, v in weight.items()}
+    y = model.numbered(where, given.y, names)
+    return replace(given, y=y, validation=validation, class_weight=weight)
 
 
 def _start(model: Model, where: str, given: Arguments) -> tuple[Run, Data, list[Any]]:

@@ -33,6 +33,15 @@ class Model(Resumable, Protocol):
     def evaluate(self, X: Any, y: Any, /) -> tuple[float, float | None]:
         """The mean loss and, of classes, the accuracy; changes nothing."""
 
+    def names_in(self, where: str, y: Any) -> list[str] | None:
+        """The names of the classes where y has names; None where it has numbers."""
+
+    def numbered(self, where: str, y: Any, names: list[str]) -> Any:
+        """y with the number of each name."""
+
+    def keep_names(self, names: list[str]) -> None:
+        """Notes the names of the classes."""
+
     def part(self, rows: int) -> slice:
         """Which of a batch's rows this process works on."""
 
