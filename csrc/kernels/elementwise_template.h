@@ -131,9 +131,9 @@ static void T(column_sum)(mg_matrix x, double alpha, int accumulate, void *sum_)
         const real *from = (const real *)x.data + j;
         int64_t i = 0;
         for (; i + 4 <= x.rows; i += 4)
-#pragma GCC unroll 4
-            for (int chain = 0; chain < 4; chain++, from += x.ld)
-                part[chain] += wide == LANES ? T(v_load)(from) : T(v_load_first)(from, wide);
+            MG_UNROLL
+        for (int chain = 0; chain < 4; chain++, from += x.ld)
+            part[chain] += wide == LANES ? T(v_load)(from) : T(v_load_first)(from, wide);
         for (int chain = 0; i < x.rows; i++, chain++, from += x.ld)
             part[chain] += wide == LANES ? T(v_load)(from) : T(v_load_first)(from, wide);
         vec total = ((part[0] + part[1]) + (part[2] + part[3])) * (real)alpha;

@@ -40,46 +40,48 @@ static inline __attribute__((always_inline)) void T(tile)(const int rows, const 
                                                           int64_t c_row)
 {
     vec acc[MG_ROWS][2];
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
+    MG_UNROLL
+    for (int i = 0; i < rows; i++) {
+        MG_UNROLL
         for (int v = 0; v < vectors; v++)
             acc[i][v] = (vec){0};
+    }
 
     /* Three rows share a pointer: fewer registers for addresses. */
     const real *row[(MG_ROWS + 2) / 3];
-#pragma GCC unroll 16
+    MG_UNROLL
     for (int i = 0; i < rows; i += 3)
         row[i / 3] = a + i * a_row;
 
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) /* C will be wanted when the sums are done */
-#pragma GCC unroll 2
+    MG_UNROLL
+    for (int i = 0; i < rows; i++) { /* C will be wanted when the sums are done */
+        MG_UNROLL
         for (int v = 0; v < vectors; v++)
             __builtin_prefetch(c + i * c_row + v * LANES, 1);
+    }
 
     for (int64_t p = 0; p < depth; p++) {
         vec x[2];
-#pragma GCC unroll 2
+        MG_UNROLL
         for (int v = 0; v < vectors; v++)
             x[v] =
                 masked && v == vectors - 1 ? T(v_load_first)(b + v * LANES, last) : T(v_load)(b + v * LANES);
         b += b_row;
-#pragma GCC unroll 16
+        MG_UNROLL
         for (int i = 0; i < rows; i++) {
             const vec w = T(v_splat)(row[i / 3][(i % 3) * a_row]);
-#pragma GCC unroll 2
+            MG_UNROLL
             for (int v = 0; v < vectors; v++)
                 acc[i][v] += w * x[v];
         }
-#pragma GCC unroll 16
+        MG_UNROLL
         for (int i = 0; i < rows; i += 3)
             row[i / 3] += a_col;
     }
 
-#pragma GCC unroll 16
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
+    MG_UNROLL
+    for (int i = 0; i < rows; i++) {
+        MG_UNROLL
         for (int v = 0; v < vectors; v++) {
             real *to = c + i * c_row + v * LANES;
             const int part = masked && v == vectors - 1;
@@ -91,6 +93,7 @@ static inline __attribute__((always_inline)) void T(tile)(const int rows, const 
             else
                 T(v_store)(to, sum);
         }
+    }
 }
 
 typedef void T(tile_function)(int64_t depth, const real *a, int64_t a_row, int64_t a_col, const real *b,
@@ -167,13 +170,13 @@ static inline int T(tile_rows)(int64_t left)
 static inline void T(transpose_block)(const real *b, int64_t b_col, real *out, int64_t out_row)
 {
     vec block[LANES];
-#pragma GCC unroll 16
+    MG_UNROLL
     for (int j = 0; j < LANES; j++) {
         block[j] = T(v_load)(b + j * b_col);
         __builtin_prefetch(b + j * b_col + 2 * LANES);
     }
     T(v_transpose)(block);
-#pragma GCC unroll 16
+    MG_UNROLL
     for (int i = 0; i < LANES; i++)
         T(v_store)(out + i * out_row, block[i]);
 }

@@ -12,16 +12,16 @@ static double T(fma_chains)(int64_t steps, double *start)
 {
     const vec w = T(v_splat)((real)0.5), x = T(v_splat)((real)*start);
     vec acc[CHAINS];
-#pragma GCC unroll 12
+    MG_UNROLL
     for (int i = 0; i < CHAINS; i++)
         acc[i] = x * (real)(i + 1);
     for (int64_t step = 0; step < steps; step++) {
-#pragma GCC unroll 12
+        MG_UNROLL
         for (int i = 0; i < CHAINS; i++)
             acc[i] = acc[i] * w + x;
     }
     vec sum = {0};
-#pragma GCC unroll 12
+    MG_UNROLL
     for (int i = 0; i < CHAINS; i++)
         sum += acc[i];
     *start = T(v_sum)(sum) / (2.0 * CHAINS * LANES);

@@ -16,6 +16,14 @@
 MG_PUSH_TARGET(MG_ISA_TARGET)
 #endif
 
+/* In front of a loop whose number of rounds is known: unroll it whole.  clang's own pragma, because it heeds
+ * GCC's too late: the sums of a tile then stay in memory, and a step took 2 to 6 times as long. */
+#ifdef __clang__
+#define MG_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define MG_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 #define MG_BITS 32
 #include "kernels/kernels_template.h"
 #undef MG_BITS

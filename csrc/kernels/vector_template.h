@@ -223,27 +223,27 @@ static inline vec T(v_load_strided)(const real *p, int64_t stride, int count)
 static inline __attribute__((always_inline)) void T(v_transpose)(vec block[LANES])
 {
     vec next[LANES];
-#pragma GCC unroll 2
+    MG_UNROLL
     for (int round = 1; round < QUAD; round *= 2) {
-#pragma GCC unroll 8
+        MG_UNROLL
         for (int i = 0; i < LANES / 2; i++) {
             const int from = i / (QUAD / 2) * QUAD + i % (QUAD / 2);
             next[2 * i] = SHUFFLE(block[from], block[from + QUAD / 2], ZIP_LOW);
             next[2 * i + 1] = SHUFFLE(block[from], block[from + QUAD / 2], ZIP_HIGH);
         }
-#pragma GCC unroll 16
+        MG_UNROLL
         for (int i = 0; i < LANES; i++)
             block[i] = next[i];
     }
-#pragma GCC unroll 2
+    MG_UNROLL
     for (int round = QUAD; round < LANES; round *= 2) {
-#pragma GCC unroll 8
+        MG_UNROLL
         for (int i = 0; i < LANES / 2; i++) {
             const int from = i / QUAD * 2 * QUAD + i % QUAD;
             next[i] = SHUFFLE(block[from], block[from + QUAD], EVEN);
             next[i + LANES / 2] = SHUFFLE(block[from], block[from + QUAD], ODD);
         }
-#pragma GCC unroll 16
+        MG_UNROLL
         for (int i = 0; i < LANES; i++)
             block[i] = next[i];
     }
