@@ -164,9 +164,10 @@ typedef struct {
     const mg_weight *weights; /* in the order of their offsets */
 } mg_constraints;
 
-/* Sums over rows that no step has been made from yet: 0 if there are none. */
+/* Sums over rows that no step has been made from yet: 0 if there are none.  Gradients and loss are sums of
+ * weights times `unit`, a power of two (see mg_weight_unit in csrc/plan/plan.h). */
 typedef struct {
-    double weight, loss;
+    double weight, loss, unit;
 } mg_sums;
 
 /* ---- the machine ---- */
@@ -213,7 +214,8 @@ int mg_plan_evaluate(mg_plan *plan, const mg_batch *batch, int threads, mg_resul
  *
  * Micro-batches: without an optimizer there is no update, but gradients and `sums` keep what the rows add
  * up to.  A call that finds something in `sums` adds its own rows, and makes its step from the mean over
- * all of them; result->loss is the mean so far.  After a step, and after a failure, `sums` is empty. */
+ * all of them; result->loss is the mean so far.  After a step, and after a failure, `sums` is empty.
+ * Rows whose weights are all 0, where `sums` is empty, change nothing: result->loss is 0, there is no step. */
 int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count,
                   const mg_constraints *constraints, mg_optimizer *optimizer, mg_sums *sums, int threads,
                   mg_result *result);

@@ -121,27 +121,61 @@ static inline void T(epilogue)(const mg_epilogue *e, int64_t i0, int64_t j0, int
     }
 }
 
-/* sum (columns) = alpha * sum over the rows of x, += with accumulate; rows in their order. */
+/* Rows that are added up in a chain; what these chains come to is added up in pairs.  The error grows with the
+ * logarithm of the number of rows then: one chain over 20 million of them was off by 4 % in float32. */
+#define SUM_ROWS 64
+
+/* The sum of at most SUM_ROWS rows that lie ld apart; four chains hide the latency of an addition. */
+static inline __attribute__((always_inline)) vec T(sum_rows)(const real *from, int64_t ld, int64_t rows,
+                                                             int wide)
+{
+    vec part[4] = {{0}, {0}, {0}, {0}};
+    int64_t i = 0;
+    for (; i + 4 <= rows; i += 4) {
+        MG_UNROLL
+        for (int chain = 0; chain < 4; chain++, from += ld)
+            part[chain] += wide == LANES ? T(v_load)(from) : T(v_load_first)(from, wide);
+    }
+    for (int chain = 0; i < rows; i++, chain++, from += ld)
+        part[chain] += wide == LANES ? T(v_load)(from) : T(v_load_first)(from, wide);
+    return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
+/* The same for any number of rows.  level[i] holds the sum of 2^i blocks where bit i of `blocks` is set. */
+static inline __attribute__((always_inline)) vec T(sum_blocks)(const real *from, int64_t ld, int64_t rows,
+                                                               int wide)
+{
+    vec level[48], total = {0};
+    int64_t blocks = 0;
+    for (int64_t i = 0; i < rows; i += SUM_ROWS, blocks++) {
+        vec sum = T(sum_rows)(from + i * ld, ld, rows - i < SUM_ROWS ? rows - i : SUM_ROWS, wide);
+        int pairs = 0;
+        for (; blocks >> pairs & 1; pairs++)
+            sum += level[pairs];
+        level[pairs] = sum;
+    }
+    for (int i = 0; blocks >> i; i++)
+        if (blocks >> i & 1)
+            total += level[i];
+    return total;
+}
+
+/* sum (columns) = alpha * sum over the rows of x, += with accumulate. */
 static void T(column_sum)(mg_matrix x, double alpha, int accumulate, void *sum_)
 {
     real *sum = (real *)sum_;
+    const real *from = (const real *)x.data;
     for (int64_t j = 0; j < x.columns; j += LANES) {
         const int wide = x.columns - j < LANES ? (int)(x.columns - j) : LANES;
-        vec part[4] = {{0}, {0}, {0}, {0}}; /* four chains hide the latency of an addition */
-        const real *from = (const real *)x.data + j;
-        int64_t i = 0;
-        for (; i + 4 <= x.rows; i += 4)
-            MG_UNROLL
-        for (int chain = 0; chain < 4; chain++, from += x.ld)
-            part[chain] += wide == LANES ? T(v_load)(from) : T(v_load_first)(from, wide);
-        for (int chain = 0; i < x.rows; i++, chain++, from += x.ld)
-            part[chain] += wide == LANES ? T(v_load)(from) : T(v_load_first)(from, wide);
-        vec total = ((part[0] + part[1]) + (part[2] + part[3])) * (real)alpha;
+        vec total = wide == LANES ? T(sum_blocks)(from + j, x.ld, x.rows, LANES)
+                                  : T(sum_blocks)(from + j, x.ld, x.rows, wide);
+        total *= (real)alpha;
         if (accumulate)
             total += T(v_load_first)(sum + j, wide);
         T(v_store_first)(sum + j, total, wide);
     }
 }
+#undef SUM_ROWS
 
 /* Are all factor * x finite?  0 times a finite number is 0, 0 times any other is NaN. */
 static int T(all_finite)(mg_matrix x, double factor_)

@@ -274,11 +274,13 @@ static inline int64_t T(panels)(int64_t n)
     return (n + PANEL - 1) / PANEL;
 }
 
-/* Elements of scratch: the panels of B, shared by the team, then one block of A for each member. */
+/* Elements of scratch: the panels of B, shared by the team, then one block of A for each member.  Never less
+ * for a larger m or k: a plan has room for its largest batch, and smaller ones have to fit.  (The depth of a
+ * block does not grow with k: 600 is cut into two of 304, 575 is not.) */
 static int64_t T(gemm_scratch_b)(const mg_gemm *g)
 {
-    const int64_t depth = T(block_depth)(g->k);
-    return T(packs_b)(g) ? T(panels)(g->n) * PANEL * depth : 0;
+    const int64_t most = g->k < MOST_DEPTH ? g->k + LANES : MOST_DEPTH + LANES;
+    return T(packs_b)(g) ? T(panels)(g->n) * PANEL * most : 0;
 }
 
 #define BLOCK_A_ELEMENTS ((int64_t)(BLOCK_ROWS + 16) * (MOST_DEPTH + LANES))

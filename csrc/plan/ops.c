@@ -65,25 +65,51 @@ static void linear(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_t
     plan->kernels->gemm(&g, run->scratch, team);
 }
 
-/* dW (out,in) = scale * delta (rows,out).T @ A (rows,in);  db (out) = scale * sum of delta's rows. */
+/* dW (out,in) = scale * delta (rows,out).T @ A (rows,in), rows [first, last) of it. */
+static void weight_part(const mg_plan *plan, const mg_run *run, mg_matrix delta, mg_matrix a, mg_range rows,
+                        void *dw, int accumulate, mg_team team)
+{
+    const mg_gemm weight = {.m = delta.columns,
+                            .n = a.columns,
+                            .k = rows.last - rows.first,
+                            .alpha = run->scale,
+                            .a = mg_matrix_rows(delta, plan->real_size, rows).data,
+                            .a_row = 1,
+                            .a_col = delta.ld,
+                            .b = mg_matrix_rows(a, plan->real_size, rows).data,
+                            .b_row = a.ld,
+                            .b_col = 1,
+                            .c = dw,
+                            .c_row = a.columns,
+                            .accumulate = accumulate};
+    plan->kernels->gemm(&weight, run->scratch, team);
+}
+
+/* dW, and db (out) = scale * sum of delta's rows.  More than MG_SUMMED_ROWS rows are summed up part by part
+ * in dW's `partial` sums, which are then added up: shorter chains of additions, smaller errors. */
 static void linear_weight(const mg_plan *plan, const mg_run *run, const mg_op *op, int accumulate,
                           mg_team team)
 {
     const mg_matrix delta = mg_run_values(plan, run, op->in[0]), a = mg_run_values(plan, run, op->in[1]);
-    const mg_gemm weight = {.m = delta.columns,
-                            .n = a.columns,
-                            .k = run->rows,
-                            .alpha = run->scale,
-                            .a = delta.data,
-                            .a_row = 1,
-                            .a_col = delta.ld,
-                            .b = a.data,
-                            .b_row = a.ld,
-                            .b_col = 1,
-                            .c = at(plan, plan->gradients, op->weight),
-                            .c_row = a.columns,
-                            .accumulate = accumulate};
-    plan->kernels->gemm(&weight, run->scratch, team);
+    char *dw = at(plan, plan->gradients, op->weight);
+    for (int64_t first = 0; first < run->rows; first += MG_SUMMED_ROWS) {
+        const mg_range rows = {first,
+                               first + MG_SUMMED_ROWS < run->rows ? first + MG_SUMMED_ROWS : run->rows};
+        if (first == 0) {
+            weight_part(plan, run, delta, a, rows, dw, accumulate, team);
+            if (rows.last < run->rows)
+                mg_barrier(team); /* the scratch is wanted again */
+            continue;
+        }
+        weight_part(plan, run, delta, a, rows, plan->partial, 0, team);
+        mg_barrier(team);
+        const mg_range mine = mg_share(delta.columns, team);
+        const mg_matrix part = {plan->partial, delta.columns, a.columns, a.columns};
+        const mg_matrix sum = {dw, delta.columns, a.columns, a.columns};
+        const mg_matrix to = mg_matrix_rows(sum, plan->real_size, mine);
+        plan->kernels->add(mg_matrix_rows(part, plan->real_size, mine), to, to);
+        mg_barrier(team);
+    }
     if (op->bias < 0)
         return;
     const mg_range sixteens = mg_share((delta.columns + 15) / 16, team);

@@ -17,6 +17,10 @@ typedef struct {
     const mg_batch *batch;
 } mg_run;
 
+/* Rows whose products are added up in a chain of blocks (see gemm_template.h), 85 or so of them.  Twenty
+ * million rows are then 611 such sums, which are added up in a chain; all blocks in one would be 52,000. */
+enum { MG_SUMMED_ROWS = 1 << 15 };
+
 struct mg_plan {
     const mg_kernels *kernels;
     size_t real_size;
@@ -39,6 +43,7 @@ struct mg_plan {
     char *scratch;
     size_t scratch_bytes; /* of a team of one */
     double *row_loss;
+    char *partial; /* a weight matrix, where there are more rows than MG_SUMMED_ROWS */
     char *staged_x, *staged_targets, *staged_weights; /* the batch that mg_plan_train gathers */
     int64_t *staged_labels;
 
@@ -65,6 +70,10 @@ mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows);
 void mg_run_ops(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate, mg_team team);
 
 /* What steps.c, predict.c and train.c have in common. */
+/* The power of two by which weights with this sum are multiplied, so that neither they times a gradient nor 1
+ * over their sum leaves the range of a float: 1, but for sums far from 1. */
+double mg_weight_unit(double total_weight);
+void mg_stage_weight(const mg_plan *plan, int64_t row, double weight);
 int mg_team_size(const mg_plan *plan, int64_t rows, int threads); /* as many as the work pays for */
 mg_run mg_run_of(const mg_plan *plan, const mg_batch *batch);
 double mg_mean_loss(const mg_plan *plan, const mg_run *run);

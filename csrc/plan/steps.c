@@ -171,16 +171,45 @@ static void pass_body(void *arguments, mg_team team)
     mg_run_ops(p->plan, &p->run, p->first, p->last, p->accumulate, team);
 }
 
+double mg_weight_unit(double total_weight)
+{
+    const int exponent = total_weight > 0 ? ilogb(total_weight) : 0;
+    return exponent > -64 && exponent < 64 ? 1 : ldexp(1, exponent < -1000 ? 1000 : -exponent);
+}
+
+void mg_stage_weight(const mg_plan *plan, int64_t row, double weight)
+{
+    if (plan->real_size == sizeof(float))
+        ((float *)plan->staged_weights)[row] = (float)weight;
+    else
+        ((double *)plan->staged_weights)[row] = weight;
+}
+
+/* The batch with its weights in their unit. */
+static mg_batch in_units(const mg_plan *plan, const mg_batch *batch)
+{
+    const double unit = batch->weights ? mg_weight_unit(batch->total_weight) : 1;
+    mg_batch scaled = *batch;
+    if (unit == 1)
+        return scaled;
+    for (int64_t i = 0; i < batch->rows; i++)
+        mg_stage_weight(plan, i, mg_real_at(plan->real_size, batch->weights, i) * unit);
+    scaled.weights = plan->staged_weights;
+    scaled.total_weight *= unit;
+    return scaled;
+}
+
 /* Ops [0, last).  Checks first: where it refuses, the pass that is cached is still there. */
 static int forward_pass(mg_plan *plan, const mg_batch *batch, int last, int threads, mg_result *result)
 {
-    pass p = {.plan = plan, .run = mg_run_of(plan, batch), .last = last};
     threads = mg_team_size(plan, batch->rows, threads);
     int status = checked(plan, batch, threads, result);
     if (status == MG_OK)
         status = mg_plan_prepare(plan, batch->rows, batch->rows, threads);
     if (status != MG_OK)
         return status;
+    const mg_batch scaled = mg_plan_goes_back(plan) ? in_units(plan, batch) : *batch;
+    pass p = {.plan = plan, .run = mg_run_of(plan, &scaled), .last = last};
     p.run.scratch = plan->scratch;
     mg_team_run(pass_body, &p, threads);
     plan->last = p.run;

@@ -40,8 +40,7 @@ static int gather(mg_plan *plan, const training *t, mg_range rows, int64_t *bad_
                    (const char *)data->targets + (size_t)(from * data->targets_ld) * size,
                    (size_t)targets * size);
         if (data->weights)
-            memcpy(plan->staged_weights + (size_t)i * size, (const char *)data->weights + (size_t)from * size,
-                   size);
+            mg_stage_weight(plan, i, mg_real_at(size, data->weights, from) * t->sums->unit);
     }
     return status;
 }
@@ -62,8 +61,7 @@ static void train_body(void *arguments, mg_team team)
 {
     training *t = arguments;
     mg_plan *plan = t->plan;
-    plan->found[team.index] =
-        gather(plan, t, mg_share(t->run.rows, team), &plan->found_row[team.index]);
+    plan->found[team.index] = gather(plan, t, mg_share(t->run.rows, team), &plan->found_row[team.index]);
     mg_barrier(team);
     if (found_by(plan, team.size, NULL) != MG_OK)
         return;
@@ -88,6 +86,17 @@ static double weight_of(const mg_plan *plan, const mg_batch *data, const int64_t
     return weight;
 }
 
+/* The unit of the weights, now that rows of this weight are to be added. */
+static void choose_unit(const mg_plan *plan, mg_sums *sums, double weight)
+{
+    const double unit = mg_weight_unit(sums->weight + weight), ratio = unit / sums->unit;
+    if (sums->weight > 0 && ratio != 1) { /* what has been summed up so far is in another one */
+        plan->kernels->clip(plan->n_parameters, plan->gradients, ratio, INFINITY);
+        sums->loss *= ratio;
+    }
+    sums->unit = unit;
+}
+
 /* Where other rows are to be added or have been, the gradients stay sums until the update scales them;
  * else they are those of the mean at once. */
 static int train(training *t, int64_t count, int threads)
@@ -99,6 +108,12 @@ static int train(training *t, int64_t count, int threads)
     int status = mg_plan_prepare(plan, count, count, threads);
     if (status != MG_OK)
         return status;
+    const double added = weight_of(plan, data, t->index, count);
+    if (added == 0 && t->sums->weight == 0) {
+        t->update.result->loss = t->update.result->penalty = t->update.result->gradient_norm = 0;
+        return MG_OK;
+    }
+    choose_unit(plan, t->sums, added);
     t->batch = (mg_batch){.x = plan->staged_x,
                           .x_ld = plan->buffers[0].columns,
                           .rows = count,
@@ -106,13 +121,13 @@ static int train(training *t, int64_t count, int threads)
                           .targets = data->targets ? plan->staged_targets : NULL,
                           .targets_ld = mg_plan_target_columns(plan),
                           .weights = data->weights ? plan->staged_weights : NULL,
-                          .total_weight = weight_of(plan, data, t->index, count)};
-    const double weight = t->sums->weight + t->batch.total_weight;
+                          .total_weight = added * t->sums->unit};
+    const double weight = t->sums->weight + added;
     t->run = mg_run_of(plan, &t->batch);
     t->run.scratch = plan->scratch;
     if (summing) {
         t->run.scale = 1;
-        t->update.factor = 1 / weight;
+        t->update.factor = 1 / (weight * t->sums->unit);
     }
     if (t->sums->weight == 0)
         mg_plan_clear_scalars(plan);
@@ -124,8 +139,8 @@ static int train(training *t, int64_t count, int threads)
         return status;
     plan->step++;
     if (summing) {
-        *t->sums = (mg_sums){weight, t->sums->loss + t->loss};
-        t->loss = t->sums->loss / weight;
+        *t->sums = (mg_sums){weight, t->sums->loss + t->loss, t->sums->unit};
+        t->loss = t->sums->loss / (weight * t->sums->unit);
     }
     t->update.result->loss = t->loss;
     return isfinite(t->loss) ? t->update.status : MG_LOSS_NOT_FINITE;
@@ -152,7 +167,7 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
                              .result = result}};
     const int status = train(&t, count, threads);
     if (optimizer || status != MG_OK)
-        *sums = (mg_sums){0, 0};
+        *sums = (mg_sums){0};
     return status;
 }
 

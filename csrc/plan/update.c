@@ -215,12 +215,12 @@ int mg_update_step(mg_optimizer *optimizer, const mg_constraints *constraints, m
     mg_update u = {.optimizer = optimizer,
                    .constraints = constraints,
                    .kernels = mg_optimizer_kernels(optimizer),
-                   .factor = sums->weight > 0 ? 1 / sums->weight : 1,
+                   .factor = sums->weight > 0 ? 1 / (sums->weight * sums->unit) : 1,
                    .result = result};
     if (!u.kernels)
         return MG_BAD_ARGUMENT;
     mg_team_run(update_body, &u, threads_for(optimizer->n, threads));
-    *sums = (mg_sums){0, 0};
+    *sums = (mg_sums){0};
     return u.status;
 }
 

@@ -28,6 +28,20 @@ static size_t scratch_bytes(const mg_plan *plan, int64_t rows, int threads)
     return most;
 }
 
+/* Elements of the largest weight matrix. */
+static int64_t largest_weight(const mg_plan *plan)
+{
+    int64_t most = 0;
+    for (int i = 0; i < plan->n_ops; i++) {
+        const mg_op *op = &plan->ops[i];
+        if (op->kind != MG_LINEAR_WEIGHT)
+            continue;
+        const int64_t elements = plan->buffers[op->in[0]].columns * plan->buffers[op->in[1]].columns;
+        most = elements > most ? elements : most;
+    }
+    return most;
+}
+
 /* A cursor over one allocation: with base NULL it only adds up. */
 typedef struct {
     char *base;
@@ -66,6 +80,7 @@ static void lay_out(mg_plan *plan, arena *a, int64_t rows, int threads)
         plan->row_loss = (double *)take(a, rows, sizeof(double));
     if (!mg_plan_goes_back(plan))
         return;
+    plan->partial = rows > MG_SUMMED_ROWS ? take(a, largest_weight(plan), plan->real_size) : NULL;
     plan->staged_x = take(a, rows * inputs, plan->real_size);
     plan->staged_targets = take(a, rows * outputs, plan->real_size);
     plan->staged_weights = take(a, rows, plan->real_size);

@@ -110,13 +110,14 @@ void mg_program_map_backward(mg_program *p, mg_matrix x, mg_matrix g, mg_matrix 
     const mg_range mine = mg_share(cut.chunks, team);
     for (int64_t i = mine.first; i < mine.last; i++) {
         const mg_range chunk = chunk_rows(i, samples, &cut);
-        mg_program_chunk_begin(p, &block);
+        mg_program_chunk_begin(p, &block, i);
         for (int64_t row = chunk.first; row < chunk.last; row += cut.block_rows) {
             const mg_range rows = block_rows(row, chunk.last, &cut);
             gather(p, x, rows, input);
             gather(p, g, rows, seeds);
             block.rows = rows.last - rows.first;
             p->kernels->program_forward(&block, p->source.forward);
+            mg_program_chunk_block(p, &block, i, (row - chunk.first) / cut.block_rows);
             p->kernels->program_backward(&block, p->source.backward);
             if (dx.data)
                 scatter(p, dx, rows, gradient, accumulate);
@@ -155,7 +156,7 @@ void mg_program_loss_rows(mg_program *p, const mg_loss_rows *r, mg_team team, in
     for (int64_t i = mine.first; i < mine.last; i++) {
         const mg_range chunk = chunk_rows(i, samples, &cut);
         if (backward)
-            mg_program_chunk_begin(p, &block);
+            mg_program_chunk_begin(p, &block, i);
         for (int64_t row = chunk.first; row < chunk.last; row += cut.block_rows) {
             const mg_range rows = block_rows(row, chunk.last, &cut);
             mg_argument arguments[2] = {{element(p, r->z.data, row * r->z.ld), r->z.ld}, {labels, 1}};
@@ -179,6 +180,7 @@ void mg_program_loss_rows(mg_program *p, const mg_loss_rows *r, mg_team team, in
                 block.seeds = mg_program_staged(p, &block, MG_STAGED_SEEDS);
                 memcpy(block.seeds, weights, (size_t)block.rows * p->real_size);
             }
+            mg_program_chunk_block(p, &block, i, (row - chunk.first) / cut.block_rows);
             p->kernels->program_backward(&block, p->source.backward);
         }
         if (backward)

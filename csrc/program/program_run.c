@@ -55,13 +55,14 @@ static void loss_body(void *arguments, mg_team team)
     for (int64_t i = mine.first; i < mine.last; i++) {
         const int64_t end = (i + 1) * r->cut.chunk_rows < r->rows ? (i + 1) * r->cut.chunk_rows : r->rows;
         double sum = 0;
-        mg_program_chunk_begin(p, &block);
+        mg_program_chunk_begin(p, &block, i);
         for (int64_t row = i * r->cut.chunk_rows; row < end; row += r->cut.block_rows) {
             block.first_row = row;
             block.rows = end - row < r->cut.block_rows ? end - row : r->cut.block_rows;
             p->kernels->program_forward(&block, p->source.forward);
             for (int64_t j = 0; j < block.rows; j++)
                 sum += mg_real_at(p->real_size, block.out, j);
+            mg_program_chunk_block(p, &block, i, (row - i * r->cut.chunk_rows) / r->cut.block_rows);
             p->kernels->program_backward(&block, p->source.backward);
         }
         mg_program_chunk_end(p, &block, i);

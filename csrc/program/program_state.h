@@ -49,9 +49,10 @@ void *mg_program_staged(const mg_program *p, const mg_block *block, int column);
 
 /* The scalars, for a pass over rows: parameters as they are now, and what is computed from them. */
 void mg_program_uniforms(mg_program *p, const void *parameters);
-/* Sums of a chunk begin at zero, and end in its totals. */
-void mg_program_chunk_begin(const mg_program *p, mg_block *block);
-void mg_program_chunk_end(mg_program *p, const mg_block *block, int64_t chunk);
+/* Sums of a chunk begin at zero, and go into its totals now and then: before a block of it, and at its end. */
+void mg_program_chunk_begin(const mg_program *p, mg_block *block, int64_t chunk);
+void mg_program_chunk_block(const mg_program *p, mg_block *block, int64_t chunk, int64_t number);
+void mg_program_chunk_end(const mg_program *p, const mg_block *block, int64_t chunk);
 /* totals = the sum of the chunks, passed on through the uniforms. */
 void mg_program_total(mg_program *p, int64_t chunks);
 
