@@ -5,6 +5,10 @@
 /* */
 #include "kernels/elementwise_template.h"
 /* */
+#include "kernels/gemm_tile_template.h"
+/* */
+#include "kernels/gemm_pack_template.h"
+/* */
 #include "kernels/gemm_template.h"
 /* */
 #include "kernels/skip_template.h"

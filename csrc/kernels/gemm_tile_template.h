@@ -1,0 +1,137 @@
+/* The tiles of a matrix multiplication, in registers while k runs; part of the kernel template (see
+ * template.h). */
+
+#define PANEL (2 * LANES)
+
+/* acc (rows, vectors) = A (rows, depth) @ B (depth, vectors * LANES), then into C.  The last vector of
+ * a row has `last` columns; `masked` says that this is less than LANES.  The first three arguments are
+ * constants in every instance below. */
+static inline __attribute__((always_inline)) void T(tile)(const int rows, const int vectors, const int masked,
+                                                          int64_t depth, const real *a, int64_t a_row,
+                                                          int64_t a_col, const real *b, int64_t b_row,
+                                                          int last, real alpha, int accumulate, real *c,
+                                                          int64_t c_row)
+{
+    vec acc[MG_ROWS][2];
+    MG_UNROLL
+    for (int i = 0; i < rows; i++) {
+        MG_UNROLL
+        for (int v = 0; v < vectors; v++)
+            acc[i][v] = (vec){0};
+    }
+
+    /* Three rows share a pointer: fewer registers for addresses. */
+    const real *row[(MG_ROWS + 2) / 3];
+    MG_UNROLL
+    for (int i = 0; i < rows; i += 3)
+        row[i / 3] = a + i * a_row;
+
+    MG_UNROLL
+    for (int i = 0; i < rows; i++) { /* C will be wanted when the sums are done */
+        MG_UNROLL
+        for (int v = 0; v < vectors; v++)
+            __builtin_prefetch(c + i * c_row + v * LANES, 1);
+    }
+
+    for (int64_t p = 0; p < depth; p++) {
+        vec x[2];
+        MG_UNROLL
+        for (int v = 0; v < vectors; v++)
+            x[v] =
+                masked && v == vectors - 1 ? T(v_load_first)(b + v * LANES, last) : T(v_load)(b + v * LANES);
+        b += b_row;
+        MG_UNROLL
+        for (int i = 0; i < rows; i++) {
+            const vec w = T(v_splat)(row[i / 3][(i % 3) * a_row]);
+            MG_UNROLL
+            for (int v = 0; v < vectors; v++)
+                acc[i][v] += w * x[v];
+        }
+        MG_UNROLL
+        for (int i = 0; i < rows; i += 3)
+            row[i / 3] += a_col;
+    }
+
+    MG_UNROLL
+    for (int i = 0; i < rows; i++) {
+        MG_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            real *to = c + i * c_row + v * LANES;
+            const int part = masked && v == vectors - 1;
+            vec sum = acc[i][v] * alpha;
+            if (accumulate)
+                sum += part ? T(v_load_first)(to, last) : T(v_load)(to);
+            if (part)
+                T(v_store_first)(to, sum, last);
+            else
+                T(v_store)(to, sum);
+        }
+    }
+}
+
+typedef void T(tile_function)(int64_t depth, const real *a, int64_t a_row, int64_t a_col, const real *b,
+                              int64_t b_row, int last, real alpha, int accumulate, real *c, int64_t c_row);
+
+#define TILE(rows, vectors, masked)                                                                          \
+    static void T(tile_##rows##_##vectors##_##masked)(int64_t depth, const real *a, int64_t a_row,           \
+                                                      int64_t a_col, const real *b, int64_t b_row, int last, \
+                                                      real alpha, int accumulate, real *c, int64_t c_row)    \
+    {                                                                                                        \
+        T(tile)(rows, vectors, masked, depth, a, a_row, a_col, b, b_row, last, alpha, accumulate, c, c_row); \
+    }
+#define TILES(rows)  \
+    TILE(rows, 1, 0) \
+    TILE(rows, 1, 1) \
+    TILE(rows, 2, 0) \
+    TILE(rows, 2, 1)
+// clang-format off
+#define TILE_ENTRY(rows) \
+    {{T(tile_##rows##_1_0), T(tile_##rows##_1_1)}, {T(tile_##rows##_2_0), T(tile_##rows##_2_1)}}
+// clang-format on
+
+/* The heights a tile can have: the full one, and for what is left over enough others that it makes two
+ * tiles at most: a low tile waits for its few chains of additions as long as a high one does. */
+TILES(1)
+TILES(2)
+TILES(3)
+#if MG_ROWS > 4
+TILES(4)
+TILES(5)
+#endif
+#if MG_ROWS > 10
+TILES(6)
+TILES(8)
+TILES(10)
+#endif
+#if MG_ROWS > 12
+TILES(12)
+#endif
+#define TILES_FULL(rows) TILES(rows)
+#define TILE_ENTRY_FULL(rows) TILE_ENTRY(rows)
+TILES_FULL(MG_ROWS)
+
+static T(tile_function) *const T(tiles)[MG_ROWS + 1][2][2] = {
+    [1] = TILE_ENTRY(1),
+    [2] = TILE_ENTRY(2),
+    [3] = TILE_ENTRY(3),
+#if MG_ROWS > 4
+    [4] = TILE_ENTRY(4),
+    [5] = TILE_ENTRY(5),
+#endif
+#if MG_ROWS > 10
+    [6] = TILE_ENTRY(6),
+    [8] = TILE_ENTRY(8),
+    [10] = TILE_ENTRY(10),
+#endif
+#if MG_ROWS > 12
+    [12] = TILE_ENTRY(12),
+#endif
+    [MG_ROWS] = TILE_ENTRY_FULL(MG_ROWS),
+};
+
+/* The height of the next tile when `left` rows are left: all of them, or a good half. */
+static inline int T(tile_rows)(int64_t left)
+{
+    static const uint8_t height[] = {0, 1, 2, 3, 4, 5, 6, 4, 8, 5, 10, 6, 12, 8};
+    return left >= MG_ROWS ? MG_ROWS : height[left];
+}
