@@ -27,6 +27,7 @@ FLAGS = [
     "-fno-math-errno",
     "-fvisibility=hidden",
     "-Wall",
+    "-g0",  # Python's own flags may ask for debug information, 6 MB of it
 ]
 
 

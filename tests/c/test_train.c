@@ -142,7 +142,7 @@ static void check_update(int isa, int64_t rows, int64_t columns, int threads)
             for (int64_t j = 0; j < columns && length > 2.25; j++)
                 w[j] *= 1.5 / sqrt(length);
         }
-    mg_sums sums = {4, 1}; /* gradients are sums over a weight of 4 */
+    mg_sums sums = {16, 1, 0.25}; /* gradients are sums over a weight of 16, in quarters */
     mg_result result = {.loss = 1};
     int wrong = mg_update_step(&o, &c, &sums, threads, &result) != MG_OK || o.steps != 1 || sums.weight != 0;
     wrong += !nearly(result.gradient_norm / norm, 1) || !nearly(result.penalty / penalty, 1);
