@@ -6,7 +6,7 @@ from typing import Any
 
 from micrograd.draw import network, network_blocks
 from micrograd.draw.drawing import Drawing
-from micrograd.draw.function import of_graph
+from micrograd.draw.graphs import of_graph
 from micrograd.draw.network_page import network_page
 from micrograd.draw.page import collapsed_page, render
 from micrograd.draw.program_graph import of_program

@@ -12,7 +12,7 @@ LEGEND = (
     "the stronger, the larger the gradient (four decades).",
 )
 UNKNOWN = "?"
-ROOM = 92.0  # on a page, for upstream times local derivative
+ROOM = 112.0  # on a page, for upstream times local derivative
 
 
 def shown(x: float | None) -> str:

@@ -35,3 +35,4 @@ const view = start(typeof VECTORS === "undefined" ? {} : VECTORS);
 document.getElementById("zoom-in").addEventListener("click", () => view.zoom(1.25));
 document.getElementById("zoom-out").addEventListener("click", () => view.zoom(0.8));
 document.getElementById("fit").addEventListener("click", () => view.fit());
+window.addEventListener("beforeprint", () => view.fit());
