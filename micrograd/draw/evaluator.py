@@ -83,7 +83,8 @@ def pull(rule: Rule) -> str:
             shares = list(both_ways(recorder, lambda: rule.contributions(g, z, operands)))
         places = [recorder.place(x) for x in shares]
     arguments = ["g", "z", "x", "y", "w"][: arity + 2]
-    return f"({','.join(arguments)})=>{_body(recorder.nodes, places, arguments)}"
+    code = body(recorder.nodes, places, lambda _, column: arguments[column])
+    return f"({','.join(arguments)})=>{code}"
 
 
 def _share(recorder: Recorder, linear: Callable[..., Operand], arguments: Sequence[Any]) -> Operand:
@@ -105,8 +106,11 @@ def _merged(nodes: Sequence[Node]) -> list[int]:
     return found
 
 
-def _body(nodes: Sequence[Node], places: Sequence[int], arguments: Sequence[str]) -> str:
-    """An array of expressions; what is used twice gets a name first."""
+def body(nodes: Sequence[Node], places: Sequence[int], argument: Callable[[int, int], str]) -> str:
+    """An array of expressions; what is used twice gets a name first.
+
+    argument: what the input is called that is column so-and-so of argument so-and-so.
+    """
     same = _merged(nodes)
     wanted = [same[place] for place in places]
     uses = [0] * len(nodes)
@@ -120,7 +124,7 @@ def _body(nodes: Sequence[Node], places: Sequence[int], arguments: Sequence[str]
     statements: list[str] = []
     for i, node in enumerate(nodes):
         if node.rule is INPUT:
-            names[i] = arguments[node.operands[1]]
+            names[i] = argument(*node.operands)
         elif uses[i]:
             names[i] = _expression(node, [names[same[operand]] for operand in node.operands])
             if uses[i] > 1 and node.rule is not CONSTANT:

@@ -60,11 +60,16 @@ def gradients_in_words(out: Unrolled, place: int) -> str:
     return " + ".join(pieces)
 
 
+def slope_in_words(net: Network) -> str:
+    """dL/dz of a network's loss, with {z} for the name of its output."""
+    own = net.loss_kind.function is not None
+    return "dL/d{z}" if own else LOSS_SLOPES.get(net.loss_name, "dL/d{z}")
+
+
 def _piece(out: Unrolled, part: Part, user: Part, i: int) -> str:
     d = user.gradient
     if user.op == "loss":
-        slope = LOSS_SLOPES.get(out.net.loss_name, "dL/d{z}")
-        return slope.format(z=part.name)
+        return slope_in_words(out.net).format(z=part.name)
     if user.op == "linear":
         return f"W{user.number}ᵀ {d}"
     if user.op in ("map", "other"):

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from micrograd.draw import page
-from micrograd.draw.network import LOSS_SLOPES, Places, scene_of
+from micrograd.draw import own_functions, page
+from micrograd.draw.network import LOSS_SLOPES, Places, scene_of, slope_in_words
 from micrograd.draw.page import Page
 from micrograd.draw.text import number, plain, shorten
 from micrograd.draw.unrolled import SAMPLES, Part, Unrolled
@@ -15,19 +15,24 @@ from micrograd.draw.unrolled import SAMPLES, Part, Unrolled
 MOST = 150_000  # weights that a page takes along: three megabytes
 
 
-def reason_against(out: Unrolled) -> str:
+def reason_against(out: Unrolled, y: Any) -> str:
     """Why there is nothing to step through, "" where there is."""
     if not out.rows:
         return "Give X and y to see numbers and to step through, sample by sample."
     size = out.net.parameters().size
     if size > MOST:
         return f"{size} weights are too many for a page that computes; {MOST} fit."
-    strange = {p.kind for p in out.parts if p.op == "other" or (p.op == "map" and not p.script)}
-    if out.net.loss_name not in LOSS_SLOPES:
+    strange = {part.kind for part in out.parts if part.op == "other"}
+    if out.net.loss_kind.function is None and out.net.loss_name not in LOSS_SLOPES:
         strange.add(plain(out.net.loss_name))
     if strange:
         return f"{', '.join(sorted(strange))}: cannot be computed again in the page."
-    return ""
+    return own_functions.reason_against(out, _targets(y))
+
+
+def _targets(y: Any) -> int:
+    """How many numbers y has for a sample."""
+    return int(np.prod(np.shape(y)[1:], dtype=int))
 
 
 class _Nodes:
@@ -69,9 +74,9 @@ class _Nodes:
         if part.op == "map":
             self.nodes[place]["f"] = list(part.script)
         if part.op == "loss":
-            name = self.out.net.loss_name
-            slope = LOSS_SLOPES[name].format(z=self.out.parts[part.inputs[0]].name)
-            self.nodes[place]["f"] = [name, slope]
+            kind = self.out.net.loss_kind
+            slope = slope_in_words(self.out.net).format(z=self.out.parts[part.inputs[0]].name)
+            self.nodes[place]["f"] = ["own" if kind.function else kind.name, slope]
         self.places.value.append(place)
 
     def of_linear(self, part: Part) -> list[tuple[str, str, dict[int, int]]]:
@@ -106,14 +111,14 @@ class _Nodes:
     def target(self, i: int) -> Any:
         """y of a row as the script's losses take it: a label, or a list."""
         row = self.y[i]
-        if self.out.net.loss_name == "cross_entropy" and row.ndim == 0:
+        if self.out.net.loss_kind.takes_labels and row.ndim == 0:
             return int(row)
         return np.atleast_1d(np.asarray(row, dtype=np.float64)).tolist()
 
 
 def network_page(out: Unrolled, y: Any) -> Page:
     """The page; one that only shows the drawing says why."""
-    against = reason_against(out)
+    against = reason_against(out, y)
     if against:
         scene = scene_of(out)
         return Page(scene, notes=[*scene.notes, against])
@@ -132,4 +137,6 @@ def network_page(out: Unrolled, y: Any) -> Page:
     scene.legend.insert(
         0, "One sample: |z|, |a|, |δ| are lengths of its vectors, L and the gradients its own."
     )
-    return Page(scene, nodes.nodes, [nodes.places.value[-1]], notes, samples, vectors=True)
+    own = own_functions.script(out, _targets(y))
+    result = nodes.places.value[-1]
+    return Page(scene, nodes.nodes, [result], notes, samples, vectors=True, own=own)

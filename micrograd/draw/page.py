@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,7 +40,8 @@ class Page:
 
     nodes: for the script, see `node`; none where there is nothing to step through. results: their
     places. notes: sentences below the title. samples: what to choose from, with the numbers of
-    each. vectors: whether nodes are vectors, as a network's are.
+    each. vectors: whether nodes are vectors, as a network's are. own: script of the user's own
+    functions.
     """
 
     scene: Scene
@@ -48,6 +50,7 @@ class Page:
     notes: Sequence[str] = ()
     samples: list[dict[str, Any]] = field(default_factory=list)
     vectors: bool = False
+    own: str = ""
 
 
 def node(
@@ -89,18 +92,21 @@ def style() -> str:
     return f":root{{{light}}}{media}{{:root{{{dark}}}}}{_compact(asset('page.css'))}"
 
 
-def script(ops: frozenset[str] | None = None, vectors: bool = False) -> str:
-    """The page's script, with the ops it computes (None: all); vectors: with those of networks.
+def script(ops: frozenset[str] | None = None, vectors: bool = False, own: str = "") -> str:
+    """The page's script, with the ops it computes (None: all); vectors: with those of networks;
+    own: what comes behind them.
 
     The derivatives are generated from the table of ops.
     """
-    parts = [evaluator.script(ops), asset("vectors.js") if vectors else "", *map(asset, SCRIPTS)]
+    parts = [evaluator.script(ops), asset("vectors.js") if vectors else "", own + "\n"]
+    parts += map(asset, SCRIPTS)
     return "'use strict';\n" + _compact("".join(parts))
 
 
 def _ops(page: Page) -> frozenset[str]:
     """What the page's nodes compute, by name."""
     found = {each["o"] for each in page.nodes} | {each.get("f", [""])[0] for each in page.nodes}
+    found |= set(re.findall(r"VALUES\.(\w+)", page.own))
     return frozenset(found | ({"sigmoid", "softplus"} if page.vectors else set()))
 
 
@@ -180,7 +186,7 @@ def render(page: Page) -> str:
         f'<main id="picture">{svg.picture(page.scene)}<div id="zoom">{zoom}</div></main>'
         f"{_side(page) if steps else _cards(page.scene)}"
         f'<script type="application/json" id="graph">{embedded(data)}</script>'
-        f"<script>{script(_ops(page), page.vectors)}</script></body></html>\n"
+        f"<script>{script(_ops(page), page.vectors, page.own)}</script></body></html>\n"
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from micrograd.draw.text import plain
 from micrograd.network.blocks import DenseBlock, Highway, Residual
-from micrograd.network.layers import Activation, Dropout, Identity, Layer, Linear, Softmax
+from micrograd.network.layers import Activation, Dropout, Identity, Layer, Linear, Map, Softmax
 from micrograd.network.network import Network
 
 # What the page's script calls the function of an activation, by the class.
@@ -35,8 +35,8 @@ class Part:
     op: "input", "linear", "map", "softmax", "add", "mix", "concat", "dropout", "other" or "loss".
     inputs: the parts it is made of. name, gradient: of its value and of dL/d(value); formula: what
     it is. number: of the step; kind: what the layer is called. path: of a Linear's parameters.
-    script: of a map, the page's op and its further operands. needs: what of its inputs and itself
-    (-1) its backward step reads.
+    script: of a map, the page's op and its further operands; own: its function, the user's. needs:
+    what of its inputs and itself (-1) its backward step reads.
     value, delta: (rows, features), where known; loss and delta are each sample's own.
     """
 
@@ -51,6 +51,7 @@ class Part:
     bias: bool = False
     script: tuple[Any, ...] = ()
     needs: tuple[int, ...] = ()
+    own: Any = None
     value: Any = None
     delta: Any = None
 
@@ -93,6 +94,7 @@ class _Walk:
         self.out = unrolled
         self.steps = 0
         self.open = -1  # the part that is the z of the last step, as long as it has no a
+        self.owns = 0
         self.others: dict[str, int] = {}
 
     def part(self, place: int) -> Part:
@@ -141,6 +143,11 @@ class _Walk:
         if isinstance(layer, Softmax):
             return self.activation("softmax", (), x, from_input=False)
         kind = type(layer).__name__
+        if isinstance(layer, Map):
+            self.owns += 1
+            place = self.activation(kind, (f"own{self.owns}",), x, from_input=True)
+            self.part(place).own = layer.f
+            return place
         if kind in SCRIPTS and isinstance(layer, Activation):
             extra = (float(layer.slope),) if kind == "LeakyReLU" else ()
             script = (SCRIPTS[kind], *extra)

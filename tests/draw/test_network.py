@@ -134,15 +134,18 @@ def parameters_of(found):
     return [found[i + 1] for i, text in enumerate(found) if text == "parameters"]
 
 
-def test_own_losses_and_maps_are_drawn_and_the_page_says_what_it_cannot():
-    net = mg.Network(
-        mg.Linear(2, 3), mg.Map(lambda z: z * z.sigmoid()), mg.Linear(3, 1),
-        loss=lambda z, y: (z - y) ** 4, seed=0,
-    )  # fmt: skip
+def test_own_losses_and_maps_are_drawn_and_what_a_page_cannot_is_said():
+    layers = mg.Linear(2, 3), mg.Map(lambda z: z * z.sigmoid()), mg.Linear(3, 1)
+    net = mg.Network(*layers, loss=lambda z, y: (z - y) ** 4, seed=0)
     X, y = np.ones((4, 2)), np.zeros(4)
-    drawing = mg.draw(net, X, y)
-    assert "a1 = Map(z1)" in texts(drawing.svg)
-    assert "Map" in drawing.html and "cannot be computed again in the page" in drawing.html
+    found = texts(mg.draw(net, X, y).svg)
+    assert "a1 = Map(z1)" in found and "δ2 = dL/dz2" in found
+
+    def long(z, y):
+        return mg.sum([(z - y - i * 0.001) ** 2 for i in range(2000)])
+
+    html = mg.draw(mg.Network(*layers, loss=long, seed=0), X, y).html
+    assert "ops are too many for a page" in html and len(html) < 60_000
 
 
 def test_a_name_with_markup():

@@ -459,6 +459,17 @@ def networks():
     net = mg.Network(mg.Linear(3, 4), mg.Sigmoid(), mg.Softmax(), mg.Linear(4, 2), loss="bce",
                      dtype="float64", seed=2)  # fmt: skip
     yield "bce", net, X, (Y > 0) * 1.0
+    own = Value(0.7, label="slope")
+    wild = mg.Map(lambda z: mg.where(z > 0, z * z.sigmoid() * own, own * 0.1 * z))
+
+    def loss(z, y):
+        return (z[0] - y[0]) ** 4 + mg.maximum(z[1], y[1]) * own
+
+    layers = mg.Linear(3, 4), wild, mg.Residual(mg.Linear(4, 4), mg.Map(abs)), mg.Linear(4, 2)
+    yield "own", mg.Network(*layers, loss=loss, dtype="float64", seed=4), X, Y
+    layers = mg.Linear(3, 4), mg.Tanh(), mg.Linear(4, 1)
+    yield "one", mg.Network(*layers, loss=lambda z, y: (z - y).abs().exp(), seed=4,
+                            dtype="float64"), X, Y[:, 0]  # fmt: skip
     rows = np.exp(Y) / np.exp(Y).sum(1, keepdims=True)
     yield "rows", mg.Network(mg.Linear(3, 2), dtype="float64", seed=3), X, rows
 
