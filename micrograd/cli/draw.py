@@ -6,6 +6,7 @@ import argparse
 import os
 
 from micrograd.cli.command import Clock, UsageError
+from micrograd.cli.files import check_outputs
 from micrograd.cli.tables import add_reading_options
 
 ROWS = 1000  # of the data, the first: enough for means over rows
@@ -34,18 +35,18 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     ending = os.path.splitext(options.output)[1].lower()
     if ending not in FORMATS:
         raise UsageError(f"--output {options.output!r} ends in none of {', '.join(FORMATS)}")
-    from micrograd.atomic import checked_target
     from micrograd.cli.diagnose import load
     from micrograd.cli.models import load_model
     from micrograd.draw.models import of_network
     from micrograd.draw.unrolled import Names
 
-    checked_target(options.output)
+    inputs = [options.model, *([options.source] if options.source else [])]
+    check_outputs({"--output": options.output}, inputs)
     net, schema = load_model(options.model)
     X = y = None
     names = Names(list(schema.encoded_names), [str(t) for t in schema.targets[0].classes])
     if options.source is not None:
-        X, y = load(options, schema)
+        X, y = load(options, net, schema)
         X, y = X[:ROWS], y[:ROWS]
     drawing = of_network(net, X, y, False if options.all else None, names)
     drawing.save(options.output)
