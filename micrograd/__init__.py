@@ -23,7 +23,7 @@ _NAMES = {
         Predictor Quantile ReLU Residual Sigmoid Softmax Tanh""",
     "optim": "clip_grad_norm_ clip_grad_value_",
     "saving": "load save",
-    "training": "EarlyStopping History TrainingState",
+    "training": "EarlyStopping History TrainingState fit_many",
 }
 _HOME = {name: room for room, names in _NAMES.items() for name in names.split()}
 _ROOMS = """checkpoint convert core data diagnose draw engine func gradcheck network nn optim

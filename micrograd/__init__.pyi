@@ -64,5 +64,6 @@ from micrograd.saving import save as save
 from micrograd.training import EarlyStopping as EarlyStopping
 from micrograd.training import History as History
 from micrograd.training import TrainingState as TrainingState
+from micrograd.training import fit_many as fit_many
 
 __version__: str

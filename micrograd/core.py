@@ -121,6 +121,13 @@ def set_num_threads(n: int) -> None:
     lib.mg_set_max_threads(threads)
 
 
+def limit_threads_here(n: int) -> None:
+    """Lets the C core use up to `n` threads in calls from the thread that calls this, and from no
+    other: for a thread that shares the machine with others like it, until it ends.
+    """
+    lib.mg_set_max_threads(n)
+
+
 def get_num_threads() -> int:
     """How many threads the C core may use; tools such as threadpoolctl can lower it."""
     return int(min(threads, lib.mg_max_threads()))

@@ -174,12 +174,13 @@ class Plan:
         optimizer: Any,
         totals: Any,
     ) -> int:
-        """A step on each batch of so many of these rows."""
+        """A step on each batch of so many of these rows; totals (2,) of float64 grow."""
+        sums = ffi.from_buffer("double[]", totals, require_writable=True)
         rows = ffi.from_buffer("int64_t[]", index)
         return int(
             lib.mg_plan_train_batches(
                 self.c, data.c, rows, len(index), batch_rows, constraints.c, optimizer,
-                core.threads, totals, constraints.result,
+                core.threads, sums, constraints.result,
             )
         )  # fmt: skip
 

@@ -281,7 +281,7 @@ class Trained:
         """As train_step for each batch of `batch_rows` of these rows, in one call of the C core.
 
         The penalties l1 and l2 are divided by the weight of each batch; those of weight 0 are left
-        out. `totals`, a C array of two doubles, grows by rows * loss and rows * penalty of each.
+        out. `totals`, float64 (2,), grows by rows * loss and rows * penalty of each.
         Returns the loss of the last.
 
         Raises:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from micrograd.core import Array, ffi
+from micrograd.core import Array
 from micrograd.optim.constraints import Constraints
 from micrograd.optim.methods import SGD, Adam
 from micrograd.sklearn.model import Model, row_blocks
@@ -119,7 +119,7 @@ class Epochs:
         on_step, self.on_epoch = split_callbacks(where, estimator.callbacks)
         self.on_step: list[Callable[[TrainingState], Any]] = on_step
         self.state = TrainingState(model.net, steps.optimizer, History(), estimator.max_iter)
-        self.totals = ffi.new("double[2]")
+        self.totals = np.zeros(2)
         self.batches_a_call = 1
         self.data: Any = None
         self.sparse = hasattr(train.X, "tocsr")

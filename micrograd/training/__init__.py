@@ -4,5 +4,6 @@ from micrograd.training.callbacks import TrainingState
 from micrograd.training.early_stopping import EarlyStopping
 from micrograd.training.fit import fit
 from micrograd.training.history import History
+from micrograd.training.many import fit_many
 
-__all__ = ["EarlyStopping", "History", "TrainingState", "fit"]
+__all__ = ["EarlyStopping", "History", "TrainingState", "fit", "fit_many"]

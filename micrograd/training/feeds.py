@@ -45,13 +45,22 @@ class ArrayFeed:
     """Rows of arrays in memory, checked once: the C core gathers them itself."""
 
     def __init__(self, model: Model, where: str, arrays: Arrays, rows: Rows) -> None:
-        self._data = model.checked_batch(where, *_given(arrays))
+        self.data = model.checked_batch(where, *_given(arrays))
         self._arrays = [None if a is None else np.asarray(a) for a in arrays]
-        self._rows = rows
+        self._rows, self.batch_size = rows, rows.batch_size
+
+    def order(self, rng: np.random.Generator | None) -> Array:
+        """The rows of all batches of an epoch, one batch after the other."""
+        return np.concatenate(list(self._rows.batches(rng)))
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows have weights."""
+        return self._arrays[2] is not None
 
     def batches(self, rng: np.random.Generator | None, epoch: int) -> Iterator[Batch]:
         """One epoch."""
-        data, weights = self._data, self._arrays[2]
+        data, weights = self.data, self._arrays[2]
         for index in self._rows.batches(rng):
             if weights is None:
                 yield data, index, len(index)

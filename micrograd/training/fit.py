@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -34,12 +35,11 @@ def fit(model: Model, given: Arguments) -> History:
     where = f"{type(model).__name__}.fit"
     model.prepare(where, given.X, given.y)
     with model.parameters().access.training(where):
-        names = model.names_in(where, given.y)
-        if names is not None:
-            given = _numbered(model, where, given, names)
-        run, data, on_epoch = _start(model, where, given)
+        made, names = prepared(model, where, given)
+        made.begin()
         if names is not None:
             model.keep_names(names)
+        run, data, on_epoch = made.run, made.data, made.on_epoch
         bar = Progress(given.progress, run.state.epochs)
         try:
             while not run.over():
@@ -66,8 +66,30 @@ def _numbered(model: Model, where: str, given: Arguments, names: list[str]) -> A
     return replace(given, y=y, validation=validation, class_weight=weight)
 
 
-def _start(model: Model, where: str, given: Arguments) -> tuple[Run, Data, list[Any]]:
-    """A run that stands where it begins, its data, and what to call after an epoch."""
+@dataclass(frozen=True)
+class Prepared:
+    """A run that can begin: all has been checked, and nothing of the model has changed.
+
+    begin: puts the model where the run starts; on_epoch: what to call after each epoch.
+    """
+
+    run: Run
+    data: Data
+    on_epoch: list[Any]
+    begin: Callable[[], None]
+
+
+def prepared(
+    model: Model, where: str, given: Arguments, kind: type[Run] = Run
+) -> tuple[Prepared, list[str] | None]:
+    """What fit's arguments say, checked; and the names of the classes where y has names.
+
+    Raises:
+        TypeError, ValueError: an argument does not fit.
+    """
+    names = model.names_in(where, given.y)
+    if names is not None:
+        given = _numbered(model, where, given, names)
     epochs = checks.count(where, "epochs", given.epochs)
     batch_size = checks.count(where, "batch_size", given.batch_size)
     accumulate = checks.count(where, "accumulate", given.accumulate)
@@ -89,9 +111,9 @@ def _start(model: Model, where: str, given: Arguments) -> tuple[Run, Data, list[
         settings = as_early_stopping(where, given.early_stopping)
         patience = Patience(where, settings, data.measured())
     setting = Setting(where, constraints, accumulate, on_step, patience, given.resume)
-    run = Run(model, data.feed, setting)
-    run.start(given.optimizer, epochs, seed, bool(given.shuffle), saved)
-    return run, data, on_epoch
+    run = kind(model, data.feed, setting)
+    begin = partial(run.start, given.optimizer, epochs, seed, bool(given.shuffle), saved)
+    return Prepared(run, data, on_epoch, begin), names
 
 
 def _checked_seed(where: str, seed: Any) -> int:

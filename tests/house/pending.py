@@ -4,7 +4,6 @@ PENDING = {
     "circles",
     "micrograd/engine/value.py",
     "csrc/kernels/program_template.h",
-    "compiled sklearn",
     "micrograd/checkpoint/chain.py: replay",
     "micrograd/convert/c/header.py: to_c",
     "micrograd/engine/backward.py: accumulate",

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import micrograd as mg
-from micrograd.core import ffi
 from micrograd.optim import Adam
 from micrograd.optim.constraints import Constraints
 
@@ -26,7 +25,7 @@ def trained(weights, batches, order=ORDER):
     constraints = Constraints(net.parameters(), l1=0.3, l2=2.0, clip_norm=0.5)
     totals = np.zeros(2)
     if batches:
-        net.train_batches(data, order, 10, adam, constraints, ffi.from_buffer("double[]", totals))
+        net.train_batches(data, order, 10, adam, constraints, totals)
     else:
         for start in range(0, len(order), 10):
             index = order[start : start + 10]
@@ -55,7 +54,7 @@ def test_totals_do_not_depend_on_how_many_batches_a_call_has():
     for rows in (10, 20, 50):
         net.parameters().flat[...] = 0.1
         adam, constraints = Adam(net.parameters()), Constraints(net.parameters(), l2=1.0)
-        totals = ffi.new("double[2]")
+        totals = np.zeros(2)
         for start in range(0, 50, rows):
             index = ORDER[start : start + rows]
             net.train_batches(data, index, 10, adam, constraints, totals)
@@ -70,7 +69,7 @@ def test_a_loss_that_is_not_finite_stops_before_its_step():
     data = net.checked_batch("test", rows, Y)
     adam, constraints = Adam(net.parameters()), Constraints(net.parameters())
     with pytest.raises(FloatingPointError, match="at step 2"):
-        net.train_batches(data, ORDER, 10, adam, constraints, ffi.new("double[2]"))
+        net.train_batches(data, ORDER, 10, adam, constraints, np.zeros(2))
     assert adam.steps == 2 and np.isfinite(net.parameters().flat).all()
 
 

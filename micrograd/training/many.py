@@ -1,0 +1,213 @@
+"""fit_many: independent networks trained at once, shared out over threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from micrograd import checks, core
+from micrograd.data.source import is_mapped, plain
+from micrograd.optim.constraints import NotFiniteError
+from micrograd.training.arguments import Arguments
+from micrograd.training.feeds import ArrayFeed
+from micrograd.training.fit import Prepared, prepared
+from micrograd.training.history import History
+from micrograd.training.run import Run
+
+if TYPE_CHECKING:
+    from micrograd.checks import Array
+    from micrograd.training.model import Model
+
+BATCHES_A_CALL = 256  # of the C core: an interrupt is heard between two calls
+
+
+class Whole(Run):
+    """A run whose epochs go into few calls of the C core, as nobody wants to know of a step."""
+
+    def _train(self) -> tuple[float, bool]:
+        feed, optimizer, model = self.feed, self.state.optimizer, self.model
+        many = getattr(model, "train_batches", None)
+        if (
+            not isinstance(feed, ArrayFeed)
+            or feed.weighted
+            or many is None
+            or callable(optimizer.lr)
+        ):
+            return super()._train()
+        model.position = None
+        totals, order, size = np.zeros(2), feed.order(self.rng), feed.batch_size
+        for start in range(0, len(order), size * BATCHES_A_CALL):
+            index = order[start : start + size * BATCHES_A_CALL]
+            before = optimizer.steps
+            try:
+                loss = many(feed.data, index, size, optimizer, self.constraints, totals)
+            except NotFiniteError as error:
+                first = start + (optimizer.steps - before) * size
+                raise self._diverged(error, feed.arrays(order[first : first + size])) from None
+            self.recent.losses.append(loss)
+            self.recent.norms.append(self.constraints.gradient_norm)
+            if self.state.stopped:
+                return model.epoch_mean(float(totals[0]), start + len(index)), False
+        return model.epoch_mean(float(totals[0]), len(order)), True
+
+
+@dataclass
+class _Job:
+    """One network and its run."""
+
+    model: Model
+    where: str
+    made: Prepared
+    names: list[str] | None
+
+    def train(self, threads: int) -> History:
+        """All epochs, by this thread and by so many threads of the C core."""
+        core.limit_threads_here(threads)
+        with self.model.parameters().access.training(self.where):
+            self.made.begin()
+            if self.names is not None:
+                self.model.keep_names(self.names)
+            run = self.made.run
+            while not run.over():
+                run.finish_epoch(run.one_epoch(self.made.data))
+            run.finish()
+        return run.state.history
+
+
+def fit_many(
+    networks: Sequence[Model],
+    X: Any,
+    y: Any,
+    epochs: int = 10,
+    batch_size: int = 64,
+    optimizers: Sequence[Any] | None = None,
+    validation: Any = None,
+    seeds: Sequence[int] | int | None = None,
+    early_stopping: Any = None,
+    n_threads: int | None = None,
+) -> list[History]:
+    """Trains independent networks on the same data at once, each as its own `fit` would.
+
+    Networks may differ in shape, loss and dtype. They are shared out over threads, each trained by
+    one thread without waiting for another, and end with the bits of having been trained alone, by
+    net.fit with these arguments, whatever the number of threads.
+
+        nets = [mg.Network(mg.Linear(64, n), mg.ReLU(), mg.Linear(n, 10)) for n in (16, 32, 64)]
+        histories = mg.fit_many(nets, X, y, epochs=20, validation=(Xt, yt), seeds=0)
+
+    Args:
+        networks: one or more, each once.
+        X, y: as for fit.
+        epochs, batch_size: 1 or more.
+        optimizers: one for each network, such as Adam(net.parameters()) or None; None: the default
+            of fit for all.
+        validation: as for fit.
+        seeds: of the shuffling: one for each network, or one int for all; None draws them.
+        early_stopping: a patience or an EarlyStopping for all, or a list of one for each.
+        n_threads: how many networks are trained at a time; None: mg.get_num_threads().
+
+    Returns:
+        The History of each network, in their order.
+
+    Raises:
+        TypeError, ValueError: an argument does not fit; nothing has changed then.
+        FloatingPointError: the training of a network has diverged: the first one; the others have
+            been trained to the end.
+    """
+    models = _checked_models(networks)
+    threads = core.get_num_threads() if n_threads is None else n_threads
+    workers = min(checks.count("fit_many", "n_threads", threads), len(models))
+    each = {
+        "optimizer": _one_each("optimizers", optimizers, len(models)),
+        "seed": _one_each("seeds", seeds, len(models)),
+        "early_stopping": _one_each("early_stopping", early_stopping, len(models)),
+    }
+    data = _Converted(X, y)
+    same = {"epochs": epochs, "batch_size": batch_size, "validation": validation}
+    jobs = [
+        _job(model, f"fit_many: network {i}", data, same | {k: v[i] for k, v in each.items()})
+        for i, model in enumerate(models)
+    ]
+    return _trained(jobs, workers, max(1, threads // workers))
+
+
+def _trained(jobs: list[_Job], workers: int, threads: int) -> list[History]:
+    """All jobs, by so many workers with so many threads of the C core each."""
+    with ThreadPoolExecutor(workers, thread_name_prefix="fit_many") as pool:
+        futures = [pool.submit(job.train, threads) for job in jobs]
+        try:
+            wait(futures)
+        except BaseException:  # an interrupt: every network ends its call and goes no further
+            for job, future in zip(jobs, futures, strict=True):
+                if not future.cancel() and hasattr(job.made.run, "state"):
+                    job.made.run.state.stop()
+            raise
+    return [future.result() for future in futures]
+
+
+def _job(model: Model, where: str, data: _Converted, given: dict[str, Any]) -> _Job:
+    """The run of one network, checked; nothing of the network has changed."""
+    own = signature(type(model).fit).parameters  # type: ignore[attr-defined]
+    defaults = {n: p.default for n, p in own.items() if p.default is not p.empty}
+    given = defaults | given | {"X": data.features(model), "y": data.y, "progress": False}
+    arguments = Arguments(**given)
+    model.prepare(where, arguments.X, arguments.y)
+    made, names = prepared(model, where, arguments, Whole)
+    return _Job(model, where, made, names)
+
+
+class _Converted:
+    """The data, converted once for all networks of a dtype."""
+
+    def __init__(self, X: Any, y: Any) -> None:
+        self._X = plain("fit_many", "X", X)
+        self.y = plain("fit_many", "y", y)
+        if isinstance(self.y, np.ndarray) and self.y.dtype.kind in "iu" and not is_mapped(self.y):
+            self.y = self.y.astype(np.int64, copy=False)
+        self._of: dict[str, Array] = {}
+
+    def features(self, model: Model) -> Any:
+        """X in the network's dtype."""
+        if is_mapped(self._X):
+            return self._X
+        dtype = model.parameters().dtype
+        if dtype.name not in self._of:
+            self._of[dtype.name] = checks.reals("fit_many", "X", self._X, dtype)
+        return self._of[dtype.name]
+
+
+def _checked_models(networks: Any) -> list[Model]:
+    if not isinstance(networks, (list, tuple)) or not networks:
+        raise TypeError(
+            f"fit_many: networks is {checks.describe(networks)}, a list of networks is wanted"
+        )
+    for i, model in enumerate(networks):
+        if not callable(getattr(model, "fit", None)) or isinstance(model, type):
+            raise TypeError(f"fit_many: networks[{i}] is {checks.describe(model)}, want a Network")
+    owners = [id(model.parameters()) for model in networks]
+    twice = next((i for i, owner in enumerate(owners) if owner in owners[:i]), None)
+    if twice is not None:
+        raise ValueError(
+            f"fit_many: networks[{twice}] is networks[{owners.index(owners[twice])}] once more; "
+            "a copy is another network: copy.deepcopy(net)"
+        )
+    return list(networks)
+
+
+def _one_each(name: str, values: Any, count: int) -> list[Any]:
+    """A list of as many as there are networks, of one value or of several."""
+    if not isinstance(values, (list, tuple, np.ndarray)):
+        if name == "optimizers" and values is not None:
+            raise TypeError(
+                f"fit_many: optimizers is {checks.describe(values)}, a list with one for each "
+                "network is wanted"
+            )
+        return [values] * count
+    if len(values) != count:
+        raise ValueError(f"fit_many: {name} has {len(values)} entries, there are {count} networks")
+    return list(values)

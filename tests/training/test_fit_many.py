@@ -1,0 +1,130 @@
+"""fit_many: every network ends with the bits of having been trained alone."""
+
+import copy
+import threading
+
+import numpy as np
+import pytest
+
+import micrograd as mg
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(150, 6))
+y = rng.integers(0, 3, 150)
+Xv, yv = rng.normal(size=(40, 6)), rng.integers(0, 3, 40)
+
+
+def networks():
+    """Of different shapes, dtypes and losses."""
+    return [
+        mg.Network(mg.Linear(6, 8), mg.ReLU(), mg.Linear(8, 3), seed=0),
+        mg.Network(mg.Linear(6, 16), mg.Tanh(), mg.Dropout(0.2), mg.Linear(16, 3), seed=1),
+        mg.Network(mg.Linear(6, 3), dtype="float64", seed=2),
+        mg.Network(mg.Linear(6, 5), mg.Map(lambda z: z * z.sigmoid()), mg.Linear(5, 3), seed=3),
+        mg.Network(mg.Residual(mg.Linear(6, 6)), mg.Linear(6, 3), checkpoint="sqrt", seed=4),
+    ]
+
+
+def optimizers(nets):
+    return [
+        None,
+        mg.optim.Adam(nets[1].parameters(), lr=0.01, weight_decay=0.1),
+        mg.optim.SGD(nets[2].parameters(), lr=mg.schedule.Exponential(0.1, 0.99)),
+        mg.optim.RMSprop(nets[3].parameters(), lr=0.001),
+        mg.optim.AdamW(nets[4].parameters(), lr=0.02),
+    ]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_bits_are_those_of_training_alone(n_threads):
+    together, alone = networks(), networks()
+    patiences = [None, 2, None, None, mg.EarlyStopping(patience=1, restore_best=True)]
+    found = mg.fit_many(
+        together, X, y, epochs=4, batch_size=16, optimizers=optimizers(together),
+        validation=(Xv, yv), seeds=[5, 6, 7, 8, 9], early_stopping=patiences, n_threads=n_threads,
+    )  # fmt: skip
+    for i, (net, optimizer) in enumerate(zip(alone, optimizers(alone), strict=True)):
+        wanted = net.fit(
+            X, y, epochs=4, batch_size=16, optimizer=optimizer, validation=(Xv, yv), seed=5 + i,
+            early_stopping=patiences[i], progress=False,
+        )  # fmt: skip
+        assert np.array_equal(together[i].parameters().flat, net.parameters().flat), i
+        assert found[i].loss == wanted.loss
+        assert found[i].val_loss == wanted.val_loss
+        assert found[i].val_accuracy == wanted.val_accuracy
+        assert together[i].step == net.step
+        assert found[i].best_epoch == wanted.best_epoch
+        assert together[i].optimizer.steps == net.optimizer.steps
+
+
+def test_networks_are_trained_side_by_side():
+    """Two at a time: each waits for the other in its first loss."""
+    both = threading.Barrier(2, timeout=60)
+
+    class Meeting(mg.optim.SGD):
+        met = False
+
+        def arguments(self):
+            if not self.met:
+                self.met = True
+                both.wait()
+            return super().arguments()
+
+    nets = networks()[:2]
+    mg.fit_many(
+        nets, X, y, epochs=1, n_threads=2, optimizers=[Meeting(n.parameters(), 0.1) for n in nets]
+    )
+
+
+def test_they_go_on_and_take_names_of_classes():
+    nets, names = networks()[:2], np.array(["a", "b", "c"])[y]
+    mg.fit_many(nets, X, names, epochs=2, seeds=0)
+    mg.fit_many(nets, X, names, epochs=2, seeds=0)
+    assert all(net.metadata["classes"] == ["a", "b", "c"] for net in nets)
+    assert all(net.optimizer.steps == 2 * 3 for net in nets)
+    assert set(nets[0].classify(X)) <= {"a", "b", "c"}
+
+
+def test_one_that_diverges_is_named_and_the_others_are_trained_to_the_end():
+    nets, alone = ([made[i] for i in (1, 0, 2)] for made in (networks(), networks()))
+    steep = mg.optim.SGD(nets[1].parameters(), lr=1e30)
+    with pytest.raises(FloatingPointError, match=r"fit_many: network 1: .* at step \d+ \(epoch"):
+        mg.fit_many(
+            nets, X, y, epochs=3, batch_size=20, optimizers=[None, steep, None], seeds=0,
+            n_threads=2,
+        )  # fmt: skip
+    for i in (0, 2):
+        alone[i].fit(X, y, epochs=3, batch_size=20, seed=0, progress=False)
+        assert np.array_equal(nets[i].parameters().flat, alone[i].parameters().flat)
+
+
+def test_what_does_not_fit_is_refused_and_changes_nothing():
+    nets = networks()[:2]
+    before = [net.parameters().flat.copy() for net in nets]
+    for change, error in (
+        ({"networks": []}, "a list of networks is wanted"),
+        ({"networks": nets[0]}, "a list of networks is wanted"),
+        ({"networks": [nets[0], mg.Linear(2, 2)]}, r"networks\[1\] is"),
+        ({"networks": [nets[0], nets[1], nets[0]]}, r"networks\[2\] is networks\[0\] once more"),
+        ({"seeds": [1]}, "seeds has 1 entries, there are 2 networks"),
+        ({"seeds": -1}, "network 0: seed"),
+        ({"optimizers": mg.optim.SGD(nets[0].parameters(), 0.1)}, "optimizers is SGD"),
+        ({"optimizers": [None, mg.optim.SGD(nets[0].parameters(), 0.1)]}, "network 1: the optim"),
+        ({"epochs": 0}, "network 0: epochs is 0"),
+        ({"n_threads": 0}, "n_threads is 0"),
+        ({"X": X[:, :5]}, "network 0: X has 5 features"),
+        ({"networks": [nets[0], mg.Network(mg.Linear(5, 3))]}, "network 1: X has 6 features"),
+    ):
+        arguments = {"networks": nets, "X": X, "y": y, "epochs": 1} | change
+        with pytest.raises((TypeError, ValueError), match=error):
+            mg.fit_many(**arguments)
+    assert all(net.optimizer is None for net in nets)
+    for net, flat in zip(nets, before, strict=True):
+        assert np.array_equal(net.parameters().flat, flat)
+
+
+def test_copies_of_one_network_are_networks():
+    net = networks()[0]
+    nets = [net, copy.deepcopy(net)]
+    mg.fit_many(nets, X, y, epochs=1, seeds=[3, 3])
+    assert np.array_equal(nets[0].parameters().flat, nets[1].parameters().flat)
