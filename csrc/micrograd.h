@@ -48,6 +48,19 @@ enum {
     MG_PROGRAM_LOSS = MG_LOSSES /* of a plan: a scalar program of output and target */
 };
 
+/* What MG_COLUMNS makes of each column by itself; n `numbers` come first, and what is behind them is passed
+ * on as it is, but for MG_EMBEDDING, whose n codes come last.
+ *
+ * SCALE      x_j s_j                                                  parameters: s (columns)
+ * PERIODIC   x_j, b_jo + sum_k w_jok cos(2 pi (f_jk x_j + p_jk)), o < `width`, k < `frequencies`
+ *                                                                     f, p (n,k)  w (n,width,k)  b (n,width)
+ * PIECEWISE  clip((x_j - e_t) / (e_(t+1) - e_t), 0, 1), t < `width`, the first and the last not clipped
+ *            outwards                                                 constants: e (n, width + 1), rising
+ * EMBEDDING  row x_j of table j, zeros for a code that it has not     constants: rows and columns of each
+ *                                                                     parameters: the tables */
+enum { MG_SCALE, MG_PERIODIC, MG_PIECEWISE, MG_EMBEDDING };
+enum { MG_MOST_WIDTH = 16 }; /* of PERIODIC */
+
 /* What an op of a plan does with its buffers: those of the forward pass, the loss, those of the backward
  * pass.  A plan holds the ops of a whole training step in the order in which they run; which gradients
  * there are and where they add up has been decided by who made the plan.
@@ -59,6 +72,7 @@ enum {
     MG_ADD,           /* out0 = in0 + in1 */
     MG_MIX,           /* out0 = in1 * in0 + (1 - in1) * in2 */
     MG_MAP,           /* out0 = program(in0), element by element */
+    MG_COLUMNS,       /* out0 = what `function` makes of the columns of in0 */
     MG_DROPOUT,       /* out0 (+)= in0 * mask / (1 - rate), for values as for gradients */
     MG_LOSS,          /* in0 against the targets; out0 = its gradient, may be -1; gated */
     MG_LINEAR_WEIGHT, /* dW (+)= scale * in0.T @ in1, db (+)= scale * sum of in0's rows; in0 is delta */
@@ -67,6 +81,7 @@ enum {
     MG_SOFTMAX_BACKWARD,  /* out0 (+)= in1 * (in0 - sum_j in0_j in1_j); in1 is the softmax */
     MG_MIX_BACKWARD,      /* of g, h, t, x: out0 = g t, out1 = g (h - x) t (1 - t), out2 (+)= g (1 - t) */
     MG_MAP_BACKWARD,      /* out0 (+)= in0 * program'(in1); out0 may be -1 */
+    MG_COLUMNS_BACKWARD,  /* of g, x: out0 (+)= the gradient of x, may be -1; parameter gradients (+)= */
     MG_PROGRAM_GRADIENTS, /* the gradients of the program's parameters += what the op before it has summed up */
     MG_KINDS
 };
@@ -79,17 +94,19 @@ enum { MG_OP_INPUTS = 4, MG_OP_OUTPUTS = 3 };
  * from in1: the gradient of an activation's output becomes the documents' delta. */
 typedef struct {
     int32_t kind;
-    int32_t function;         /* activation, or loss */
+    int32_t function;         /* activation, loss, or what MG_COLUMNS makes */
     int32_t in[4], out[3];    /* buffers, -1 for none */
     int32_t accumulate;       /* += */
     int32_t gate;             /* MG_IDENTITY: none */
     int32_t stream;           /* of random numbers, a dropout's own */
     int32_t target_columns;   /* of MG_PROGRAM_LOSS */
     int32_t samples;          /* of MG_PROGRAM_GRADIENTS: in each row */
+    int32_t numbers, frequencies, width; /* of MG_COLUMNS */
     int64_t weight, bias;     /* offsets into the parameters; no bias: -1 */
     int64_t first_parameter;  /* of the program's, an offset into the parameters; without any: -1 */
     double slope, gate_slope; /* of leaky_relu */
     double rate;              /* of a dropout */
+    const double *constants;  /* of MG_COLUMNS, not owned */
     mg_program *program;      /* not owned */
 } mg_op;
 

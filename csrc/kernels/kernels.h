@@ -96,6 +96,21 @@ typedef struct {
     const mg_gradient *gradients; /* for each argument, from this block's first row on; or NULL */
 } mg_block;
 
+/* A layer that works column by column, and this member's share of it: `columns` of those that it works on,
+ * `passed` of those that it hands on, which stand from passed_in on in its input and from passed_out on in its
+ * output.  See micrograd.h. */
+typedef struct {
+    int kind;
+    int64_t numbers, frequencies, width;
+    int accumulate, accumulate_parameters; /* gradients of the input, and of the parameters */
+    double scale;                          /* of the gradients of the parameters */
+    const void *parameters;
+    void *gradients;
+    const double *constants;
+    mg_range columns, passed;
+    int64_t passed_in, passed_out;
+} mg_columns;
+
 typedef struct {
     int64_t lanes; /* reals of a vector */
     void (*program_forward)(const mg_block *block, mg_code code);
@@ -110,6 +125,8 @@ typedef struct {
     void (*mix)(mg_matrix h, mg_matrix t, mg_matrix x, mg_matrix out);
     void (*mix_backward)(const mg_matrix *in, const mg_matrix *out, int accumulate);
     void (*dropout)(double rate, uint64_t key, int64_t first_row, mg_matrix x, mg_matrix y, int accumulate);
+    void (*columns_forward)(const mg_columns *c, mg_matrix x, mg_matrix y);
+    void (*columns_backward)(const mg_columns *c, mg_matrix g, mg_matrix x, mg_matrix out);
     void (*softmax)(mg_matrix x, mg_matrix y);
     void (*softmax_backward)(mg_matrix y, mg_matrix g, mg_matrix g_in, int accumulate);
     void (*column_sum)(mg_matrix x, double alpha, int accumulate, void *sum); /* sum (columns) */

@@ -13,6 +13,8 @@
 /* */
 #include "kernels/skip_template.h"
 /* */
+#include "kernels/columns_template.h"
+/* */
 #include "kernels/softmax_template.h"
 /* */
 #include "kernels/losses_template.h"

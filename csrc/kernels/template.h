@@ -45,6 +45,8 @@ MG_POP_TARGET
      .mix = mix##T,                           \
      .mix_backward = mix_backward##T,         \
      .dropout = dropout##T,                   \
+     .columns_forward = columns_forward##T,   \
+     .columns_backward = columns_backward##T, \
      .softmax = softmax##T,                   \
      .softmax_backward = softmax_backward##T, \
      .column_sum = column_sum##T,             \

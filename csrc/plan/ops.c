@@ -244,6 +244,8 @@ void mg_run_ops(const mg_plan *plan, const mg_run *run, int first, int last, int
         case MG_LINEAR_WEIGHT: linear_weight(plan, run, op, accumulate, team); break;
         case MG_LINEAR_INPUT: linear_input(plan, run, op, team); break;
         case MG_LOSS: loss(plan, run, op, team); break;
+        case MG_COLUMNS:
+        case MG_COLUMNS_BACKWARD: mg_run_columns(plan, run, op, accumulate, team); break;
         case MG_MAP:
         case MG_MAP_BACKWARD: map_op(plan, run, op, team); break;
         case MG_PROGRAM_GRADIENTS:

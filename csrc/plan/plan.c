@@ -43,7 +43,8 @@ static int64_t multiplications(const mg_plan *plan)
     for (int i = 0; i < plan->loss_op; i++) {
         const mg_op *op = &plan->ops[i];
         const int64_t in = columns_of(plan, op->in[0]);
-        sum += op->kind == MG_LINEAR ? in * columns_of(plan, op->out[0]) : 8 * in;
+        const int64_t waves = op->kind == MG_COLUMNS ? (int64_t)op->numbers * op->frequencies : 0;
+        sum += op->kind == MG_LINEAR ? in * columns_of(plan, op->out[0]) : 8 * in + 20 * waves;
     }
     return sum;
 }

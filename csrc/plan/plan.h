@@ -53,6 +53,10 @@ struct mg_plan {
 };
 
 int mg_plan_fits(const mg_plan *plan); /* its ops and buffers hold together */
+/* Of layers that work column by column: whether an op holds together, and running it. */
+int mg_columns_fit(const mg_plan *plan, const mg_op *op);
+void mg_run_columns(const mg_plan *plan, const mg_run *run, const mg_op *op, int accumulate, mg_team team);
+int64_t mg_columns_parameters(const mg_op *op, int64_t in); /* of an input of so many columns */
 int mg_plan_reserve(mg_plan *plan, int64_t rows, int threads);
 int mg_plan_has_loss(const mg_plan *plan);
 int mg_plan_goes_back(const mg_plan *plan); /* there is a backward pass */

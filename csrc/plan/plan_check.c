@@ -15,6 +15,7 @@ static const shape shapes[MG_KINDS] = {
     [MG_ADD] = {2, 2, 1, 1, 0},
     [MG_MIX] = {3, 3, 1, 1, 0},
     [MG_MAP] = {1, 1, 1, 1, 0},
+    [MG_COLUMNS] = {1, 1, 1, 1, 0},
     [MG_DROPOUT] = {1, 1, 1, 1, 0},
     [MG_LOSS] = {1, 2, 0, 1, 0},
     [MG_LINEAR_WEIGHT] = {2, 2, 0, 0, 1},
@@ -23,6 +24,7 @@ static const shape shapes[MG_KINDS] = {
     [MG_SOFTMAX_BACKWARD] = {2, 2, 1, 1, 0},
     [MG_MIX_BACKWARD] = {4, 4, 3, 3, 0},
     [MG_MAP_BACKWARD] = {2, 2, 0, 1, 0},
+    [MG_COLUMNS_BACKWARD] = {2, 2, 0, 1, 0},
     [MG_PROGRAM_GRADIENTS] = {0, 0, 0, 0, 0},
 };
 
@@ -131,6 +133,8 @@ static int op_fits(const mg_plan *plan, const mg_op *op)
         return 0;
     if (s->linear)
         return linear_fits(plan, op);
+    if (op->kind == MG_COLUMNS || op->kind == MG_COLUMNS_BACKWARD)
+        return mg_columns_fit(plan, op);
     if (op->program && op->first_parameter >= 0 &&
         !range_fits(plan, op->first_parameter, mg_program_parameters(op->program)))
         return 0;

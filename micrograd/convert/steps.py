@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from micrograd.network.blocks import DenseBlock, Highway, Residual
+from micrograd.network.columns import Columnwise
 from micrograd.network.layers import (
     Activation,
     Dropout,
@@ -104,6 +105,8 @@ def _step(where: str, graph: Graph, layer: Layer, value: int, path: str) -> int:
         return value
     if isinstance(layer, Linear):
         return graph.add(Linear, [value], layer.out_features, layer, path)
+    if isinstance(layer, Columnwise):
+        return graph.add(type(layer), [value], layer.gives(columns), layer, path)
     if isinstance(layer, (Activation, Softmax, Map)):
         return graph.add(type(layer), [value], columns, layer, path)
     if isinstance(layer, Residual):

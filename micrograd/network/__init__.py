@@ -1,6 +1,7 @@
 """Networks: layers, blocks and losses, lowered to a plan of the C core."""
 
 from micrograd.network.blocks import DenseBlock, Highway, Residual
+from micrograd.network.columns import Embedding, Periodic, PiecewiseLinear, Scale
 from micrograd.network.layers import (
     GELU,
     Dropout,
@@ -22,6 +23,7 @@ __all__ = [
     "GELU",
     "DenseBlock",
     "Dropout",
+    "Embedding",
     "Highway",
     "Identity",
     "Layer",
@@ -29,11 +31,14 @@ __all__ = [
     "Linear",
     "Map",
     "Network",
+    "Periodic",
+    "PiecewiseLinear",
     "Poisson",
     "Predictor",
     "Quantile",
     "ReLU",
     "Residual",
+    "Scale",
     "Sigmoid",
     "Softmax",
     "Tanh",

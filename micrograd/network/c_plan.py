@@ -206,8 +206,7 @@ def _made(passes: Passes, n_parameters: int, dtype: np.dtype[Any], share: bool) 
         MemoryError: there is no memory for it.
     """
     ops = ffi.new("mg_op[]", len(passes.ops))
-    for c, op in zip(ops, passes.ops, strict=True):
-        _fill(c, op)
+    held = [_fill(c, op) for c, op in zip(ops, passes.ops, strict=True)]
     places, n_storages = assign(passes, share)
     buffers = ffi.new("mg_buffer[]", len(passes.buffers))
     for c, buffer in zip(buffers, passes.buffers, strict=True):
@@ -221,17 +220,18 @@ def _made(passes: Passes, n_parameters: int, dtype: np.dtype[Any], share: bool) 
     )
     if plan == NULL:
         raise MemoryError("Network: no memory for the plan")
-    programs = [op.program for op in passes.ops if op.program is not None]
+    programs: list[Any] = [op.program for op in passes.ops if op.program is not None]
 
     release = lib.mg_plan_free  # `lib` may be gone when a program ends
 
-    def free(plan: Any, held: Any = programs) -> None:  # programs live as long as the plan
+    def free(plan: Any, held: Any = (programs, held)) -> None:  # as long as the plan lives
         release(plan)
 
     return ffi.gc(plan, free)
 
 
-def _fill(c: Any, op: Op) -> None:
+def _fill(c: Any, op: Op) -> Any:
+    """Writes an op for the C core; returns what has to be kept as long as it."""
     c.kind, c.function, c.gate = _code(op.kind), _code(op.function), _code(op.gate)
     for name in (
         "accumulate",
@@ -250,6 +250,12 @@ def _fill(c: Any, op: Op) -> None:
     for places, buffers in ((getattr(c, "in"), op.inputs), (c.out, op.outputs)):
         for i in range(len(places)):
             places[i] = buffers[i] if i < len(buffers) else -1
+    layer = op.columnwise
+    if layer is None:
+        return None
+    c.numbers, c.frequencies, c.width = layer.worked_on, layer.waves, layer.made
+    c.constants = constants = ffi.new("double[]", layer.constants) if layer.constants else NULL
+    return constants
 
 
 def apply(function: str, z: Array) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from micrograd.network.columns import Columnwise
 from micrograd.network.layers import Activation, Layer
 from micrograd.program.network_op import ScalarOp
 
@@ -34,12 +35,15 @@ class Node:
     bias: int = -1
     stream: int = 0
     rate: float = 0.0  # of a dropout
+    columnwise: Columnwise | None = None
     program: ScalarOp | None = None
     first_parameter: int = -1  # of the program, if it has any
 
     @property
     def function(self) -> str:
-        """The C core's name of f."""
+        """The C core's name of f, or of what is made of the columns."""
+        if self.columnwise is not None:
+            return self.columnwise.function
         return "identity" if self.activation is None else self.activation.function
 
     @property

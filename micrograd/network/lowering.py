@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Literal
 
 from micrograd.network.blocks import DenseBlock, Highway, Residual, unnest
+from micrograd.network.columns import Columnwise
 from micrograd.network.graph import CONCAT, Graph, Node, Step
 from micrograd.network.initial import Start
 from micrograd.network.layers import (
@@ -151,6 +152,14 @@ class _Lowering:
         self.streams += 1
         return node.output
 
+    def columnwise(self, layer: Columnwise, path: str, x: int) -> int:
+        node = self.append("columns", [x], layer.gives(self.graph.columns[x]))
+        node.columnwise = layer
+        firsts = layer.firsts(False)
+        if firsts:
+            node.weight = self.offsets[f"{path}.{firsts[0].name}"]
+        return node.output
+
     # ---- blocks ----
 
     def residual(self, layer: Residual, path: str, x: int) -> Nested:
@@ -230,6 +239,7 @@ _LOWERED: dict[type[Layer], Callable[..., int | Nested]] = {
     Softmax: _Lowering.softmax,
     Map: _Lowering.map,
     Dropout: _Lowering.dropout,
+    Columnwise: _Lowering.columnwise,
     Residual: _Lowering.residual,
     Highway: _Lowering.highway,
     DenseBlock: _Lowering.dense,

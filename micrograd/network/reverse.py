@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from micrograd.checkpoint.chain import Backward, Event, Forward, Stage
+from micrograd.network.columns import Columnwise
 from micrograd.network.graph import CONCAT, Graph, Node
 from micrograd.program.network_op import ScalarOp
 
@@ -38,6 +39,7 @@ class Op:
     slope: float = 0.0
     gate_slope: float = 0.0
     rate: float = 0.0
+    columnwise: Columnwise | None = None
     program: ScalarOp | None = None
     first_parameter: int = -1  # of the program
     target_columns: int = 0
@@ -155,6 +157,7 @@ class _Emitter:
             op = Op(node.kind, inputs, outputs, node.function, slope=node.slope)
             op.weight, op.bias, op.stream = node.weight, node.bias, node.stream
             op.program, op.first_parameter, op.rate = node.program, node.first_parameter, node.rate
+            op.columnwise = node.columnwise
             self.emit(op)
 
     def instance(self, value: int) -> int:
@@ -285,6 +288,13 @@ class _Emitter:
                 self.pass_on(x, self.delta(node))
         elif node.kind == "map":
             self.map(node, g)
+        elif node.kind == "columns":
+            op = Op("columns_backward", [g, self.out.values[x]], [], node.function)
+            op.weight, op.columnwise = node.weight, node.columnwise
+            if self.has_gradient[x]:
+                self.into(x, op)
+            else:
+                self.emit(op)
         elif node.kind == "softmax":
             self.into(x, Op("softmax_backward", [g, self.out.values[node.output]], []))
         elif node.kind == "dropout":

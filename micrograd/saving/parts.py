@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from micrograd import checks, optim, schedule
-from micrograd.network import blocks, layers
+from micrograd.network import blocks, columns, layers
 
 Kinds = Mapping[str, Callable[..., Any]]
 
@@ -36,6 +36,10 @@ LAYERS = _by_name(
     layers.Identity,
     layers.Softmax,
     layers.Dropout,
+    columns.Scale,
+    columns.Periodic,
+    columns.PiecewiseLinear,
+    columns.Embedding,
     blocks.Residual,
     blocks.Highway,
     blocks.DenseBlock,

@@ -79,7 +79,9 @@ def header_of(
     quantised: dict[str, int8.Quantised] = {}
     if quantize:
         quantised = {
-            name: int8.quantise(data) for name, data in parameters.items() if data.ndim == 2
+            name: int8.quantise(data)
+            for name, data in parameters.items()
+            if data.ndim == 2 and name.endswith(".weight")
         }
         after = _copy(net, quantised, "float64").predict(X)
         loss = int8.measure(net, output, after, y)

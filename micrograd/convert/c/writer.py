@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from micrograd import __version__
-from micrograd.convert.c import int8, source
+from micrograd.convert.c import columns, int8, source
 from micrograd.convert.c.scalar import c_function
 from micrograd.convert.checks import leaves_of
 from micrograd.convert.models import class_names
@@ -15,6 +15,7 @@ from micrograd.convert.scalar_function import scalar_function
 from micrograd.convert.steps import INPUT, Add, Concat, Gate, Graph, Step, graph_of, writer_of
 from micrograd.core import Array
 from micrograd.network import layers
+from micrograd.network.columns import Embedding, Periodic, PiecewiseLinear, Scale
 from micrograd.network.network import Network
 
 FEW = 4  # outputs, below which a dot product for each is faster than columns
@@ -240,12 +241,17 @@ TABLE: dict[type, Callable[[Writer, Step], None]] = {
     layers.Tanh: _elementwise("tanh"),
     layers.GELU: _elementwise("gelu"),
     layers.Softmax: _softmax,
+    Scale: columns.scale,
+    Periodic: columns.periodic,
+    PiecewiseLinear: columns.piecewise,
+    Embedding: columns.embedding,
     layers.Map: _map,
     Add: _add,
     Gate: _gate,
     Concat: _concat,
 }
-IN_PLACE = {*TABLE} - {layers.Linear, Concat}  # may write over an input: out[i] is made of x[i]
+OTHERWISE = {layers.Linear, Concat, Periodic, PiecewiseLinear, Embedding}
+IN_PLACE = {*TABLE} - OTHERWISE  # may write over an input: out[i] is made of x[i]
 
 
 def _allocate(graph: Graph) -> tuple[dict[int, int], int]:
@@ -260,18 +266,18 @@ def _allocate(graph: Graph) -> tuple[dict[int, int], int]:
     total = 0
     for number, step in enumerate(graph.steps):
         dying = [v for v in step.inputs if v != INPUT and last[v] == number]
-        columns = graph.columns[step.output]
-        same = [v for v in dying if graph.columns[v] == columns and step.kind in IN_PLACE]
+        wide = graph.columns[step.output]
+        same = [v for v in dying if graph.columns[v] == wide and step.kind in IN_PLACE]
         if same:
             offsets[step.output] = offsets[same[0]]
         else:
             start = 0
             for value in sorted(living, key=offsets.__getitem__):
-                if start + columns <= offsets[value]:
+                if start + wide <= offsets[value]:
                     break
                 start = max(start, offsets[value] + graph.columns[value])
             offsets[step.output] = start
-        total = max(total, offsets[step.output] + columns)
+        total = max(total, offsets[step.output] + wide)
         living = [v for v in living if last[v] > number]
         living.append(step.output)
     return offsets, total

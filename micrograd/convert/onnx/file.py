@@ -17,11 +17,13 @@ from micrograd.convert.checks import (
     probability_function,
 )
 from micrograd.convert.models import class_names, scaled_network
+from micrograd.convert.onnx import columns
 from micrograd.convert.onnx.scalar import Scalar, gelu, write_function
 from micrograd.convert.scalar_function import scalar_function
 from micrograd.convert.steps import INPUT, Add, Concat, Gate, Graph, Step, graph_of, writer_of
 from micrograd.core import Array
 from micrograd.network import layers
+from micrograd.network.columns import Embedding, Periodic, PiecewiseLinear, Scale
 from micrograd.network.network import Network
 from micrograd.tabular.schema import Schema
 
@@ -159,6 +161,13 @@ class _Builder:
         self.nodes.append(made)
         return output
 
+    def integers(self, values: list[int], name: str) -> str:
+        """The name of an initializer of int64."""
+        if name not in self.initializers:
+            array = np.array(values, np.int64)
+            self.initializers[name] = self.onnx.numpy_helper.from_array(array, name)
+        return name
+
     def constant(self, data: Array | float, name: str | None = None) -> str:
         """The name of an initializer; without a name a number, of which there is one each."""
         array = np.asarray(data, self.dtype)
@@ -227,6 +236,10 @@ TABLE: dict[type, Callable[..., str]] = {
     layers.Tanh: _op("Tanh"),
     layers.GELU: _gelu,
     layers.Softmax: _softmax,
+    Scale: columns.scale,
+    Periodic: columns.periodic,
+    PiecewiseLinear: columns.piecewise,
+    Embedding: columns.embedding,
     layers.Map: _map,
     Add: _op("Add"),
     Gate: _gate,
