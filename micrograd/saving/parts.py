@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import numpy as np
 
 from micrograd import checks, optim, schedule
 from micrograd.network import blocks, columns, layers
+from micrograd.network.blocks import unnest
 
 Kinds = Mapping[str, Callable[..., Any]]
 
@@ -27,11 +28,7 @@ def _by_name(*classes: type) -> dict[str, type]:
 # What a model file may name. A new class is added here, and is refused by `save` until it is.
 LAYERS = _by_name(
     layers.Linear,
-    layers.ReLU,
-    layers.LeakyReLU,
-    layers.Sigmoid,
-    layers.Tanh,
-    layers.GELU,
+    *layers.ACTIVATIONS.values(),
     layers.Map,
     layers.Identity,
     layers.Softmax,
@@ -84,23 +81,36 @@ def encode(part: Any) -> dict[str, Any]:
     Raises:
         ValueError: a field is something that JSON cannot hold, such as a function.
     """
+    return unnest(_encoded(part))
+
+
+def _encoded(part: Any) -> Generator[Any, Any, dict[str, Any]]:
     fields = dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
-    values = {f.name: getattr(part, f.name) for f in fields if f.init}
-    return {"kind": type(part).__name__} | {
-        name: encode_value(type(part).__name__, name, value) for name, value in values.items()
-    }
+    out: dict[str, Any] = {"kind": type(part).__name__}
+    for field in fields:
+        if field.init:
+            value = getattr(part, field.name)
+            out[field.name] = yield _encoded_value(type(part).__name__, field.name, value)
+    return out
 
 
 def encode_value(owner: str, name: str, value: Any) -> Any:
     """One field: None, a number, text, a part, or a list of these."""
+    return unnest(_encoded_value(owner, name, value))
+
+
+def _encoded_value(owner: str, name: str, value: Any) -> Generator[Any, Any, Any]:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (np.bool_, np.integer, np.floating)):
         return value.item()
     if isinstance(value, (tuple, list)):
-        return [encode_value(owner, name, each) for each in value]
+        items = []
+        for each in value:
+            items.append((yield _encoded_value(owner, name, each)))
+        return items
     if type(value) in (*LAYERS.values(), *SCHEDULES.values()):
-        return encode(value)
+        return (yield _encoded(value))
     raise ValueError(
         f"{owner}: {name} is {checks.describe(value)}, which a model file cannot hold (no code is "
         f"ever written to one); save a network without {owner}, or keep the weights alone: "
@@ -114,12 +124,19 @@ def decode(data: Any, kinds: Kinds) -> Any:
     Raises:
         TypeError, ValueError: the kind is unknown, or its fields do not fit.
     """
+    return unnest(_decoded(data, kinds))
+
+
+def _decoded(data: Any, kinds: Kinds) -> Generator[Any, Any, Any]:
     if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
         raise ValueError(f"{checks.describe(data)} where a mapping with a kind is wanted")
     kind = kinds.get(data["kind"])
     if kind is None:
         raise ValueError(f"kind {data['kind']!r} is unknown, one of {', '.join(kinds)} is wanted")
-    fields = {name: decode_value(value, kinds) for name, value in data.items() if name != "kind"}
+    fields = {}
+    for name, value in data.items():
+        if name != "kind":
+            fields[name] = yield _decoded_value(value, kinds)
     inner = fields.pop("layers", ())
     if not isinstance(inner, (tuple, list)):
         raise ValueError(f"layers is {checks.describe(inner)}, a list is wanted")
@@ -128,10 +145,17 @@ def decode(data: Any, kinds: Kinds) -> Any:
 
 def decode_value(value: Any, kinds: Kinds) -> Any:
     """One field, with lists as tuples."""
+    return unnest(_decoded_value(value, kinds))
+
+
+def _decoded_value(value: Any, kinds: Kinds) -> Generator[Any, Any, Any]:
     if isinstance(value, dict):
-        return decode(value, kinds)
+        return (yield _decoded(value, kinds))
     if isinstance(value, list):
-        return tuple(decode_value(each, kinds) for each in value)
+        items = []
+        for each in value:
+            items.append((yield _decoded_value(each, kinds)))
+        return tuple(items)
     return value
 
 

@@ -21,16 +21,13 @@ from sklearn.utils._param_validation import (
 )
 
 from micrograd import core
-from micrograd.network.layers import GELU, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
+from micrograd.network import layers
 from micrograd.training.callbacks import split_callbacks
 
-ACTIVATIONS: dict[str, type[Layer] | None] = {
+# Every activation there is, under its name, or the one that scikit-learn has for it.
+ACTIVATIONS: dict[str, type[layers.Layer] | None] = {
     "identity": None,
-    "logistic": Sigmoid,
-    "tanh": Tanh,
-    "relu": ReLU,
-    "leaky_relu": LeakyReLU,
-    "gelu": GELU,
+    **{"logistic" if n == "sigmoid" else n: kind for n, kind in layers.ACTIVATIONS.items()},
 }
 STOCHASTIC = ("sgd", "adam")
 

@@ -363,3 +363,22 @@ def test_it_is_a_module_and_can_be_called(first):
         "assert isinstance(d, mg.diagnose.Diagnosis)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 12])
+def test_bars_of_a_few_layers_are_no_blocks(layers, monkeypatch, tmp_path):
+    """A bar takes at most a seventh of the width, however few there are."""
+    figure = pytest.importorskip("matplotlib.figure")
+    from micrograd.plot import gradient_flow
+
+    drawn = []
+    monkeypatch.setattr(figure.Figure, "savefig", lambda self, *_, **__: drawn.append(self))
+    numbers = dict.fromkeys(("ratio", "bound", "gradient", "norm", "update"), [1.0] * layers)
+    shares = {"saturated": [0.5] * layers, "dead": [0.0] * layers}
+    gradient_flow([str(i) for i in range(layers)], numbers | shares, (0.1, 10), tmp_path / "x.png")
+    (axis,) = (a for a in drawn[0].axes if a.patches and a.get_ylim() == (0, 100))
+    left, right = axis.get_xlim()
+    bars = axis.patches
+    assert len(bars) == layers
+    assert all(bar.get_width() <= (right - left) / 7 for bar in bars)
+    assert all(left <= bar.get_x() and bar.get_x() + bar.get_width() <= right for bar in bars)

@@ -58,7 +58,7 @@ def nested(depth, block=mg.Residual):
 
 
 @pytest.mark.parametrize("block", [mg.Residual, mg.Highway])
-def test_200_nested_blocks_work(block):
+def test_200_nested_blocks_work(block, tmp_path):
     """Nothing on the way from layers to a step recurses over the nesting."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
@@ -72,6 +72,10 @@ def test_200_nested_blocks_work(block):
     assert len(mg.diagnose(net, X, y).layers) == len(net.parameters()) // 2
     assert "Linear(3, 3)" in repr(net)
     assert net.memory()["recomputed_layers"] == 0
+    assert "Linear(3, 3)" in str(net.summary())
+    pytest.importorskip("safetensors")
+    net.save(tmp_path / "m")
+    assert np.array_equal(mg.load(tmp_path / "m").predict(X), net.predict(X))
 
 
 def test_activations_know_what_an_analysis_asks():
@@ -90,6 +94,16 @@ def test_activations_know_what_an_analysis_asks():
     assert layers.ReLU().dead(a) == 0.5
     assert np.isnan(layers.ReLU().saturated(a))
     assert np.isnan(layers.GELU().dead(a))
+
+
+def test_who_lists_activations_lists_all_of_them():
+    """The command line has a list of its own, since it starts without numpy."""
+    from micrograd.cli import train_options
+
+    assert set(train_options.ACTIVATIONS) == set(layers.ACTIVATIONS)
+    for kind in layers.ACTIVATIONS.values():
+        assert getattr(mg, kind.__name__) is kind
+        assert kind.__name__ in mg.network.__all__
 
 
 def test_a_copy_of_a_layer_is_the_layer():
