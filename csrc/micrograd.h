@@ -204,6 +204,8 @@ void mg_plan_bind(mg_plan *plan, void *parameters, void *gradients);
 /* What dropout masks depend on besides the op and the place: a seed, and a count of training passes,
  * which each mg_plan_loss or mg_plan_train of a plan with a backward pass moves on by one. */
 void mg_plan_set_random(mg_plan *plan, uint64_t seed, uint64_t step);
+/* The place in the whole batch of the first row that the plan is given: 0, unless a batch is shared out. */
+void mg_plan_set_first_row(mg_plan *plan, int64_t row);
 uint64_t mg_plan_step(const mg_plan *plan);
 
 /* Looks for the first element of a batch that does not belong there, and does nothing else. */

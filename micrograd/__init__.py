@@ -27,8 +27,8 @@ _NAMES = {
     "training": "EarlyStopping History TrainingState fit_many",
 }
 _HOME = {name: room for room, names in _NAMES.items() for name in names.split()}
-_ROOMS = """checkpoint convert core data diagnose draw engine func gradcheck network nn optim
-    plot program schedule sklearn tabular training""".split()  # noqa: SIM905
+_ROOMS = """checkpoint convert core data diagnose distributed draw engine func gradcheck
+    network nn optim plot program schedule sklearn tabular training""".split()  # noqa: SIM905
 
 __all__ = sorted([*_HOME, "__version__", "diagnose", "draw", "gradcheck"])
 

@@ -5,6 +5,7 @@ from micrograd import convert as convert
 from micrograd import core as core
 from micrograd import data as data
 from micrograd import diagnose as diagnose
+from micrograd import distributed as distributed
 from micrograd import draw as draw
 from micrograd import engine as engine
 from micrograd import func as func

@@ -105,6 +105,8 @@ class Trainable:
 
     # ---- what training asks, and a model that is shared out over processes answers otherwise ----
 
+    first_row = 0  # of a batch's rows that this process works on
+
     def names_in(self, where: str, y: Any) -> list[str] | None:
         """The names of the classes where y has names; None where it has numbers."""
         return None

@@ -115,6 +115,11 @@ void mg_plan_set_random(mg_plan *plan, uint64_t seed, uint64_t step)
     plan->step = step;
 }
 
+void mg_plan_set_first_row(mg_plan *plan, int64_t row)
+{
+    plan->first_row = row;
+}
+
 uint64_t mg_plan_step(const mg_plan *plan)
 {
     return plan->step;

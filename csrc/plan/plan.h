@@ -34,6 +34,7 @@ struct mg_plan {
     int64_t multiplications_per_row; /* of one forward pass: what decides on threads */
     char *parameters, *gradients;
     uint64_t seed, step;
+    int64_t first_row; /* in the whole batch, of which this plan may have a part */
 
     int64_t capacity; /* rows that the workspace has room for */
     int threads;      /* members of a team that the scratch has room for */

@@ -114,6 +114,13 @@ class Plan:
     def step(self, step: int) -> None:
         lib.mg_plan_set_random(self.c, self._seed, step)
 
+    def place(self, seed: int, first_row: int) -> None:
+        """What dropout masks depend on beside the step: the seed, and the place of the first row
+        in a batch of which this plan may have a part."""
+        step, self._seed = self.step, seed % 2**64
+        lib.mg_plan_set_random(self.c, self._seed, step)
+        lib.mg_plan_set_first_row(self.c, first_row)
+
     def workspace_bytes(self) -> int:
         """What it has allocated for its passes."""
         return int(lib.mg_plan_workspace_bytes(self.c))

@@ -68,6 +68,10 @@ class Planner:
         programs = self.functions.programs()
         return lower(self._layers, self._in_features, self._starts, purpose, programs, isolate)
 
+    def reseed(self, seed: int) -> None:
+        """The seed of the dropout masks of plans to come."""
+        self._seed = seed
+
     # ---- plans ----
 
     def training(self, targets: int, rows: int, step: int) -> Plan:

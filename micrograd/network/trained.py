@@ -38,9 +38,10 @@ class Trained:
 
     in_features: int
     loss_kind: Loss
+    seed: int
     not_copied = (  # by a copy or a pickle of a network, which makes its own
         "planner", "incoming", "_parameters", "_access", "_dtype", "_replans", "_plan", "_step",
-        "_pending", "_pending_thread",
+        "_first_row", "_pending", "_pending_thread",
     )  # fmt: skip
 
     def __init__(self, planner: Planner, incoming: Incoming) -> None:
@@ -53,6 +54,7 @@ class Trained:
         if not self._replans:
             self._plan = planner.training(planner.functions.targets, 1, 0)
         self._step = 0  # as long as there is no plan
+        self._first_row = 0
         # The pass that backward() goes back over: the arrays that it points into, and whose it is.
         self._pending: Any = None
         self._pending_thread = 0
@@ -72,6 +74,25 @@ class Trained:
         if self._plan is not None:
             self._plan.step = step
 
+    @property
+    def first_row(self) -> int:
+        """The place of the first row in a batch that is shared out over processes, else 0: dropout
+        masks depend on it."""
+        return self._first_row
+
+    @first_row.setter
+    def first_row(self, row: int) -> None:
+        self._first_row = row
+        if self._plan is not None:
+            self._plan.place(self.seed, row)
+
+    def reseed(self, seed: int) -> None:
+        """Takes another seed for the dropout masks to come; parameters stay."""
+        self.seed = seed
+        self.planner.reseed(seed)
+        if self._plan is not None:
+            self._plan.place(seed, self._first_row)
+
     def _plan_for(self, targets: int | None, rows: int) -> Plan:
         """The training plan for such targets (None: any) and so many rows, a new one where the one
         there is will not do; whoever has run it takes it over."""
@@ -82,7 +103,9 @@ class Trained:
             rows = max(rows, plan.rows)
         if targets is None:
             targets = self.planner.functions.targets if plan is None else plan.targets
-        return self.planner.training(targets, rows, self.step)
+        plan = self.planner.training(targets, rows, self.step)
+        plan.place(self.seed, self._first_row)
+        return plan
 
     # ---- passes ----
 

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 class Model(Resumable, Protocol):
     """A model that can be trained.
 
-    out_features: columns of the output, 0 where there is none.
+    out_features: columns of the output, 0 where there is none. first_row: the place in its batch of
+    the first row that this process works on, 0 unless the batch is shared out.
     """
+
+    first_row: int
 
     out_features: int
 

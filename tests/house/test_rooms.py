@@ -51,7 +51,7 @@ ALLOWED = {
     "tabular": {"data", "core"},
     "convert": {"network", "program", "engine", "parameters", "tabular", "core"},
     "data": {"core"},
-    "distributed": {"training", "network", "core", "parameters"},
+    "distributed": {"training", "trainable", "optim", "parameters", "plot", "core"},
 }
 TOP = {"cli", "bench", "play", "selftest", "__main__"}  # these may import every room
 

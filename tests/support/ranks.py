@@ -1,0 +1,36 @@
+"""Programs on several ranks of a real MPI job."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def mpiexec():
+    """The launcher that belongs to the installed MPI; skips the test where there is none."""
+    pytest.importorskip("mpi4py")
+    beside = Path(sys.executable).with_name("mpiexec")
+    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if found is None:
+        pytest.skip("no mpiexec")
+    return found
+
+
+def run_ranks(ranks, source, *arguments, check=True, timeout=120, **environment):
+    """Runs a program on so many ranks; returns it with its output and the seconds it took."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MICROGRAD_", "OMP_"))}
+    env |= {"MICROGRAD_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | environment
+    command = [mpiexec(), "-n", str(ranks), sys.executable, "-c", source, *map(str, arguments)]
+    started = time.monotonic()
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    done.seconds = time.monotonic() - started
+    assert not check or done.returncode == 0, done.stderr
+    return done
