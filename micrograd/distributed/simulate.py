@@ -9,8 +9,8 @@ With latency a (seconds a message) and bandwidth b (bytes a second), for one mes
 
 (Thakur, Rabenseifner and Gropp 2005, section 4, without the cost of the additions). With
 overlap, the gradient of each layer is sent as soon as its backward pass is done, while those below
-are at work. What is left out: other traffic, ranks that are slower than others, and the optimizer's step, which
-belongs to seconds_per_step.
+are at work. What is left out: other traffic, ranks that are slower than others, and the optimizer's
+step, which belongs to seconds_per_step.
 """
 
 from __future__ import annotations
