@@ -26,7 +26,8 @@ c:         ## the C tests under AddressSanitizer and UBSan
 bench:     ## that benchmarks run; `micrograd bench` has the figures
 	$(PYTHON) -m pytest tests/benchmarks --benchmark-disable
 
-demos:     ## every demo, once; MNIST with one seed
+demos:     ## every demo, once; MNIST with one seed; no line is longer than 100 characters
 	for demo in demos/*.py; do echo "-- $$demo"; \
 	    case $$demo in demos/13_mnist.py) seeds='--seeds 1';; *) seeds=;; esac; \
-	    $(PYTHON) $$demo $$seeds >/dev/null || exit 1; done
+	    text=$$($(PYTHON) $$demo $$seeds) || exit 1; \
+	    if echo "$$text" | LC_ALL=C.UTF-8 grep -E '.{101}'; then exit 1; fi; done

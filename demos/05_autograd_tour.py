@@ -1,9 +1,18 @@
 """Autograd by example: section 12 of the documents, in the order of its headings, with numbers."""
 
 import math
+import textwrap
 
 import micrograd as mg
 from micrograd import Value
+
+
+def wrapped(text):
+    """Lines of at most 100 characters."""
+    return "\n".join(
+        textwrap.fill(line, 100, subsequent_indent="      ", break_on_hyphens=False)
+        for line in text.splitlines()
+    )
 
 
 def show(what, value, wanted):
@@ -89,7 +98,7 @@ def anomalies():
         with mg.detect_anomaly():
             (Value(0.0, label="x").sqrt() * 2.0).backward()
     except mg.AnomalyError as error:
-        print("  " + str(error).replace(__file__, "05_autograd_tour.py"))
+        print(wrapped("  " + str(error).replace(__file__, "05_autograd_tour.py")))
     else:
         raise SystemExit("wrong: detect_anomaly let an infinite gradient pass")
 

@@ -7,6 +7,7 @@ Run: python demos/07_compile.py
 
 import math
 import random
+import textwrap
 import time
 
 import numpy as np
@@ -15,6 +16,14 @@ import micrograd as mg
 from micrograd.nn import MLP
 
 SEED, SAMPLES, NOISE, STEPS, PENALTY = 1337, 100, 0.1, 300, 1e-4
+
+
+def wrapped(text):
+    """Lines of at most 100 characters."""
+    return "\n".join(
+        textwrap.fill(line, 100, subsequent_indent="      ", break_on_hyphens=False)
+        for line in text.splitlines()
+    )
 
 
 def moons(samples: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -55,8 +64,9 @@ def main() -> None:
         raise SystemExit("wrong: the compiled function is another one")
 
     lines = str(program).splitlines()
-    print(f"\n{lines[0]}")
-    print("\n".join(lines[1:8]), "\n  ...", "\n".join(lines[-5:]), sep="\n")
+    print(f"\n{wrapped(lines[0])}")
+    shown = [*lines[1:8], "", "  ...", *lines[-5:]]
+    print(wrapped("\n".join(shown)))
 
     optimizer = mg.optim.SGD(program.parameters(), lr=0.1, momentum=0.9)
     started = time.perf_counter()
@@ -79,7 +89,7 @@ def main() -> None:
     try:
         mg.compile(lambda x: x if x > 0 else 0.01 * x)([1.0])
     except TypeError as error:
-        print(f"  {error}")
+        print(wrapped(f"  {error}"))
     leaky = mg.compile(lambda x: mg.where(x > 0, x, 0.01 * x))
     print(f"with mg.where: {leaky([-2.0, 3.0])}")
 

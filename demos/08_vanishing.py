@@ -7,6 +7,7 @@ Run: python demos/08_vanishing.py [--plot vanishing.png]
 """
 
 import argparse
+import textwrap
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,14 @@ from micrograd import plot
 ACTIVATIONS = {"sigmoid": mg.Sigmoid(), "tanh": mg.Tanh(), "ReLU": mg.ReLU()}
 DEPTHS = (1, 2, 3, 4, 6, 8, 10, 14, 20, 30)
 WIDTH = 64
+
+
+def wrapped(text):
+    """Lines of at most 100 characters."""
+    return "\n".join(
+        textwrap.fill(line, 100, subsequent_indent="      ", break_on_hyphens=False)
+        for line in text.splitlines()
+    )
 
 
 def network(activation, depth):
@@ -86,7 +95,7 @@ def main():
         print(f"{depth:4}{'':11}{ratios}")
 
     print("\nTen sigmoid layers, as mg.diagnose sees them:")
-    print(mg.diagnose(network(mg.Sigmoid(), 10), X[:128], y[:128]))
+    print(wrapped(str(mg.diagnose(network(mg.Sigmoid(), 10), X[:128], y[:128]))))
 
     print("\nTen layers after ten epochs of training on digits:")
     accuracy = {}

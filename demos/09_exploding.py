@@ -8,11 +8,20 @@ Run: python demos/09_exploding.py [--plot exploding.png]
 
 import argparse
 import math
+import textwrap
 
 import micrograd as mg
 from micrograd import plot
 
 DEPTH, WIDTH, LARGER, RATE, EPOCHS = 12, 64, 1.6, 0.02, 12
+
+
+def wrapped(text):
+    """Lines of at most 100 characters."""
+    return "\n".join(
+        textwrap.fill(line, 100, subsequent_indent="      ", break_on_hyphens=False)
+        for line in text.splitlines()
+    )
 
 
 def network():
@@ -80,7 +89,7 @@ def main():
 
     print("Before training:")
     found = mg.diagnose(network(), X[:128], y[:128])
-    print(found)
+    print(wrapped(str(found)))
     growth = (found.layers[0].ratio) ** (1 / (len(found.layers) - 1))
     print(f"delta grows {growth:.2f} times a layer\n")
 
@@ -92,7 +101,7 @@ def main():
             loss, norm = watch.losses[step - 1], watch.norms[step - 1]
             print(f"  step {step:3}   loss {loss:10.4g}   |gradient| {norm:10.4g}")
         if error:
-            print(f"  {error}")
+            print(wrapped(f"  {error}"))
             continue
         accuracy = float((net.predict(X_test).argmax(axis=1) == y_test).mean())
         print(f"  {accuracy:.1%} of the held out digits right")

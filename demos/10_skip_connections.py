@@ -89,7 +89,7 @@ def main():
 
     first = {kind: found.layers[0].gradient for kind, found in flows.items()}
     times = min(first[kind] for kind in first if kind != "plain") / max(first["plain"], 1e-45)
-    print("\nThe way around the layers lets the gradient pass: at the first layer it is", end=" ")
+    print("\nThe way around the layers lets the gradient pass: at the first layer it is")
     print(f"at least {times:.0e} times as large.")
     if any(first[kind] < 1000 * first["plain"] for kind in first if kind != "plain"):
         raise SystemExit("wrong: a skip connection did not carry the gradient")

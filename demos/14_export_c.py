@@ -8,6 +8,7 @@ network has not been trained on.
 import shutil
 import subprocess
 import tempfile
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,14 @@ int main(void)
 """
 
 
+def wrapped(text):
+    """Lines of at most 100 characters."""
+    return "\n".join(
+        textwrap.fill(line, 100, subsequent_indent="      ", break_on_hyphens=False)
+        for line in text.splitlines()
+    )
+
+
 def trained():
     """A network, and digits that it has not seen."""
     X, y = mg.data.digits()
@@ -62,7 +71,7 @@ def compiled(compiler, source, folder, *options):
 def main():
     net, X, y = trained()
     z = net.predict(X)
-    print(net)
+    print(wrapped(str(net)))
     print(f"accuracy on {len(y)} digits that it has not seen: {(z.argmax(axis=1) == y).mean():.2%}")
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:

@@ -34,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except SystemExit as stop:  # argparse, after --help or --version
         return int(stop.code or 0)
-    except KeyboardInterrupt:
-        return complain("interrupted", INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        return complain(str(interrupt) or "interrupted", INTERRUPTED)
     except BrokenPipeError:  # the reader of `micrograd ... | head` has gone: nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE

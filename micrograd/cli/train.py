@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from micrograd import plot
 from micrograd.cli import files
 from micrograd.cli.command import Clock
+from micrograd.cli.interrupt import LastEpoch, interrupted
 from micrograd.cli.task import Task, load
 from micrograd.cli.train_options import OPTIMIZERS, add_options, settle
 
@@ -41,7 +42,11 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     net = make_network(task, options, recipe)
     if not options.quiet:
         introduce(net, task)
-    history = (fit_recipe if recipe else fit)(net, task, options)
+    last = LastEpoch()
+    try:
+        history = (fit_recipe if recipe else fit)(net, task, options, last)
+    except KeyboardInterrupt:
+        raise interrupted(last, options.save, options.resume) from None
     clock.lap("training")
     result = evaluate(net, task)
     clock.lap("evaluating")
@@ -70,12 +75,11 @@ def introduce(net: Network, task: Task) -> None:
 
 
 def compared(task: Task) -> str:
-    """What less than a network reaches on the same rows of a table."""
-    if task.schema is None:
-        return ""
+    """What less than a network reaches on the same rows."""
     from micrograd.cli.baselines import lines
 
-    scale = task.schema.targets[0].scale if len(task.schema.targets) == 1 else 1.0
+    targets = [] if task.schema is None else task.schema.targets
+    scale = targets[0].scale if len(targets) == 1 else 1.0
     return "".join(f"{line}\n" for line in lines(task, scale))
 
 
@@ -147,7 +151,7 @@ def chosen(options: argparse.Namespace, rows: int) -> Any:
     return replace(PRESETS[options.preset].sized(rows), **changed)
 
 
-def fit_recipe(net: Network, task: Task, options: argparse.Namespace) -> History:
+def fit_recipe(net: Network, task: Task, options: argparse.Namespace, last: LastEpoch) -> History:
     """Trains as the preset says; the epoch is chosen by a tenth of the training rows."""
     from micrograd.sklearn.tabular_recipe import HELD_OUT, train
 
@@ -162,6 +166,7 @@ def fit_recipe(net: Network, task: Task, options: argparse.Namespace) -> History
         resume=options.resume,
         progress=False if options.quiet else None,
         class_weight="balanced" if options.balanced else None,
+        callbacks=[last],
     )
 
 
@@ -176,7 +181,7 @@ def make_layers(task: Task, options: argparse.Namespace) -> list[Any]:
     return stack[: -len(between)]
 
 
-def fit(net: Network, task: Task, options: argparse.Namespace) -> History:
+def fit(net: Network, task: Task, options: argparse.Namespace, last: LastEpoch) -> History:
     """Trains with a learning rate that falls from its peak to 0 along half a cosine."""
     from micrograd import optim, schedule
 
@@ -204,6 +209,7 @@ def fit(net: Network, task: Task, options: argparse.Namespace) -> History:
         label_smoothing=options.label_smoothing,
         accumulate=options.accumulate,
         early_stopping=options.patience,
+        callbacks=[last],
     )
 
 

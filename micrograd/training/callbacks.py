@@ -18,7 +18,8 @@ class TrainingState:
     model, optimizer: those that are being trained; history: its lists have grown by the epoch when
     on_epoch is called; epochs: how many were asked for; epoch: how many are complete; step: how
     many steps the optimizer has made; loss: mean loss of the last step's rows before that step;
-    gradient_norm: Euclidean norm of that step's gradient, before clipping.
+    gradient_norm: Euclidean norm of that step's gradient, before clipping; position: for on_epoch,
+    a function that gives where the run stands, for model.position and a file to go on from.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class TrainingState:
         self.loss = math.nan
         self.gradient_norm = math.nan
         self.stopped = False
+        self.position: Callable[[], Any] | None = None
 
     def stop(self) -> None:
         """Ends training: after this epoch, or in the midst of it when a step called."""

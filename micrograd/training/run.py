@@ -75,6 +75,7 @@ class Run:
         history = History.from_dict(position.history)
         self.seconds = history.seconds[-1] if history.seconds else 0.0
         self.state = TrainingState(model, optimizer, history, epochs, position.epoch)
+        self.state.position = self._position
 
     def over(self) -> bool:
         """Whether there is no epoch left to make."""

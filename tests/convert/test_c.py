@@ -63,6 +63,17 @@ def test_every_kind(dtype, tmp_path):
     assert report.parameter_bytes == 4 * (net.parameters().size - 1)  # the slope is in the code
 
 
+@pytest.mark.parametrize("inputs", [7, 8, 64])
+@pytest.mark.parametrize("outputs", [3, 4, 10, 64])
+@pytest.mark.parametrize("level", ["-O1", "-O2", "-O3", "-Os"])
+def test_no_size_makes_the_compiler_warn(inputs, outputs, level, tmp_path):
+    net = filled(mg.Linear(inputs, outputs), mg.GELU(), mg.Linear(outputs, 10))
+    header = tmp_path / "net.h"
+    mg.convert.to_c(net, header)
+    program = compile_c(header, "-DPREDICT_MAIN", level)
+    assert subprocess.run([program], check=False, capture_output=True).returncode == 0
+
+
 def test_values_take_turns_in_the_static_memory(tmp_path):
     layers = [mg.Linear(5, 11), mg.GELU(), *[mg.Linear(11, 11), mg.Softmax()] * 9]
     report = mg.convert.to_c(filled(*layers), tmp_path / "net.h")

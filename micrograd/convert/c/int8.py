@@ -66,10 +66,10 @@ class Loss:
         if self.metric == "accuracy":
             lost = 100 * (self.before - self.after)
             return (
-                f"{text}; accuracy {100 * self.after:.2f} % against {100 * self.before:.2f} %, "
+                f"{text};\naccuracy {100 * self.after:.2f} % against {100 * self.before:.2f} %, "
                 f"a loss of {lost:.2f} points"
             )
-        return f"{text}; RMSE {self.after:.5g} against {self.before:.5g}"
+        return f"{text};\nRMSE {self.after:.5g} against {self.before:.5g}"
 
 
 def measure(net: Network, output: Array, quantised: Array, y: Any) -> Loss:

@@ -55,11 +55,11 @@ LINEAR = """\
 @GUARD_INLINE void @_linear(const float *@GUARD_ALONE x, size_t inputs, const float *@GUARD_ALONE W,
                             const float *b, size_t outputs, float *@GUARD_ALONE y)
 {
-    const size_t whole = outputs / 4 * 4;
+    const size_t whole = outputs / 4 * 4, eights = inputs / 8 * 8;
     size_t i, j;
     for (i = 0; i < outputs; i++)
         y[i] = b ? @GUARD_FLOAT(b + i) : 0.0f;
-    for (j = 0; j + 8 <= inputs; j += 8) {
+    for (j = 0; j < eights; j += 8) {
         const float *w = W + j * outputs;
         const float x0 = x[j], x1 = x[j + 1], x2 = x[j + 2], x3 = x[j + 3];
         const float x4 = x[j + 4], x5 = x[j + 5], x6 = x[j + 6], x7 = x[j + 7];
@@ -74,7 +74,7 @@ LINEAR = """\
 #undef @GUARD_SUM
 #undef @GUARD_AT
     }
-    for (; j < inputs; j++)
+    for (j = eights; j < inputs; j++)
         for (i = 0; i < outputs; i++)
             y[i] += x[j] * @GUARD_FLOAT(W + j * outputs + i);
 }
