@@ -139,8 +139,27 @@ def _blocks(graph: Graph, owner: Sequence[int]) -> list[int]:
     return [first.setdefault(rank[numbers[root]] // each, root) for root in owner]
 
 
+@dataclass
+class Collapsed:
+    """A collapsed graph: its groups, the lines between them with the local derivatives that each
+    stands for, and the drawing."""
+
+    groups: list[Group]
+    bundles: dict[tuple[int, int], list[str]]
+    scene: Scene
+
+    def inputs(self, place: int) -> list[int]:
+        """The groups that one uses, in the order of its lines."""
+        return [u for u, v in self.bundles if v == place]
+
+
 def scene_of(graph: Graph) -> Scene:
     """The collapsed drawing, which says what it hides."""
+    return collapse(graph).scene
+
+
+def collapse(graph: Graph, room: float = 0.0) -> Collapsed:
+    """Collapses a graph; room: the least for the label of a line."""
     groups, places = collapsed(graph)
     largest = largest_gradient(graph)
     cards = [_card(group, graph, largest) for group in groups]
@@ -166,7 +185,7 @@ def scene_of(graph: Graph) -> Scene:
     scene = Scene(title_of(graph), cards, wires, notes=[_hidden(graph, groups, len(wires))])
     scene.notes += graph.remarks
     scene.legend.append("|grad| is the root mean square over a card's results.")
-    return arrange(scene)
+    return Collapsed(groups, bundles, arrange(scene, room))
 
 
 def _hidden(graph: Graph, groups: Sequence[Group], wires: int) -> str:

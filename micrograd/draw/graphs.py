@@ -6,7 +6,6 @@ from micrograd.draw import collapse as collapsing
 from micrograd.draw import scalar
 from micrograd.draw.drawing import Drawing
 from micrograd.draw.graph import Graph
-from micrograd.draw.scene import Scene
 
 
 def of_graph(graph: Graph, collapse: bool | None) -> Drawing:
@@ -14,15 +13,14 @@ def of_graph(graph: Graph, collapse: bool | None) -> Drawing:
     if collapse is None:
         collapse = len(graph.nodes) > collapsing.MANY
     if collapse:
-        scene = collapsing.scene_of(graph)
-        return Drawing(scene, lambda: _collapsed_page(scene))
+        return Drawing(collapsing.scene_of(graph), lambda: _collapsed_page(graph))
     return Drawing(scalar.scene_of(graph), lambda: _page(graph))
 
 
-def _collapsed_page(scene: Scene) -> str:
-    from micrograd.draw.page import collapsed_page
+def _collapsed_page(graph: Graph) -> str:
+    from micrograd.draw.collapsed_page import collapsed_page
 
-    return collapsed_page(scene)
+    return collapsed_page(graph)
 
 
 def _page(graph: Graph) -> str:

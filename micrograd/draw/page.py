@@ -11,7 +11,7 @@ from typing import Any
 
 from micrograd.draw import evaluator, palette, svg
 from micrograd.draw.evaluator import asset
-from micrograd.draw.scene import Scene
+from micrograd.draw.scene import Card, Scene
 from micrograd.draw.text import xml
 
 SCRIPTS = ("numbers.js", "tape.js", "words.js", "view.js", "player.js", "start.js")
@@ -41,7 +41,7 @@ class Page:
     nodes: for the script, see `node`; none where there is nothing to step through. results: their
     places. notes: sentences below the title. samples: what to choose from, with the numbers of
     each. vectors: whether nodes are vectors, as a network's are. own: script of the user's own
-    functions.
+    functions. groups: the cards of a collapsed drawing, in place of nodes; see group.
     """
 
     scene: Scene
@@ -51,6 +51,7 @@ class Page:
     samples: list[dict[str, Any]] = field(default_factory=list)
     vectors: bool = False
     own: str = ""
+    groups: list[dict[str, Any]] = field(default_factory=list)
 
 
 def node(
@@ -60,6 +61,18 @@ def node(
     """A node as the script knows it."""
     found = {"n": name, "k": kind, "o": op, "s": symbol, "a": list(operands), "v": value}
     return found | ({"l": list(locals_)} if locals_ else {})
+
+
+def group(
+    card: Card, inputs: Iterable[int], data: str, grad: str, rms: float | None
+) -> dict[str, Any]:
+    """A card of a collapsed drawing as the script knows it; its tooltip says what it holds."""
+    name = f"{card.title} ({card.badge})" if card.title and card.badge else ""
+    name = name or card.title or card.badge or card.kind
+    return {
+        "n": name, "s": card.badge or card.kind, "a": list(inputs), "d": data, "g": grad, "r": rms,
+        "m": card.tooltip.splitlines(),
+    }  # fmt: skip
 
 
 def _encoded(x: Any) -> Any:
@@ -92,14 +105,17 @@ def style() -> str:
     return f":root{{{light}}}{media}{{:root{{{dark}}}}}{_compact(asset('page.css'))}"
 
 
-def script(ops: frozenset[str] | None = None, vectors: bool = False, own: str = "") -> str:
+def script(
+    ops: frozenset[str] | None = None, vectors: bool = False, own: str = "", groups: bool = False
+) -> str:
     """The page's script, with the ops it computes (None: all); vectors: with those of networks;
-    own: what comes behind them.
+    own: what comes behind them; groups: with the steps through a collapsed drawing.
 
     The derivatives are generated from the table of ops.
     """
     parts = [evaluator.script(ops), asset("vectors.js") if vectors else "", own + "\n"]
-    parts += map(asset, SCRIPTS)
+    names = [*SCRIPTS[:-1], *(("groups.js",) if groups else ()), SCRIPTS[-1]]
+    parts += map(asset, names)
     return "'use strict';\n" + _compact("".join(parts))
 
 
@@ -162,12 +178,15 @@ def _cards(scene: Scene) -> str:
 
 def render(page: Page) -> str:
     """The whole file."""
-    steps = bool(page.nodes)
+    steps = bool(page.nodes or page.groups)
     notes = "".join(f'<p class="note">{xml(note)}</p>' for note in page.notes)
     legend = "".join(f"<p>{xml(line)}</p>" for line in page.scene.legend)
     data = {"steps": steps, "nodes": page.nodes, "results": list(page.results)}
     if page.samples:
         data["samples"] = page.samples
+    if page.groups:
+        data["groups"] = page.groups
+    code = script(_ops(page), page.vectors, page.own, bool(page.groups))
     zoom = "".join(
         f'<button type="button" id="{name}" aria-label="{about}">{text}</button>'
         for name, about, text in (
@@ -186,11 +205,5 @@ def render(page: Page) -> str:
         f'<main id="picture">{svg.picture(page.scene)}<div id="zoom">{zoom}</div></main>'
         f"{_side(page) if steps else _cards(page.scene)}"
         f'<script type="application/json" id="graph">{embedded(data)}</script>'
-        f"<script>{script(_ops(page), page.vectors, page.own)}</script></body></html>\n"
+        f"<script>{code}</script></body></html>\n"
     )
-
-
-def collapsed_page(scene: Scene) -> str:
-    """The page of a collapsed drawing: it can be looked at, not stepped through."""
-    note = "A page of a graph that is drawn node by node can be stepped through."
-    return render(Page(scene, notes=[*scene.notes, note]))

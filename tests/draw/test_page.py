@@ -326,6 +326,40 @@ def test_404_nodes_can_be_stepped_through(opened):
     assert page.locator("#count").text_content() == "130 / 131"
 
 
+def test_a_collapsed_graph_is_stepped_through_layer_by_layer(opened):
+    random.seed(3)
+    y = MLP(2, [16, 16, 1])([1.0, 2.0])
+    y.label = "<b>y</b>"
+    y.backward()
+    page = opened(mg.draw(y))
+    every = numbers_of(page)
+    assert [row[0] for row in every] == [
+        "2 constants",
+        *["16 neurons (ReLU)"] * 2,
+        "<b>y</b> (dot)",
+    ]
+    hidden = [v for v in in_order(y) if v.symbol == "ReLU"]
+    for row, layer in zip(every[1:3], (hidden[:16], hidden[16:]), strict=True):
+        size = math.sqrt(sum(v.grad**2 for v in layer) / 16)
+        low, high = min(v.data for v in layer), max(v.data for v in layer)
+        assert row[1:] == [f"{number(low)} … {number(high)}", number(size)]
+    assert every[3][1:] == [number(y.data), "1"]
+    assert page.locator("#count").text_content() == "6 / 6"
+    page.keyboard.press("Home")
+    assert [row[1:] for row in numbers_of(page)][1:] == [["", ""]] * 3
+    for key in ("ArrowRight",) * 4:
+        page.keyboard.press(key)
+    assert [bool(row[2]) for row in numbers_of(page)] == [False, False, True, True]
+    assert "|grad| 1" in page.locator("#step").inner_text()
+    page.get_by_label("Speed").select_option("10")
+    page.keyboard.press("Home")
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("document.getElementById('count').textContent === '6 / 6'")
+    assert numbers_of(page) == every
+    page.locator("#mg-n1").click()
+    assert "16 × dot" in page.locator("#story").inner_text()
+
+
 def test_markup_in_labels_is_text_on_the_page(opened):
     label = """</script><img src=x onerror="document.title='hit'"><b>'"""
     x = Value(2.0, label=label)

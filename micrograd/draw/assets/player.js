@@ -11,21 +11,26 @@ function make(tag, text, attributes) {
 class Player {
   constructor(data, vectors) {
     this.data = data;
-    this.tape = new Tape(data.nodes, data.results, vectors);
-    this.words = new Words(this.tape);
     this.view = new View(document.querySelector("svg.mg-drawing"));
-    this.events = this.tape.events;
     this.rows = [];
     this.timer = null;
     this.selected = null;
-    const samples = data.samples || [];
-    this.load(data.nodes.map((node) => node.v), samples.length ? samples[0].g : null);
+    this.prepare(vectors);
     this.at = this.events.length;
     this.buildTable();
     this.buildSamples();
     this.listen();
     this.view.readable();
     this.go(this.at);
+  }
+
+  // The graph, its numbers and the steps through it.
+  prepare(vectors) {
+    const { nodes, results, samples } = this.data;
+    this.tape = new Tape(nodes, results, vectors);
+    this.words = new Words(this.tape);
+    this.events = this.tape.events;
+    this.load(nodes.map((node) => node.v), samples ? samples[0].g : null);
   }
 
   // ---- numbers ----
@@ -95,6 +100,10 @@ class Player {
       this.renderRow(v, data, grad);
     });
     this.renderStep();
+    this.renderBar();
+  }
+
+  renderBar() {
     byId("position").value = this.at;
     const now = this.at ? this.events[this.at - 1] : null;
     byId("position").setAttribute("aria-valuetext", this.stepName(now));

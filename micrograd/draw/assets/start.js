@@ -21,7 +21,7 @@ function zoomKey(view, event) {
 function start(vectors) {
   const data = revive(JSON.parse(document.getElementById("graph").textContent));
   if (data.steps) {
-    window.player = new Player(data, vectors);
+    window.player = data.groups ? new GroupPlayer(data) : new Player(data, vectors);
     return window.player.view;
   }
   const view = new View(document.querySelector("svg.mg-drawing"));

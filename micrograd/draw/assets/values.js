@@ -49,14 +49,43 @@ function digammaOf(x) {
   return Math.log(x) - 0.5 / x - tail - shift;
 }
 
-function trigammaOf(x) {
-  if (x <= 0 && x === Math.floor(x)) return Infinity;
-  if (x < 0) return (Math.PI / Math.sin(Math.PI * x)) ** 2 - trigammaOf(1 - x);
+const BERNOULLI = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510];
+
+// The n-th derivative of digamma: Euler and Maclaurin's sum, after a shift; reflected for x < 0.
+function polygammaOf(x, n) {
+  if (n === 0) return digammaOf(x);
+  if (!(n > 0 && n === Math.floor(n)) || n > 160 || Number.isNaN(x) || x === -Infinity) return NaN;
+  if (x <= 0 && x === Math.floor(x)) return n % 2 ? Infinity : NaN;
+  const sign = n % 2 ? 1 : -1;
+  if (x < 0) return -sign * polygammaOf(1 - x, n) - cotangentSlope(x, n);
+  if (x === Infinity) return 0;
+  let factorial = 1;
+  for (let k = 2; k < n; k++) factorial *= k;
   let shift = 0;
-  for (; x < 12; x++) shift += 1 / (x * x);
-  const r = 1 / (x * x);
-  const tail = (r / x) * (1 / 6 - r * (1 / 30 - r * (1 / 42 - r * (1 / 30 - (r * 5) / 66))));
-  return shift + 1 / x + r / 2 + tail;
+  for (; x < 15 + n; x++) shift += (n * factorial) / x ** (n + 1);
+  let term = factorial / x ** n;
+  let total = term + (n * term) / (2 * x);
+  BERNOULLI.forEach((b, i) => {
+    const k = 2 * i + 2;
+    term *= ((k + n - 2) * (k + n - 1)) / ((k - 1) * k * x * x);
+    total += b * term;
+  });
+  return sign * (total + shift);
+}
+
+// The n-th derivative of pi cot(pi x), a polynomial in the cotangent: c' = -pi (1 + c^2).
+function cotangentSlope(x, n) {
+  let powers = [0, 1];
+  for (let i = 0; i < n; i++) {
+    const next = new Array(powers.length + 1).fill(0);
+    powers.forEach((c, k) => {
+      if (k) next[k - 1] -= k * c;
+      next[k + 1] -= k * c;
+    });
+    powers = next;
+  }
+  const cotangent = 1 / Math.tan(Math.PI * (x % 1));
+  return Math.PI ** (n + 1) * powers.reduceRight((total, c) => total * cotangent + c, 0);
 }
 
 function roundEven(x) {
@@ -113,7 +142,7 @@ const VALUES = {
   hypot: (x, y) => Math.hypot(x, y),
   lgamma: lgammaOf,
   digamma: digammaOf,
-  trigamma: trigammaOf,
+  polygamma: polygammaOf,
   dot: (...x) => {
     const n = x.length >> 1;
     let total = x.length % 2 ? x[2 * n] : 0;
