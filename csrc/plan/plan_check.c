@@ -114,6 +114,15 @@ static int function_fits(const mg_op *op)
     }
 }
 
+/* The parameters of a program are among those of the plan. */
+static int program_fits(const mg_plan *plan, const mg_op *op)
+{
+    if (!op->program)
+        return 1;
+    const int64_t count = mg_program_parameters(op->program);
+    return op->first_parameter < 0 ? count == 0 : range_fits(plan, op->first_parameter, count);
+}
+
 static int gate_fits(const mg_op *op)
 {
     if (op->gate == MG_IDENTITY)
@@ -129,15 +138,12 @@ static int op_fits(const mg_plan *plan, const mg_op *op)
     const shape *s = &shapes[op->kind];
     if (!buffers_fit(plan, op->in, MG_OP_INPUTS, s->least_in, s->most_in, 0) ||
         !buffers_fit(plan, op->out, MG_OP_OUTPUTS, s->least_out, s->most_out, 1) || !function_fits(op) ||
-        !gate_fits(op))
+        !gate_fits(op) || !program_fits(plan, op))
         return 0;
     if (s->linear)
         return linear_fits(plan, op);
     if (op->kind == MG_COLUMNS || op->kind == MG_COLUMNS_BACKWARD)
         return mg_columns_fit(plan, op);
-    if (op->program && op->first_parameter >= 0 &&
-        !range_fits(plan, op->first_parameter, mg_program_parameters(op->program)))
-        return 0;
     if (s->least_in == 0)
         return 1;
     const int64_t columns = columns_of(plan, op->in[0]);

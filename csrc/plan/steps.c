@@ -144,8 +144,19 @@ static int checked(mg_plan *plan, const mg_batch *batch, int threads, mg_result 
     return c.status;
 }
 
+/* Rows are as far apart as they are long, and there are no targets but those of a loss. */
+static int batch_fits(const mg_plan *plan, const mg_batch *batch)
+{
+    return batch->rows >= 0 && (batch->rows < 2 || batch->x_ld >= plan->buffers[0].columns) &&
+           ((!batch->labels && !batch->targets) ||
+            (mg_plan_has_loss(plan) &&
+             (!batch->targets || batch->targets_ld >= mg_plan_target_columns(plan))));
+}
+
 int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result)
 {
+    if (!batch_fits(plan, batch))
+        return MG_BAD_ARGUMENT;
     return plan->n_ops ? checked(plan, batch, 1, result) : MG_OK;
 }
 
@@ -202,6 +213,8 @@ static mg_batch in_units(const mg_plan *plan, const mg_batch *batch)
 /* Ops [0, last).  Checks first: where it refuses, the pass that is cached is still there. */
 static int forward_pass(mg_plan *plan, const mg_batch *batch, int last, int threads, mg_result *result)
 {
+    if (!batch_fits(plan, batch))
+        return MG_BAD_ARGUMENT;
     threads = mg_team_size(plan, batch->rows, threads);
     int status = checked(plan, batch, threads, result);
     if (status == MG_OK)

@@ -6,7 +6,6 @@ for them, and whatever is wrong becomes a ValueError of one line that names the 
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import stat
@@ -22,6 +21,7 @@ from micrograd.network.initial import starts
 from micrograd.network.layers import Layer
 from micrograd.network.network import Network
 from micrograd.saving import parts
+from micrograd.saving.header import check_header, parsed
 from micrograd.saving.position import Position, Resumable
 from micrograd.saving.write import (
     FLAT,
@@ -58,6 +58,7 @@ class _File:
         self.path = path
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ValueError("it is no regular file")
+        check_header(path)
         try:
             self._open = _opened(path)
             metadata = self._open.metadata() or {}
@@ -69,7 +70,7 @@ class _File:
             raise ValueError("it is a safetensors file, but micrograd did not write it")
         if len(text) > TEXT_LIMIT:
             raise ValueError(f"its description takes {len(text)} bytes, {TEXT_LIMIT} is the most")
-        self.text = json.loads(text)
+        self.text = parsed(text)
         if not isinstance(self.text, dict):
             raise ValueError("its description is no mapping")
         if self.text.get("version") != VERSION:

@@ -23,6 +23,7 @@ from micrograd.core import Array
 from micrograd.network.losses import LOSSES
 from micrograd.network.network import Network
 from micrograd.saving import parts
+from micrograd.saving.header import MOST_TENSORS, parsed
 from micrograd.saving.position import Resumable
 
 if TYPE_CHECKING:
@@ -108,12 +109,18 @@ def _write_model(model: Resumable, path: Path, where: str, description: dict[str
         tensors.update(arrays)
     try:
         encoded = json.dumps(text)
+        parsed(encoded)  # 1 and "1" are two names here, and one there
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{where}: metadata cannot be written as JSON: {error}") from None
     if len(encoded) > TEXT_LIMIT:
         raise ValueError(
             f"{where}: layers, history and metadata take {len(encoded)} bytes of JSON, "
             f"{TEXT_LIMIT} is the most that a model file holds"
+        )
+    if len(tensors) > MOST_TENSORS:
+        raise ValueError(
+            f"{where}: there are {len(tensors)} tensors, {MOST_TENSORS} is the most that a model "
+            "file holds"
         )
     write_file(path, tensors, {"micrograd": encoded})
 

@@ -360,6 +360,11 @@ static void test_bad_calls(int isa)
     batch.labels = labels;
     CHECK(mg_plan_loss(plan, &batch, 1, &result) == MG_BAD_ARGUMENT, "labels for mse");
     CHECK(mg_plan_forward(plan, &batch, 1, &result) == MG_OK, "still works");
+    batch.labels = NULL, batch.targets = y, batch.targets_ld = 2;
+    CHECK(mg_plan_check(plan, &batch, &result) == MG_BAD_ARGUMENT, "rows of targets that overlap");
+    CHECK(mg_plan_forward(plan, &batch, 1, &result) == MG_BAD_ARGUMENT, "the same");
+    batch.targets_ld = 3, batch.x_ld = 3;
+    CHECK(mg_plan_check(plan, &batch, &result) == MG_BAD_ARGUMENT, "rows of the input that overlap");
     mg_plan_free(plan);
     mg_plan_free(predicting);
     mg_plan_free(NULL);
