@@ -1,0 +1,15 @@
+"""A Python target under atheris: python tests/fuzz/run.py NAME [options of libFuzzer] CORPUS..."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import atheris
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+if __name__ == "__main__":
+    with atheris.instrument_imports(include=["micrograd"]):
+        check = importlib.import_module(f"fuzz.{sys.argv[1]}").check
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], check)
+    atheris.Fuzz()
