@@ -71,9 +71,9 @@ def numbered(where: str, y: Any, names: list[str] | None) -> Array:
         TypeError, ValueError: y is no column of names, or one is unknown.
     """
     if names is None:
-        raise ValueError(
-            f"{where}: y has names of classes, and the network has none yet: fit them, or say "
-            f"net.metadata[{KEY!r}] = [...], a name for each class"
+        raise TypeError(
+            f"{where}: y is {checks.describe(np.asarray(y))}, integer labels are wanted: the "
+            f"network has no names of classes yet; fit them, or say net.metadata[{KEY!r}] = [...]"
         )
     numbers = {name: i for i, name in enumerate(names)}
     texts = _texts(where, y)

@@ -308,13 +308,13 @@ class Network(Trained, Classifying, Storable):
         y, sorted; None where y has numbers."""
         if not classes.are_names(y):
             return None
-        return self.class_names or classes.distinct_names(where, y, self._n_classes(where))
+        return self.class_names or classes.distinct_names(where, y, self._n_classes(where, y))
 
     def numbered(self, where: str, y: Any, names: list[str] | None) -> Any:
         """y with the number of each name; y itself where it has numbers."""
         if not classes.are_names(y):
             return y
-        self._n_classes(where)
+        self._n_classes(where, y)
         return classes.numbered(where, y, names)
 
     def keep_names(self, names: list[str]) -> None:
@@ -322,12 +322,13 @@ class Network(Trained, Classifying, Storable):
         if self.class_names is None:
             self.metadata[classes.KEY] = names
 
-    def _n_classes(self, where: str) -> int:
+    def _n_classes(self, where: str, y: Any) -> int:
         found = classes.number_of_classes(self.loss_kind, self.out_features)
         if not found:
             raise TypeError(
-                f"{where}: y has names of classes, the network has none: {self.out_features} "
-                f"outputs and the loss {self.loss_name!r}; cross_entropy has, and bce of one output"
+                f"{where}: y is {checks.describe(np.asarray(y))}, real numbers are wanted; names "
+                f"of classes are for cross_entropy, and for bce with one output: this is "
+                f"{self.loss_name} with {self.out_features}"
             )
         return found
 

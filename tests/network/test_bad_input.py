@@ -120,7 +120,7 @@ BAD_LABELS = {
     "too many": (np.zeros(ROWS + 1, int), ValueError, ["(7,)", "(6,)"]),
     "one number": (1, ValueError, ["()", "(6,)"]),
     "a column": (np.zeros((ROWS, 1), int), ValueError, ["(6, 1)", "(6,)", "ravel"]),
-    "strings": (np.array(list("abcabc")), TypeError, ["U", "integer"]),
+    "strings": (np.array(list("abcdab")), (TypeError, ValueError), ["names", "classes"]),
     "None": (None, TypeError, ["integer"]),
     "ragged": ([[0, 1], [0]], ValueError, ["y"]),
     "four columns": (np.full((ROWS, 4), 0.25), (TypeError, ValueError), ["(6, 4)", "(6, 3)"]),
