@@ -58,7 +58,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
             for a size that the header claims and the file does not hold.
         OSError: the file cannot be opened.
     """
-    name = f"read_idx: {os.fspath(path)}"
+    name = f"read_idx: {os.fsdecode(path)}"
     with open(path, "rb") as file:
         reader = BoundedReader(file, name)
         return read_values(reader, name, read_header(reader, name))

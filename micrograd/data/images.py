@@ -96,7 +96,7 @@ def mnist(
 
 def read_images(folder: str | os.PathLike[str]) -> ImageSet:
     """As `mnist`, with the size of the images and the names of the classes."""
-    place = os.fspath(folder)
+    place = os.fsdecode(folder)
     name, paths = _find(place)
     if paths.keys() == {_WHOLE}:
         parts = [_read_whole(paths[_WHOLE], part) for part in ("train", "test")]

@@ -26,6 +26,7 @@ from micrograd.sklearn.parameters import (
     hidden_dropout,
     hidden_sizes,
     limited_threads,
+    refuse_masked,
 )
 from micrograd.sklearn.solvers import Epochs, Rows, Steps, loss_of, minimise
 from micrograd.sklearn.undo import as_before_on_failure
@@ -134,6 +135,7 @@ class BaseMLP(BaseEstimator):
         return self
 
     def _validated(self, X: Any, y: Any, reset: bool, **options: Any) -> tuple[Any, Any]:
+        refuse_masked(type(self).__name__, X, y)
         X, y = validate_data(
             self,
             X,
@@ -405,6 +407,7 @@ class BaseMLP(BaseEstimator):
 
     def _checked_logits(self, X: Any) -> Array:
         check_is_fitted(self)
+        refuse_masked(type(self).__name__, X)
         X = validate_data(
             self,
             X,

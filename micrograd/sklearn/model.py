@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from micrograd.network.blocks import Residual
 from micrograd.network.layers import Dropout, Layer, Linear
 from micrograd.network.network import Network
 from micrograd.sklearn.parameters import ACTIVATIONS
+from micrograd.sklearn.sparse import SparseRows
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Model:
         outputs = architecture.sizes[-1]
         self.loss_factor = output.loss_factor[0] * outputs ** output.loss_factor[1]
         self.scale = output.scale[0] * float(outputs) ** output.scale[1]
-        self._lock = Lock()
+        self._sparse: SparseRows | None = None
 
     def draw(self, rng: np.random.RandomState, factors: list[float]) -> None:
         """First values of all parameters, uniform within +-sqrt(factor / (fan_in + fan_out)).
@@ -153,12 +153,11 @@ class Model:
 
         May be called from several threads.
         """
-        with self._lock:
-            if not hasattr(X, "tocsr"):
-                return self.net.predict(X)
-            X = X.tocsr()
-            parts = [self.net.predict(X[rows].toarray()) for rows in row_blocks(X)]
-            return np.concatenate(parts)
+        if not hasattr(X, "tocsr"):
+            return self.net.predict(X)
+        if self._sparse is None:
+            self._sparse = SparseRows(self.net)
+        return self._sparse.predict(X.tocsr())
 
     def penalised(self) -> Array:
         """Which of the flat parameters are weights, and not biases."""

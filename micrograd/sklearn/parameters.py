@@ -187,3 +187,15 @@ def limited_threads(estimator: Any) -> Iterator[None]:
     allowed = core.get_num_threads()
     with core.limited_threads(min(jobs, allowed) if jobs > 0 else max(1, allowed + 1 + jobs)):
         yield
+
+
+def refuse_masked(where: str, *arrays: Any) -> None:
+    """Raises ValueError for an array of which something is masked: conversions forget it."""
+    for array in arrays:
+        masked = isinstance(array, np.ma.MaskedArray)
+        hidden = int(np.ma.getmaskarray(array).sum()) if masked else 0
+        if hidden:
+            raise ValueError(
+                f"{where}: {hidden} of {array.size} elements of an array are masked; leave those "
+                "rows out, or put numbers there with array.filled(...)"
+            )

@@ -206,6 +206,7 @@ def test_many_sparse_rows_are_taken_block_by_block(monkeypatch):
     _, ours = pair("MLPRegressor", solver="lbfgs", max_iter=5)
     whole = clone(ours).fit(X, NUMBERS, sample_weight=WEIGHTS)
     monkeypatch.setattr("micrograd.sklearn.model._BLOCK_ELEMENTS", 40 * X.shape[1])
+    monkeypatch.setattr("micrograd.sklearn.sparse.BLOCK", 300)
     ours.fit(sparse.csr_matrix(X), NUMBERS, sample_weight=WEIGHTS)
     assert_same(whole, ours, rtol=1e-6)
     np.testing.assert_allclose(ours.predict(sparse.csr_matrix(X)), whole.predict(X), rtol=1e-6)

@@ -165,3 +165,33 @@ def test_parameters_are_validated_as_scikit_learn_asks(kind):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_param_validation(kind.__name__, kind())
+
+
+def test_masked_elements_are_not_taken_for_numbers():
+    masked = np.ma.masked_greater(X, 1.5)
+    for fails in (
+        lambda: MLPRegressor(**SMALL).fit(masked, NUMBERS),
+        lambda: MLPRegressor(**SMALL).fit(X, np.ma.masked_less(NUMBERS, 0)),
+        lambda: MLPRegressor(**SMALL).fit(X, NUMBERS).predict(masked),
+    ):
+        with pytest.raises(ValueError, match=r"MLPRegressor: \d+ of \d+ elements .* are masked"):
+            fails()
+    MLPRegressor(**SMALL).fit(np.ma.masked_array(X), NUMBERS)
+
+
+def test_sparse_rows_are_predicted_over_the_numbers_that_are_there():
+    sparse = pytest.importorskip("scipy.sparse")
+    wide = sparse.random_array((60, 5000), density=0.002, rng=np.random.default_rng(0)).tocsr()
+    y = np.arange(60) % 3
+    for settings in ({}, {"residual": True, "hidden_layer_sizes": (6, 5)}, {"dropout": 0.2}):
+        model = MLPClassifier(**{**SMALL, **settings}).fit(wide, y)
+        for rows in (wide, wide[:1], wide[:0:-7], sparse.csc_matrix(wide)):
+            want = model.predict_proba(rows.toarray())
+            np.testing.assert_allclose(model.predict_proba(rows), want, rtol=1e-9, atol=1e-12)
+    linear = MLPRegressor(hidden_layer_sizes=(), max_iter=3, random_state=0).fit(wide, y)
+    np.testing.assert_allclose(linear.predict(wide), linear.predict(wide.toarray()), rtol=1e-9)
+    before = model.predict_proba(wide[:5])
+    model.coefs_[0][...] *= 2  # weights that are changed in place count at once
+    assert np.abs(model.predict_proba(wide[:5]) - before).max() > 0
+    want = model.predict_proba(wide[:5].toarray())
+    np.testing.assert_allclose(model.predict_proba(wide[:5]), want, rtol=1e-9)
