@@ -22,6 +22,7 @@ from micrograd.program.recorder import Recorder
 from micrograd.program.reverse import both_ways, gradients
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "less": "<", "less_equal": "<="}
+TRUTH = "?1:0)"  # how a comparison ends
 _WHERE_OPERANDS = 3
 # Ops of any number of operands cannot be run through once for all: these two are loops.
 _LOOPS = {
@@ -55,14 +56,16 @@ def _expression(node: Node, x: Sequence[str]) -> str:
     if rule is CONSTANT:
         return literal(node.value)
     if rule.name in ("less", "less_equal"):
-        return f"({x[0]}{INFIX[rule.name]}{x[1]}?1:0)"
+        return f"({x[0]}{INFIX[rule.name]}{x[1]}{TRUTH}"
     if rule.name in INFIX:
         right = f" {x[1]}" if x[1].startswith("-") else x[1]
         return f"({x[0]}{INFIX[rule.name]}{right})"
     if rule.name == "neg":
         return f"(-{x[0]})" if not x[0].startswith("-") else f"(- {x[0]})"
     if rule.name == "where":
-        return f"({x[0]}?{x[1]}:{x[2]})"
+        known_truth = x[0].endswith(TRUTH)
+        condition = x[0][1 : -len(TRUTH)] if known_truth else f"{x[0]}!==0"
+        return f"({condition}?{x[1]}:{x[2]})"
     return f"VALUES.{rule.name}({','.join(x)})"
 
 

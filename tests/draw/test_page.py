@@ -411,7 +411,7 @@ def test_every_op_of_the_table_is_in_the_page():
     assert set(RULES) <= evaluator.known()
 
 
-POINTS = [-2.5, -1.0, -0.3, 0.0, 0.4, 1.0, 1.7, 12.0]
+POINTS = [-2.5, -1.0, -0.3, 0.0, 0.4, 1.0, 1.7, 12.0, math.inf, -math.inf, math.nan]
 
 
 def test_values_and_derivatives_are_the_tables(browser):
@@ -446,8 +446,8 @@ def test_values_and_derivatives_are_the_tables(browser):
                 for a, b in zip(wanted, shares, strict=True)
             ]
             for a, b in pairs:
-                close = a == b or (a != a and b != b) or math.isclose(a, b, rel_tol=2e-13)
-                if not close and abs(a - b) > 1e-15:
+                close = a == b or (a != a and b != b) or math.isclose(a, b, rel_tol=1e-11)
+                if not close and abs(a - b) > 1e-14:  # five digits are printed
                     wrong.append((name, x, a, b))
     page.close()
     assert wrong == []

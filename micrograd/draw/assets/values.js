@@ -29,6 +29,7 @@ function erfOf(x) {
 function lgammaOf(x) {
   if (x === Infinity || x === -Infinity) return Infinity;
   if (x <= 0 && x === Math.floor(x)) return Infinity;
+  if (x === 1 || x === 2) return 0;
   if (x < 0.5) return Math.log(Math.PI / Math.abs(Math.sin(Math.PI * x))) - lgammaOf(1 - x);
   let product = 1;
   for (; x < 12; x++) product *= x;
@@ -133,7 +134,7 @@ const VALUES = {
   asinh: (x) => Math.asinh(x),
   acosh: (x) => Math.acosh(x),
   atanh: (x) => Math.atanh(x),
-  sign: (x) => (x > 0 ? 1 : x < 0 ? -1 : x),
+  sign: (x) => (x > 0 ? 1 : x < 0 ? -1 : 0),
   floor: (x) => Math.floor(x),
   ceil: (x) => Math.ceil(x),
   round: roundEven,
@@ -150,7 +151,7 @@ const VALUES = {
     return total;
   },
   sum: (...x) => x.reduce((total, each) => total + each, 0),
-  where: (c, x, y) => (c ? x : y),
+  where: (c, x, y) => (c !== 0 ? x : y),
   less: (x, y) => (x < y ? 1 : 0),
   less_equal: (x, y) => (x <= y ? 1 : 0),
   detach: (x) => x,
