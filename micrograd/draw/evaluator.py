@@ -24,11 +24,13 @@ from micrograd.program.reverse import both_ways, gradients
 INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "less": "<", "less_equal": "<="}
 TRUTH = "?1:0)"  # how a comparison ends
 _WHERE_OPERANDS = 3
-# Ops of any number of operands cannot be run through once for all: these two are loops.
-_LOOPS = {
+# What cannot be run through once for all: ops of any number of operands, and one whose second
+# operand is its order.
+_WRITTEN = {
     DOT.name: "(g,z,...x)=>{const n=x.length>>1;"
     "return x.map((_,i)=>i<n?g*x[n+i]:i<2*n?g*x[i-n]:g)}",
     SUM.name: "(g,z,...x)=>x.map(()=>g)",
+    "polygamma": "(g,z,x,n)=>[g*VALUES.polygamma(x,n+1),0]",
 }
 
 
@@ -39,9 +41,23 @@ def asset(name: str) -> str:
 
 @cache
 def known() -> frozenset[str]:
-    """The ops whose values assets/values.js computes."""
+    """The ops that a page computes: assets/values.js has their values, and their derivatives can
+    be written down."""
+    return frozenset(_pulls())
+
+
+@cache
+def _pulls() -> dict[str, str]:
     table = asset("values.js").partition("const VALUES = {")[2]
-    return frozenset(re.findall(r"^  (\w+):", table, re.MULTILINE))
+    written = set(re.findall(r"^  (\w+):", table, re.MULTILINE))
+    found = {}
+    for rule in (*RULES.values(), *PLAIN):
+        if rule.name in written:
+            try:
+                found[rule.name] = pull(rule)
+            except TypeError:
+                continue  # its derivative wants a number, not an operand: not for a page
+    return found
 
 
 def literal(x: float) -> str:
@@ -71,8 +87,8 @@ def _expression(node: Node, x: Sequence[str]) -> str:
 
 def pull(rule: Rule) -> str:
     """The shares of a rule's operands as a function of JavaScript: (g, z, ...operands) => [...]."""
-    if rule.name in _LOOPS:
-        return _LOOPS[rule.name]
+    if rule.name in _WRITTEN:
+        return _WRITTEN[rule.name]
     if rule in PLAIN:
         return "(g,z,...x)=>x.map(()=>0)"
     arity = _WHERE_OPERANDS if rule.arity == ANY else rule.arity
@@ -145,7 +161,7 @@ def script(names: frozenset[str] | None = None) -> str:
     operands; BOUNDED are the ops that send exactly 0 for a g of 0.
     """
     rules: list[Rule] = [*RULES.values(), *PLAIN]
-    pulls = {rule.name: pull(rule) for rule in rules if rule.name in known()}
+    pulls = _pulls()
     head, _, table = asset("values.js").partition("const VALUES = {\n")
     values = _entries(table.removesuffix("};\n"), r"^  (?=\w+: )")
     helpers = _entries(head, r"^(?=function |const )")
