@@ -7,9 +7,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Lock, get_ident
+from time import monotonic, sleep
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
+GRACE = 0.1  # seconds after which what nobody holds is lost, and not just being taken
 KEPT = 16  # idle workspaces of a pool: as many threads take turns without making new ones
 
 T = TypeVar("T")
@@ -57,6 +59,7 @@ class Access:
     Attributes:
         free: holds one thing, and nothing while somebody trains: list.pop is atomic.
         owner: the thread that is in a `training` block, or None.
+        holder: the thread that has taken what was in `free`, or None.
     """
 
     __slots__ = (
@@ -67,16 +70,18 @@ class Access:
         "_waiting",
         "_writing",
         "free",
+        "holder",
         "owner",
     )
 
     def __init__(self) -> None:
         self.free: list[None] = [None]
         self.owner: int | None = None
-        self._depth = 0  # of its blocks
+        self.holder: int | None = None
+        self._depth = 0  # of the owner's blocks
         self._writing = False
-        self._readers: list[None] = []
-        self._waiting: deque[Any] = deque()  # a locked Lock for each reader that a write keeps out
+        self._readers: list[int] = []  # their threads
+        self._waiting: deque[Any] = deque()  # a Gate for each reader that a write keeps out
         self._drained = Event()  # a reader has left while a write waits
         _ALL.add(self)
 
@@ -92,14 +97,38 @@ class Access:
             try:
                 self.free.pop()
             except IndexError:
-                raise in_use(where) from None
+                self.contend(where)
+            self.holder = get_ident()
         elif self.owner != get_ident():
             raise in_use(where)
+
+    def contend(self, where: str) -> None:
+        """Nothing is in `free`: somebody trains, or an interrupt (Ctrl-C) has struck between two
+        instructions and what was taken is lost. Returns where it was, and is this thread's now.
+
+        Raises:
+            RuntimeError: another thread trains.
+        """
+        if self.holder == get_ident():  # a call of this thread that an interrupt has ended
+            return
+        end = monotonic() + GRACE
+        while self.holder is None and monotonic() < end:
+            try:
+                self.free.pop()
+                return
+            except IndexError:
+                sleep(GRACE / 100)
+        with _LOST:
+            if self.holder is not None or self.owner is not None:
+                raise in_use(where)
+            self.holder = get_ident()
 
     def leave(self) -> None:
         """Ends what `enter` began."""
         if self.owner is None:
-            self.free.append(None)
+            self.holder = None
+            if not self.free:
+                self.free.append(None)
 
     @contextmanager
     def training(self, where: str) -> Iterator[None]:
@@ -118,7 +147,7 @@ class Access:
             self._depth -= 1
             if not self._depth:
                 self.owner = None
-                self.free.append(None)
+                self.leave()
 
     # ---- writing ----
 
@@ -129,22 +158,32 @@ class Access:
             RuntimeError: another thread trains.
         """
         self.enter(where)
-        self._writing = True  # set before `_readers` is looked at; a reader does it the other way
+        try:
+            self._writing = True  # before `_readers` is looked at; a reader does it the other way
+            if self._readers:
+                self._wait_for_readers()
+        except BaseException:
+            self.end_write()
+            raise
+
+    def _wait_for_readers(self) -> None:
+        me = get_ident()
+        while me in self._readers:  # a call of this thread that an interrupt has ended
+            self._readers.remove(me)
         while self._readers:
-            self._drained.wait()
+            self._drained.wait(GRACE)
             self._drained.clear()
 
     def end_write(self) -> None:
         """Ends what `begin_write` began: the readers that have come meanwhile are let in."""
         self._writing = False
         while self._waiting:
-            self._readers.append(None)  # for the one that is let in
             try:
                 gate = self._waiting.popleft()
             except IndexError:  # it has gone by itself
-                self._readers.pop()
                 break
-            gate.release()
+            self._readers.append(gate.thread)
+            gate.lock.release()
         self.leave()
 
     @contextmanager
@@ -164,31 +203,43 @@ class Access:
 
     def begin_read(self) -> None:
         """Waits until nobody writes; `end_read` has to follow."""
-        self._readers.append(None)
-        if self._writing:
-            self.end_read()
-            self._wait()
+        me = get_ident()
+        try:
+            self._readers.append(me)
+            if self._writing:
+                self.end_read()
+                self._wait(me)
+        except BaseException:  # an interrupt while it stood in line, or before
+            if me in self._readers:
+                self.end_read()
+            raise
 
     def end_read(self) -> None:
         """Ends what `begin_read` began."""
-        self._readers.pop()
+        self._readers.remove(get_ident())
         if self._writing:
             self._drained.set()
 
-    def _wait(self) -> None:
+    def _wait(self, me: int) -> None:
         """Stands in line until a write has ended, which then counts this thread as a reader."""
-        gate = Lock()
-        gate.acquire()
+        gate = _Gate(me)
         self._waiting.append(gate)
-        if not self._writing:  # it may have ended before it could see the gate
-            try:
-                self._waiting.remove(gate)
-            except ValueError:
-                pass
-            else:
-                self.begin_read()
+        try:
+            if self._writing or not self._gone(gate):
+                gate.lock.acquire()
                 return
-        gate.acquire()
+        except BaseException:
+            self._gone(gate)
+            raise
+        self.begin_read()  # the write had ended before it could see the gate
+
+    def _gone(self, gate: _Gate) -> bool:
+        """Takes a gate out of the line; False where a write has let it in already."""
+        try:
+            self._waiting.remove(gate)
+        except ValueError:
+            return False
+        return True
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -202,10 +253,21 @@ class Access:
     def after_fork(self) -> None:
         """In a forked child the other threads are gone, and what they held is free."""
         if self.owner != get_ident():
-            self.free, self.owner, self._depth = [None], None, 0
+            self.free, self.owner, self.holder, self._depth = [None], None, None, 0
         self._writing = False
         self._readers.clear()
         self._waiting.clear()
+
+
+class _Gate:
+    """What a reader waits at that a write keeps out."""
+
+    __slots__ = ("lock", "thread")
+
+    def __init__(self, thread: int) -> None:
+        self.thread = thread
+        self.lock = Lock()
+        self.lock.acquire()
 
 
 def in_use(where: str) -> RuntimeError:
@@ -217,6 +279,7 @@ def in_use(where: str) -> RuntimeError:
 
 
 _ALL: WeakSet[Access] = WeakSet()
+_LOST = Lock()  # held while somebody decides that a claim is lost
 
 
 def _after_fork() -> None:

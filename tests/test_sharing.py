@@ -129,6 +129,54 @@ def test_writes_of_two_threads_never_overlap(eager_switches):
     assert done[0]
 
 
+def test_what_an_interrupt_has_cut_off_is_taken_up_again():
+    """Ctrl-C may strike after a claim has been taken, and before anybody knows of it."""
+    access = Access()
+    access.free.pop()  # struck in enter
+    access.enter("a")
+    access.leave()
+    access.enter("b")  # struck in leave: this thread held it, and comes again
+    access.enter("b")
+    access.leave()
+    assert access.free == [None]
+    access.begin_read()  # struck in end_read
+    with access.writing("w"):
+        pass
+    access.begin_read()
+    access.end_read()
+    access.free.pop()
+    assert not in_another_thread(lambda: access.enter("c"))  # lost, and whoever comes may have it
+    assert in_another_thread(lambda: access.enter("d"))
+
+
+def test_an_interrupted_wait_leaves_nothing_behind(monkeypatch):
+    access = Access()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    reading, done = threading.Event(), threading.Event()
+
+    def read():
+        with access.reading():
+            reading.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert reading.wait(60)
+    with monkeypatch.context() as patch:
+        patch.setattr(access._drained, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            access.begin_write("w")
+    with access.reading():
+        pass
+    done.set()
+    thread.join(60)
+    with access.writing("w"):
+        pass
+
+
 def test_a_pool_gives_each_caller_its_own():
     made = []
     pool = Pool(lambda: made.append(object()) or made[-1])

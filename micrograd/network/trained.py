@@ -22,7 +22,6 @@ from micrograd.network.c_plan import (
 from micrograd.network.losses import Loss
 from micrograd.network.plans import Planner
 from micrograd.parameters import Parameters
-from micrograd.sharing import in_use
 
 _INT64 = np.dtype(np.int64)
 
@@ -131,8 +130,9 @@ class Trained:
             else:
                 access.enter("Network.loss")
         except IndexError:
-            raise in_use("Network.loss") from None
+            access.contend("Network.loss")
         try:
+            access.holder = thread
             plan = self._plan
             if sample_weight is None and plan is not None and not self._replans:
                 held = self._plain(X, y, plan.targets)
@@ -158,7 +158,9 @@ class Trained:
             return loss
         finally:
             if access.owner is None:
-                access.free.append(None)
+                access.holder = None
+                if not access.free:
+                    access.free.append(None)
 
     def _plain(self, X: Any, y: Any, targets: int) -> Any:
         """The addresses of X, and of y as labels or as targets, for arrays that need no conversion;
@@ -190,21 +192,22 @@ class Trained:
             RuntimeError: there is no loss() that has not been gone back over already, or it was
                 another thread's, or another thread is training the network.
         """
-        access = self._access
+        access, thread = self._access, get_ident()
         try:
             if access.owner is None:
                 access.free.pop()
             else:
                 access.enter("Network.backward")
         except IndexError:
-            raise in_use("Network.backward") from None
+            access.contend("Network.backward")
         try:
+            access.holder = thread
             plan = self._plan
             if self._pending is None or plan is None:
                 raise RuntimeError(
                     "Network.backward: no cached forward pass; call loss(X, y) first"
                 )
-            if self._pending_thread != get_ident():
+            if self._pending_thread != thread:
                 raise RuntimeError(
                     "Network.backward: the last loss() was another thread's; loss() and backward() "
                     "of one step belong to one thread"
@@ -217,7 +220,9 @@ class Trained:
             self._pending = None
         finally:
             if access.owner is None:
-                access.free.append(None)
+                access.holder = None
+                if not access.free:
+                    access.free.append(None)
 
     def forward(self, X: Any) -> Array:
         """The network's output (rows, out_features): logits for cross_entropy and bce.
