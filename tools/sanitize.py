@@ -30,7 +30,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-QUICK = ["tests/network", "tests/program", "tests/optim", "tests/saving", "tests/test_kernels.py"]
+QUICK = ["tests/kernels", "tests/network", "tests/program", "tests/optim", "tests/saving"]
 THREADED = ["tests/threads"]
 SETTINGS = {
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=0",

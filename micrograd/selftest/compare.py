@@ -90,7 +90,7 @@ def _compared(case: Case, dtype: str) -> Outcome:
             break
         rng = np.random.default_rng([case.seed, 2, attempt])
         rows, out = len(case.x), net.out_features
-        case.x, case.y, case.weight = batch(rng, case.loss, rows, net.in_features, out)
+        case.x, case.y, case.weight = batch(rng, case.loss, rows, net.in_features, out, case.sizes)
         wanted = _reference(case, tensors, first)
     errors = {"prediction": error(net.predict(case.x), wanted.prediction)}
     for _ in range(2):
@@ -126,7 +126,7 @@ def _reference(case: Case, tensors: Mapping[str, torch.Tensor], step: int) -> _R
         prediction = predicting.forward(case.layers, x).numpy()
     training = Twin(leaves, case.seed, step)
     z = training.forward(case.layers, x)
-    if case.loss == "mae":
+    if case.loss in ("mae", "quantile"):
         training.kink(z - torch.from_numpy(case.y))
     loss = loss_of(case.loss, z, case.y, case.weight)
     loss.backward()

@@ -17,20 +17,27 @@ from micrograd.network import (
     GELU,
     DenseBlock,
     Dropout,
+    Embedding,
     Highway,
     Identity,
     Layer,
     LeakyReLU,
     Linear,
     Map,
+    Periodic,
+    PiecewiseLinear,
+    Poisson,
+    Quantile,
     ReLU,
     Residual,
+    Scale,
     Sigmoid,
     Softmax,
     Tanh,
 )
 
-LOSSES = ("cross_entropy", "mse", "bce", "mae", "huber", "own")
+LOSSES = ("cross_entropy", "mse", "bce", "mae", "huber", "own", "quantile", "poisson")
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 WIDEST, MOST_ROWS = 40, 150
 
 
@@ -49,6 +56,7 @@ def _listed(x: Any) -> list[Any]:
 class Case:
     """What a network is made of, and a batch; numbers that float32 holds exactly.
 
+    out: outputs of the network; sizes: of the categories whose codes are the last columns of x;
     weight: (rows,) of the samples, or None; leaves: the Values that Maps close over.
     """
 
@@ -57,6 +65,8 @@ class Case:
     loss: str
     checkpoint: Checkpoint | str | None
     threads: int
+    out: int
+    sizes: tuple[int, ...]
     x: Array = field(repr=False)
     y: Array = field(repr=False)
     weight: Array | None = field(repr=False)
@@ -65,7 +75,10 @@ class Case:
     @property
     def loss_argument(self) -> str | Callable[[Any, Any], Any]:
         """What Network(loss=...) takes."""
-        return own_loss if self.loss == "own" else self.loss
+        if self.loss == "quantile":
+            return Quantile(levels(self.out))
+        functions: dict[str, Callable[[Any, Any], Any]] = {"own": own_loss, "poisson": Poisson()}
+        return functions.get(self.loss, self.loss)
 
     def __str__(self) -> str:
         layers = ", ".join(map(str, self.layers))
@@ -75,12 +88,18 @@ class Case:
         )
 
 
+def levels(out: int) -> list[float]:
+    """The levels of the quantile loss for so many outputs."""
+    return [LEVELS[i % len(LEVELS)] for i in range(out)]
+
+
 class _Maker:
-    """Draws layers; keeps the leaves of the Maps that it has made."""
+    """Draws layers; keeps the leaves of the Maps and the sizes of an Embedding that it has made."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
         self.leaves: list[Value] = []
+        self.sizes: tuple[int, ...] = ()
 
     def width(self) -> int:
         return int(self.rng.integers(1, WIDEST + 1))
@@ -147,10 +166,32 @@ class _Maker:
         assert given is not None
         return block, block.gives(given)
 
+    def columnwise(self, features: int) -> Layer | None:
+        """What may come first, where tables are the input."""
+        numbers = int(self.rng.integers(1, features + 1))
+        kind = self.rng.integers(8)
+        if kind == 0:
+            waves, width = int(self.rng.integers(1, 9)), int(self.rng.integers(1, 6))
+            return Periodic(features, numbers, waves, width, sigma=0.2)
+        if kind == 1:
+            count = int(self.rng.integers(2, 6))
+            rows = np.sort(self.rng.normal(size=(numbers, count))) + 0.1 * np.arange(count)
+            return PiecewiseLinear(tuple(map(tuple, _rounded(rows).tolist())), features)
+        if kind == 2:
+            self.sizes = tuple(int(n) for n in self.rng.integers(1, 9, size=numbers))
+            widths = tuple(int(n) for n in self.rng.integers(1, 6, size=numbers))
+            return Embedding(self.sizes, widths, features)
+        return Scale(features) if kind == 3 else None
+
     def network(self) -> tuple[list[Layer], int, int]:
         """Layers, and how many features they take and give."""
         first = features = self.width()
-        body: list[Layer] = []
+        embedded = self.columnwise(features)
+        body: list[Layer] = [] if embedded is None else [embedded]
+        if embedded is not None:
+            features = embedded.gives(features)
+            if self.rng.random() < 0.3:
+                body.append(Scale(features))
         for _ in range(self.rng.integers(1, 6)):
             kind = self.rng.random()
             if kind < 0.6:
@@ -178,7 +219,7 @@ def draw(seed: int) -> Case:
     layers, features, out = maker.network()
     loss = LOSSES[rng.integers(len(LOSSES))]
     rows = int(rng.integers(1, MOST_ROWS + 1)) if rng.random() < 0.8 else int(rng.integers(1, 4))
-    x, y, weight = batch(rng, loss, rows, features, out)
+    x, y, weight = batch(rng, loss, rows, features, out, maker.sizes)
     schedules = (
         None,
         "sqrt",
@@ -187,14 +228,19 @@ def draw(seed: int) -> Case:
     )
     schedule = schedules[rng.integers(len(schedules))]
     threads = int(rng.integers(1, 4))
-    return Case(seed, layers, loss, schedule, threads, x, y, weight, maker.leaves)
+    return Case(seed, layers, loss, schedule, threads, out, maker.sizes, x, y, weight, maker.leaves)
 
 
 def batch(
-    rng: np.random.Generator, loss: str, rows: int, features: int, out: int
+    rng: np.random.Generator, loss: str, rows: int, features: int, out: int, sizes: tuple[int, ...]
 ) -> tuple[Array, Array, Array | None]:
-    """X, targets that fit the loss, and weights of the samples or None."""
+    """X, targets that fit the loss, and weights of the samples or None.
+
+    The last columns of X are codes of as many categories as `sizes` says, or -1 for none of them.
+    """
     x = _rounded(rng.normal(size=(rows, features)))
+    for i, size in enumerate(sizes):
+        x[:, features - len(sizes) + i] = rng.integers(-1, size, rows)
     weight = _rounded(rng.uniform(0.1, 2, rows)) if rng.random() < 0.3 else None
     y: Array = _rounded(rng.normal(size=(rows, out)))
     if loss == "cross_entropy":
@@ -203,6 +249,10 @@ def batch(
             y = _rounded(rng.dirichlet(np.ones(out), rows))
     elif loss == "bce":
         y = _rounded(rng.uniform(size=(rows, out)))
+    elif loss == "poisson":
+        y = rng.poisson(2, size=(rows, out)).astype(np.float64)
+    elif loss == "quantile":
+        y = y[:, :1].copy()
     return x, y, weight
 
 

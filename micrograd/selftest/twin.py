@@ -14,18 +14,23 @@ from micrograd.network import (
     GELU,
     DenseBlock,
     Dropout,
+    Embedding,
     Highway,
     Identity,
     Layer,
     LeakyReLU,
     Linear,
     Map,
+    Periodic,
+    PiecewiseLinear,
     ReLU,
     Residual,
+    Scale,
     Sigmoid,
     Softmax,
     Tanh,
 )
+from micrograd.selftest.draw import levels
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
@@ -83,6 +88,40 @@ class Twin:
         self.streams += 1
         return x * torch.from_numpy(~dropped / (1 - layer.p))
 
+    def periodic(self, layer: Periodic, x: torch.Tensor, path: str) -> torch.Tensor:
+        """Each number, and the cosines of it mixed; then what is passed on."""
+        n = layer.worked_on
+        f, phase, w, b = (
+            self.parameters[f"{path}.{name}"] for name in ("frequency", "phase", "weight", "bias")
+        )
+        number = x[:, :n, None]
+        waves = torch.cos(2 * torch.pi * (f * number + phase))
+        mixed = torch.einsum("rnk,nok->rno", waves, w.reshape(n, -1, f.shape[1])) + b
+        return torch.cat([torch.cat([number, mixed], dim=2).flatten(1), x[:, n:]], dim=1)
+
+    def piecewise(self, layer: PiecewiseLinear, x: torch.Tensor) -> torch.Tensor:
+        """The share of each piece between two edges that lies below the number."""
+        out = []
+        for j, edges in enumerate(layer.edges):
+            for t in range(len(edges) - 1):
+                share = (x[:, j] - edges[t]) / (edges[t + 1] - edges[t])
+                if t > 0:
+                    self.kink(x[:, j] - edges[t])
+                    share = share.clamp(min=0)
+                out.append(share if t == len(edges) - 2 else share.clamp(max=1))
+        return torch.cat([torch.stack(out, dim=1), x[:, len(layer.edges) :]], dim=1)
+
+    def embedding(self, layer: Embedding, x: torch.Tensor, path: str) -> torch.Tensor:
+        """What is passed on, then the row of each code, or zeros for a code of no category."""
+        first = x.shape[1] - layer.worked_on
+        out = [x[:, :first]]
+        for i, size in enumerate(layer.sizes):
+            code = x[:, first + i].to(torch.int64)
+            known = (code >= 0) & (code < size)
+            row = self.parameters[f"{path}.table{i}"][code.clamp(0, size - 1)]
+            out.append(row * known[:, None])
+        return torch.cat(out, dim=1)
+
     def residual(self, layer: Residual, x: torch.Tensor, path: str) -> torch.Tensor:
         """F(x) + x, or F(x) + W_s x."""
         carried = self.linear(x, f"{path}.projection") if layer.projection else x
@@ -116,6 +155,10 @@ FORWARD: dict[type[Layer], Callable[[Twin, Any, torch.Tensor, str], torch.Tensor
     Identity: lambda t, _, x, path: x,
     Dropout: lambda t, layer, x, _: t.dropout(layer, x),
     Map: lambda t, _, x, path: t.map(x),
+    Scale: lambda t, _, x, path: x * t.parameters[f"{path}.weight"],
+    Periodic: lambda t, layer, x, path: t.periodic(layer, x, path),
+    PiecewiseLinear: lambda t, layer, x, _: t.piecewise(layer, x),
+    Embedding: lambda t, layer, x, path: t.embedding(layer, x, path),
     Residual: lambda t, layer, x, path: t.residual(layer, x, path),
     Highway: lambda t, layer, x, path: t.highway(layer, x, path),
     DenseBlock: lambda t, layer, x, path: t.dense(layer, x, path),
@@ -154,6 +197,12 @@ def dropped_at(p: float, seed: int, step: int, stream: int, rows: int, columns: 
     return dropped
 
 
+def _pinball(off: torch.Tensor) -> torch.Tensor:
+    """(rows, outputs): q times how far the target lies above, 1 - q times how far below."""
+    q = torch.tensor(levels(off.shape[1]), dtype=torch.float64)
+    return torch.where(off > 0, q * off, (q - 1) * off)
+
+
 def loss_of(name: str, z: torch.Tensor, y: Array, weight: Array | None) -> torch.Tensor:
     """The loss of a batch: sum_i w_i L_i / sum_i w_i."""
     target = torch.from_numpy(y)
@@ -165,6 +214,8 @@ def loss_of(name: str, z: torch.Tensor, y: Array, weight: Array | None) -> torch
         ).mean(1),
         "mae": lambda: (z - target).abs().mean(1),
         "huber": lambda: functional.huber_loss(z, target, reduction="none").mean(1),
+        "quantile": lambda: _pinball(target - z).mean(1),
+        "poisson": lambda: (torch.exp(z) - target * z).mean(1),
         "own": lambda: torch.log(torch.cosh(z - target)).mean(1),
     }
     rows = elements[name]()

@@ -13,6 +13,7 @@ import micrograd as mg
 from micrograd import core
 from micrograd.cli.main import main
 from micrograd.network.blocks import Block
+from micrograd.network.columns import Columnwise
 from micrograd.network.layers import Activation, Layer
 from micrograd.selftest import compare, draw, run, selftest, twin
 
@@ -26,7 +27,7 @@ def kinds(layers):
 
 def public_layers():
     found = (getattr(mg, name) for name in mg.__all__)
-    bases = {Layer, Activation, Block}
+    bases = {Layer, Activation, Block, Columnwise}
     return {k for k in found if isinstance(k, type) and issubclass(k, Layer)} - bases
 
 
