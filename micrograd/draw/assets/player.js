@@ -161,7 +161,8 @@ class Player {
   equations(panel, v) {
     const lines = this.words.equation(v, this.values);
     panel.append(make("p", this.words.name(v) + " = " + lines[0], { class: "equation" }));
-    for (const line of lines.slice(1)) panel.append(make("p", "= " + line, { class: "equation" }));
+    const sign = this.tape.nodes[v].o in this.tape.vectors ? "" : "= ";
+    for (const line of lines.slice(1)) panel.append(make("p", sign + line, { class: "equation" }));
     panel.append(make("p", "= " + show(this.values[v]), { class: "equation result" }));
   }
 
@@ -169,7 +170,7 @@ class Player {
     panel.append(make("h2", this.words.name(v)));
     this.equations(panel, v);
     const vector = this.tape.vectors[this.tape.nodes[v].o];
-    if (vector && vector.cache) panel.append(make("p", vector.cache(this.tape.nodes[v], (u) => this.words.name(u))));
+    if (vector && vector.cache) panel.append(make("p", vector.cache(this.tape.nodes[v], (u) => this.words.name(u)), { class: "way" }));
   }
 
   seedStep(panel) {
@@ -249,8 +250,8 @@ class Player {
     const facts = make("dl");
     const fact = (name, text) => facts.append(make("dt", name), make("dd", text, { class: "equation" }));
     fact("what it is", this.kindOf(node));
-    if (node.k === "op") fact("computed as", this.words.equation(v, this.values).join("  =  "));
-    fact("data, exactly", Array.isArray(this.values[v]) ? show(this.values[v]) : String(this.values[v]));
+    if (node.k === "op") fact("computed as", this.words.equation(v, this.values).join(this.tape.nodes[v].o in this.tape.vectors ? "; " : " = "));
+    fact(Array.isArray(this.values[v]) ? "data" : "data, exactly", Array.isArray(this.values[v]) ? show(this.values[v]) : String(this.values[v]));
     const users = this.tape.users[v].filter(() => this.tape.takesGradient(v));
     if (users.length || this.tape.results.includes(v)) {
       const parts = users.map(([w, i]) => {
@@ -262,7 +263,7 @@ class Player {
       parts.slice(0, 12).forEach((part, i) => fact(i ? "" : "gradient arrives", part));
       if (parts.length > 12) fact("", "… and " + (parts.length - 12) + " more");
       const sum = this.sums[v];
-      fact(parts.length > 1 ? "and adds up to" : "gradient, exactly", Array.isArray(sum) ? show(sum) : String(sum));
+      fact(parts.length > 1 ? "and adds up to" : Array.isArray(sum) ? "gradient" : "gradient, exactly", Array.isArray(sum) ? show(sum) : String(sum));
     } else fact("gradient", "it takes none");
     story.append(facts);
     if (this.changeable(v) && Array.isArray(this.leaves[v])) story.append(this.entryForm(v));
