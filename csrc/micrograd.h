@@ -208,6 +208,12 @@ void mg_plan_set_random(mg_plan *plan, uint64_t seed, uint64_t step);
 void mg_plan_set_first_row(mg_plan *plan, int64_t row);
 uint64_t mg_plan_step(const mg_plan *plan);
 
+/* A plan without a backward pass predicts from now on with its parameters as they are now, in a copy that is
+ * laid out for reading: the largest part of the time of a few rows.  `like` is NULL, or a plan of the same ops
+ * and dtype, frozen already, whose copy is used then and which has to live as long.  What has been bound stays
+ * bound: biases, and the parameters of programs, are read where they lie.  Binding other parameters ends it. */
+int mg_plan_freeze(mg_plan *plan, const mg_plan *like);
+
 /* Looks for the first element of a batch that does not belong there, and does nothing else. */
 int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result);
 /* The ops before the loss; or those and the loss. */

@@ -26,6 +26,8 @@ static inline int T(conflicts)(int64_t stride, int64_t count)
  * (measured: 93 % of the peak instead of 89 % for m, n, k = 128, 784, 64). */
 static int T(packs_b)(const mg_gemm *g)
 {
+    if (g->panels)
+        return 0;
     if (g->b_col != 1)
         return 1;
     const int64_t column_bytes = g->k * (int64_t)sizeof(real);
@@ -65,6 +67,30 @@ static size_t T(gemm_scratch)(const mg_gemm *g, int threads)
     return (size_t)(T(gemm_scratch_b)(g) + a) * sizeof(real);
 }
 
+/* A panel of B from row p0 on: its rows lie `row` apart, and the next panel `panel` further on. */
+typedef struct {
+    const real *data;
+    int64_t row, panel;
+} T(columns);
+
+static inline T(columns) T(columns_of)(const mg_gemm *g, const real *packed_b, int64_t first, int64_t panel,
+                                       int64_t p0, int64_t depth)
+{
+    const int64_t width = g->n - panel * PANEL > LANES ? PANEL : LANES;
+    if (g->panels) /* all of k, laid out once and for all */
+        return (T(columns)){(const real *)g->panels + panel * PANEL * g->k + p0 * width, width, PANEL * g->k};
+    if (packed_b)
+        return (T(columns)){packed_b + (panel - first) * PANEL * depth, width, PANEL * depth};
+    return (T(columns)){(const real *)g->b + p0 * g->b_row + panel * PANEL, g->b_row, PANEL};
+}
+
+/* Panels from this one on, before `last`, that have all their columns. */
+static inline int64_t T(whole_panels)(const mg_gemm *g, int64_t panel, int64_t last)
+{
+    const int64_t end = g->n / PANEL < last ? g->n / PANEL : last;
+    return end - panel;
+}
+
 /* One block of A (rows, depth) times panels [first, last) of B, epilogue included. */
 static void T(gemm_block)(const mg_gemm *g, int64_t i0, int64_t rows, int64_t p0, int64_t depth,
                           int64_t first, int64_t last, const real *packed_b, real *scratch_a)
@@ -73,20 +99,28 @@ static void T(gemm_block)(const mg_gemm *g, int64_t i0, int64_t rows, int64_t p0
         T(block_of)(g, rows, depth, (const real *)g->a + i0 * g->a_row + p0 * g->a_col, scratch_a);
     const int accumulate = g->accumulate || p0 > 0;
     const int finish = p0 + depth == g->k;
-    for (int64_t panel = first; panel < last; panel++) {
+    int64_t panel = first;
+    for (int some; (some = T(strip_panels)(rows, T(whole_panels)(g, panel, last))) > 0; panel += some) {
         const int64_t j = panel * PANEL;
+        const T(columns) b = T(columns_of)(g, packed_b, first, panel, p0, depth);
+        real *c = (real *)g->c + i0 * g->c_row + j;
+        T(run_strip)((int)rows, some, depth, a.data, a.row, a.column, b.data, b.row, b.panel, (real)g->alpha,
+                     accumulate, c, g->c_row);
+        for (int64_t i = 0; finish && i < some * PANEL; i += PANEL)
+            T(epilogue)(&g->epilogue, i0, j + i, (int)rows, PANEL, c + i, g->c_row);
+    }
+    for (; panel < last; panel++) {
+        const int64_t j = panel * PANEL;
+        const T(columns) b = T(columns_of)(g, packed_b, first, panel, p0, depth);
         const int columns = g->n - j < PANEL ? (int)(g->n - j) : PANEL;
         const int vectors = columns > LANES ? 2 : 1;
         const int tail = columns - (vectors - 1) * LANES;
-        const real *b =
-            packed_b ? packed_b + (panel - first) * PANEL * depth : (const real *)g->b + p0 * g->b_row + j;
-        const int64_t b_row = packed_b ? vectors * LANES : g->b_row;
         for (int64_t i = 0; i < rows;) {
             const int height = T(tile_rows)(rows - i);
             real *c = (real *)g->c + (i0 + i) * g->c_row + j;
             T(tile_function) *const tile = T(tiles)[height][vectors - 1][tail < LANES];
-            tile(depth, a.data + i / MG_ROWS * a.group + i % MG_ROWS * a.row, a.row, a.column, b, b_row, tail,
-                 (real)g->alpha, accumulate, c, g->c_row);
+            tile(depth, a.data + i / MG_ROWS * a.group + i % MG_ROWS * a.row, a.row, a.column, b.data, b.row,
+                 tail, (real)g->alpha, accumulate, c, g->c_row);
             if (finish)
                 T(epilogue)(&g->epilogue, i0 + i, j, height, columns, c, g->c_row);
             i += height;
@@ -147,4 +181,15 @@ static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
                               packed_b, scratch_a);
         }
     }
+}
+
+/* How many reals B takes when it is laid out in panels, and B laid out so: for mg_gemm.panels. */
+static int64_t T(panel_reals)(int64_t n, int64_t k)
+{
+    return T(panels)(n) * PANEL * k;
+}
+
+static void T(lay_out)(const mg_gemm *g, void *out)
+{
+    T(pack_panels)(g, 0, g->k, (mg_range){0, T(panels)(g->n)}, (real *)out);
 }

@@ -32,6 +32,7 @@ typedef struct {
     int64_t a_row, a_col;
     const void *b;
     int64_t b_row, b_col;
+    const void *panels; /* B laid out by `lay_out`, which is read in its place, or NULL */
     void *c;
     int64_t c_row;
     int accumulate;
@@ -118,6 +119,8 @@ typedef struct {
     void (*program_reduce)(int64_t n, const void *sums, double *totals); /* totals += sums over lanes */
     size_t (*gemm_scratch)(const mg_gemm *g, int threads);               /* bytes */
     void (*gemm)(const mg_gemm *g, void *scratch, mg_team team);         /* no barrier at its end */
+    int64_t (*panel_reals)(int64_t n, int64_t k);
+    void (*lay_out)(const mg_gemm *g, void *out); /* (panel_reals) = g's B as it is read */
     void (*map)(int function, double slope, mg_matrix x, mg_matrix y);
     /* out (+)= g * f'; out may be g */
     void (*gate)(int function, double slope, mg_matrix reference, mg_matrix g, mg_matrix out, int accumulate);

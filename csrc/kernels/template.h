@@ -39,6 +39,8 @@ MG_POP_TARGET
 #define MG_KERNEL_TABLE(T)                    \
     {.gemm_scratch = gemm_scratch##T,         \
      .gemm = gemm_run##T,                     \
+     .panel_reals = panel_reals##T,           \
+     .lay_out = lay_out##T,                   \
      .map = map##T,                           \
      .gate = gate##T,                         \
      .add = add##T,                           \

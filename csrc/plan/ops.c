@@ -49,6 +49,7 @@ static void linear(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_t
                  .b_col = a.columns,
                  .c = z.data,
                  .c_row = z.ld,
+                 .panels = plan->panels ? plan->panels[op - plan->ops] : NULL,
                  .epilogue = {.activation = op->function, .slope = op->slope}};
     if (op->bias >= 0)
         g.epilogue.bias = at(plan, plan->parameters, op->bias);

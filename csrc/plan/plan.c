@@ -94,6 +94,7 @@ void mg_plan_free(mg_plan *plan)
 {
     if (!plan)
         return;
+    mg_plan_thaw(plan);
     free(plan->ops);
     free(plan->buffers);
     free(plan->buffer_ld);
@@ -105,6 +106,8 @@ void mg_plan_free(mg_plan *plan)
 
 void mg_plan_bind(mg_plan *plan, void *parameters, void *gradients)
 {
+    if (parameters != plan->parameters)
+        mg_plan_thaw(plan);
     plan->parameters = parameters;
     plan->gradients = gradients;
 }

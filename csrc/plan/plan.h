@@ -36,9 +36,11 @@ struct mg_plan {
     uint64_t seed, step;
     int64_t first_row; /* in the whole batch, of which this plan may have a part */
 
-    int64_t capacity; /* rows that the workspace has room for */
-    int threads;      /* members of a team that the scratch has room for */
-    char *workspace;  /* the one allocation that all of the following point into */
+    const char **panels; /* of each op, the weights laid out for reading; NULL for those that are read */
+    char *laid_out;      /* what they point into, where it is this plan's own */
+    int64_t capacity;    /* rows that the workspace has room for */
+    int threads;         /* members of a team that the scratch has room for */
+    char *workspace;     /* the one allocation that all of the following point into */
     size_t workspace_bytes;
     char **storages;
     char *scratch;
@@ -59,6 +61,7 @@ int mg_columns_fit(const mg_plan *plan, const mg_op *op);
 void mg_run_columns(const mg_plan *plan, const mg_run *run, const mg_op *op, int accumulate, mg_team team);
 int64_t mg_columns_parameters(const mg_op *op, int64_t in); /* of an input of so many columns */
 int mg_plan_reserve(mg_plan *plan, int64_t rows, int threads);
+void mg_plan_thaw(mg_plan *plan); /* frees what mg_plan_freeze has made */
 int mg_plan_has_loss(const mg_plan *plan);
 int mg_plan_goes_back(const mg_plan *plan); /* there is a backward pass */
 int mg_plan_output(const mg_plan *plan); /* the buffer that the forward pass ends in, which a loss compares */

@@ -83,7 +83,7 @@ class Plan:
     that its order of recomputation is for, None for any number; output: the network's output.
     """
 
-    __slots__ = ("_seed", "c", "output", "passes", "result", "rows", "targets")
+    __slots__ = ("_like", "_seed", "c", "output", "passes", "result", "rows", "targets")
 
     def __init__(
         self,
@@ -120,6 +120,21 @@ class Plan:
         step, self._seed = self.step, seed % 2**64
         lib.mg_plan_set_random(self.c, self._seed, step)
         lib.mg_plan_set_first_row(self.c, first_row)
+
+    def freeze(self, like: Plan | None = None) -> Plan:
+        """Predicts from now on with the parameters as they are, laid out for reading; returns self.
+
+        like: a plan of the same network, frozen already, whose weights it shares.
+
+        Raises:
+            MemoryError: there is no memory for them.
+        """
+        status = lib.mg_plan_freeze(self.c, NULL if like is None else like.c)
+        if status == lib.MG_OUT_OF_MEMORY:
+            raise MemoryError("Network.freeze: no memory for another copy of the weights")
+        assert status == lib.MG_OK
+        self._like = like  # lives as long
+        return self
 
     def workspace_bytes(self) -> int:
         """What it has allocated for its passes."""

@@ -15,6 +15,7 @@ from micrograd.network.c_plan import Batch, Plan, address, predict_rows
 from micrograd.network.classes import Classifying
 from micrograd.network.plans import Planner
 from micrograd.parameters import Parameters
+from micrograd.sharing import Pool
 
 
 class Predictor(Classifying):
@@ -46,7 +47,10 @@ class Predictor(Classifying):
         layers, loss, dtype = about["layers"], about["loss_kind"], about["dtype"]
         planner = Planner(layers, about["in_features"], loss, dtype, 0, None, parameters)
         features = about["in_features"], planner.out_features
-        pool = planner.predicting(planner.functions.targets)
+        plans = planner.predicting(planner.functions.targets)
+        first = plans.take().freeze()  # what cannot be made is an error now
+        pool = Pool(lambda: plans.take().freeze(first))
+        pool.give(first)
         own = about | {
             "out_features": planner.out_features,
             "_about": about,
@@ -57,7 +61,6 @@ class Predictor(Classifying):
             "_give": pool.give,
         }
         vars(self).update(own)
-        pool.give(pool.take())  # what cannot be made is an error now
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"Predictor: {name} cannot be set, a predictor never changes")

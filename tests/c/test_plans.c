@@ -127,6 +127,45 @@ static double loss_at(mg_plan *plan, const mg_batch *batch, void *parameters, in
     return status == MG_OK ? result.loss : NAN;
 }
 
+/* A frozen plan, and one that shares its weights, have the bits of one that is not; and keep them. */
+static int frozen_predicts_the_same(const recipe *r, mg_plan *plain, const mg_batch *batch, void *parameters,
+                                    void *out, int64_t outputs)
+{
+    mg_plan *frozen = plan_of(r), *sharing = plan_of(r);
+    mg_result result;
+    const int64_t n = r->n_parameters;
+    void *copy = malloc((size_t)(n + batch->rows * outputs) * real_size());
+    void *want = (char *)copy + (size_t)n * real_size();
+    memcpy(copy, parameters, (size_t)n * real_size());
+    int same = mg_plan_freeze(frozen, NULL) == MG_BAD_ARGUMENT; /* nothing is bound */
+    mg_plan_bind(frozen, copy, NULL);
+    mg_plan_bind(sharing, copy, NULL);
+    same &= mg_plan_freeze(sharing, frozen) == MG_BAD_ARGUMENT; /* not frozen yet */
+    same &= mg_plan_freeze(frozen, NULL) == MG_OK && mg_plan_freeze(frozen, NULL) == MG_OK;
+    same &= mg_plan_freeze(sharing, frozen) == MG_OK && mg_plan_freeze(frozen, frozen) == MG_BAD_ARGUMENT;
+    for (int64_t rows = 1; rows <= batch->rows; rows += rows < 9 ? 1 : 20) {
+        mg_batch part = *batch;
+        part.rows = rows;
+        const size_t bytes = (size_t)(rows * outputs) * real_size();
+        same &= mg_plan_predict(plain, &part, want, 1, &result) == MG_OK;
+        mg_plan *both[] = {frozen, sharing};
+        for (int i = 0; i < 2; i++) {
+            memset(out, 0xff, bytes);
+            same &= mg_plan_predict(both[i], &part, out, 1, &result) == MG_OK && !memcmp(out, want, bytes);
+        }
+    }
+    for (int i = 0; i < r->n_ops; i++) /* weights are not read any more: only biases are */
+        if (r->ops[i].kind == MG_LINEAR)
+            set(copy, r->ops[i].weight, NAN);
+    same &= mg_plan_predict(frozen, batch, out, 1, &result) == MG_OK && isfinite(get(out, 0));
+    mg_plan_bind(sharing, parameters, NULL);
+    same &= mg_plan_predict(sharing, batch, out, 1, &result) == MG_OK && isfinite(get(out, 0));
+    mg_plan_free(sharing);
+    mg_plan_free(frozen);
+    free(copy);
+    return same;
+}
+
 static void check_network(int isa, int loss, int64_t inputs, int64_t hidden, int64_t outputs, int64_t rows,
                           int threads)
 {
@@ -170,6 +209,7 @@ static void check_network(int isa, int loss, int64_t inputs, int64_t hidden, int
     const double mean = result.loss;
     wrong += mg_plan_predict(predicting, &batch, out, threads, &result) != MG_OK;
     wrong += mg_plan_evaluate(predicting, &batch, threads, &result) != MG_OK || !isfinite(result.loss);
+    wrong += !frozen_predicts_the_same(&without, predicting, &batch, parameters, out, outputs);
     int64_t ld = 0;
     const void *z = mg_plan_values(plan, OUT, &ld);
     for (int64_t i = 0; rate == 0 && i < rows; i++) /* without dropout the two are one */
