@@ -23,8 +23,11 @@ static inline __attribute__((always_inline)) void T(tile)(const int rows, const 
     /* Three rows share a pointer: fewer registers for addresses. */
     const real *row[(MG_ROWS + 2) / 3];
     MG_UNROLL
-    for (int i = 0; i < rows; i += 3)
+    for (int i = 0; i < rows; i += 3) {
         row[i / 3] = a + i * a_row;
+        MG_OPAQUE(
+            row[i / 3]); /* clang would make one from the other again, an addition for each row and step */
+    }
 
     MG_UNROLL
     for (int i = 0; i < rows; i++) { /* C will be wanted when the sums are done */

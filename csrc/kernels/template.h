@@ -24,6 +24,9 @@ MG_PUSH_TARGET(MG_ISA_TARGET)
 #define MG_UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* A compiler knows nothing of the pointer's value behind this. */
+#define MG_OPAQUE(pointer) __asm__("" : "+r"(pointer))
+
 #define MG_BITS 32
 #include "kernels/kernels_template.h"
 #undef MG_BITS
