@@ -78,7 +78,7 @@ def _assembled(
     numbers = {leaf: i for i, leaf in enumerate(leaves)}
     function = _simplified(where, f, shapes, numbers)
     columns = columns_of(shapes)
-    assembly = assembled(function, len(numbers), {0: columns[0]})
+    assembly = assembled(function.nodes, function.outputs, len(numbers), {0: columns[0]})
     make = partial(encode, assembly, columns, dtype)
     code = make()
     names = [leaf.label or f"p{i}" for i, leaf in enumerate(numbers)]

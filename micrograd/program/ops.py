@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
-from micrograd.engine.rules import Rule
+from micrograd.engine.rules import RULES, Rule
 
 Shape = tuple[int, ...]  # of an argument or a result: () for a Value, (n,) for a list of n
 
@@ -36,6 +37,20 @@ class Node(NamedTuple):
 
 
 _new_tuple = tuple.__new__
+OPS: dict[str, Rule] = {
+    rule.name: rule for rule in (*RULES.values(), *PLAIN, INPUT, PARAMETER, CONSTANT)
+}
+Packed = tuple[str, tuple[int, ...], str]
+
+
+def pack(nodes: Sequence[Node]) -> list[Packed]:
+    """The list as plain data, to compare and to pickle: names, places, and numbers to the bit."""
+    return [(node.rule.name, node.operands, float(node.value).hex()) for node in nodes]
+
+
+def unpack(packed: Sequence[Packed]) -> list[Node]:
+    """The list that `pack` was given."""
+    return [Node(OPS[name], operands, float.fromhex(value)) for name, operands, value in packed]
 
 
 def op_node(rule: Rule, operands: tuple[int, ...]) -> Node:

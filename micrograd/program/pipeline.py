@@ -73,16 +73,17 @@ def _numbered(
 
 
 def assembled(
-    function: Simplified,
+    nodes: list[Node],
+    outputs: list[int],
     n_parameters: int,
     differentiated: Mapping[int, int] = MappingProxyType({}),
 ) -> Assembly:
-    """Instructions that compute the function's results and, where there is only one, its gradient.
+    """Instructions that compute these results and, where there is only one, its gradient.
 
     differentiated: the arguments whose gradients are wanted beside those of the parameters, and how
     many columns each has.
     """
-    passes = differentiate(function.nodes, function.outputs, differentiated)
+    passes = differentiate(nodes, outputs, differentiated)
     return lay_out(passes, n_parameters)
 
 

@@ -9,10 +9,10 @@ The way from one to the other stands in `pipeline`; csrc/program/ runs what come
 
 from __future__ import annotations
 
-import math
+import copy
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,39 +23,29 @@ from micrograd.engine.node import number_of
 from micrograd.engine.value import Value
 from micrograd.parameters import Parameters
 from micrograd.program.c_program import CProgram
-from micrograd.program.listing import listing
 from micrograd.program.ops import Shape
-from micrograd.program.pipeline import assembled, columns_of, simplified
+from micrograd.program.pipeline import simplified
+from micrograd.program.recorded import Recorded, portable
 from micrograd.program.recorder import RecordingError
-from micrograd.trainable import Trainable
+from micrograd.program.steps import Steps
 
 __all__ = ["Program", "RecordingError", "compile"]
 
 
-class _Recorded:
-    """The function for arguments of these shapes: what the C core needs, and what comes back."""
-
-    def __init__(self, program: Program, shapes: tuple[Shape, ...]) -> None:
-        function = simplified(program.function, shapes, program.adopt)
-        recording = function.recording
-        self.ops = function.recorded
-        self.captured = recording.captured
-        self.single = recording.single
-        self.result_shapes = recording.shapes
-        self.is_loss = recording.single and recording.shapes == [()]
-        self.n_outputs = len(function.outputs)
-        self.assembly = assembled(function, len(program.leaves))
-        self.shapes = shapes
-        self.code = CProgram(self.assembly, columns_of(shapes), program.dtype)
-
-
-class Program(Trainable):
+class Program(Steps):
     """A function of Values that runs in the C core over the rows of a batch; see `compile`.
 
     It holds its own copy of the parameters, taken when the function was first recorded. Assigning
     to the Values it closes over changes nothing here until `reload()`, and training it changes
     nothing there until `write_back()`. A list from which the function took a leaf may get another
     leaf: the program stays with the one it has recorded.
+
+    **Threads.** Any number of them may call a program at the same time. loss(), backward() and
+    what else changes it belong to one thread at a time; another's attempt is a RuntimeError.
+
+    **Copies.** A copy has parameters of its own, and the same function and leaves. A pickle brings
+    its recordings along, and copies of the leaves; a function that pickle cannot find by its name,
+    such as a lambda, stays behind, and the program then runs for the shapes it was called with.
     """
 
     def __init__(self, function: Callable[..., Any], dtype: str = "float64") -> None:
@@ -70,11 +60,15 @@ class Program(Trainable):
         self.dtype = name
         self.leaves: list[Value] = []
         self._dtype = np.dtype(name)
-        self._recorded: dict[tuple[Shape, ...], _Recorded] = {}
+        self._recorded: dict[tuple[Shape, ...], Recorded] = {}
+        self._recording = threading.RLock()
+        self._training: dict[tuple[Shape, ...], CProgram] = {}  # for loss() and backward()
         self._parameters: Parameters | None = None
         self.optimizer: Any = None  # of the last fit, as is the next
         self.position: Any = None
-        self._pending: _Recorded | None = None  # has a gradient that nobody has asked for yet
+        self._pending: CProgram | None = None  # has a gradient that nobody has asked for yet
+        self._pending_thread = 0
+        self._travelled = False  # the leaves are copies, the function may have others
 
     # ---- recording ----
 
@@ -87,23 +81,33 @@ class Program(Trainable):
         self._prepare("Program.record", arguments)
         return self
 
-    def adopt(self, leaves: Sequence[Value]) -> list[int]:
-        """The numbers of these leaves among the parameters, which the first recording settles.
+    def _record(self, shapes: tuple[Shape, ...]) -> Recorded:
+        """Records the function for these shapes; the first recording settles the parameters.
 
         Raises:
             RecordingError: a later recording uses a leaf that the first did not.
         """
-        if self._parameters is None:
-            self.leaves = list(leaves)
-            labels = Counter(leaf.label for leaf in leaves)
-            names = [
-                leaf.label if leaf.label and labels[leaf.label] == 1 else f"{leaf.label}p{i}"
-                for i, leaf in enumerate(leaves)
-            ]
-            self._parameters = Parameters([(name, ()) for name in names], self._dtype)
-            self._take_data()
+        with self._recording:
+            if shapes in self._recorded:  # another thread has been here
+                return self._recorded[shapes]
+            if self._parameters is None:
+                function = simplified(self.function, shapes, lambda leaves: range(len(leaves)))
+                leaves = function.recording.leaves
+                recorded = Recorded(shapes, function, len(leaves), self.dtype)
+                self.leaves, self._parameters = leaves, _parameters_of(leaves, self._dtype)
+            else:
+                function = simplified(self.function, shapes, self._numbers)
+                recorded = Recorded(shapes, function, len(self.leaves), self.dtype)
+            self._recorded[shapes] = recorded
+            return recorded
+
+    def _numbers(self, leaves: Sequence[Value]) -> list[int]:
+        """The numbers of these leaves among the parameters."""
         numbers = {leaf: i for i, leaf in enumerate(self.leaves)}
         new = [leaf for leaf in leaves if leaf not in numbers]
+        if new and self._travelled:
+            self._meet_the_leaves()
+            return self._numbers(leaves)
         if new:
             raise RecordingError(
                 f"for these shapes the function uses {len(new)} Values more than in the "
@@ -118,10 +122,21 @@ class Program(Trainable):
         Value, (n,) for a list of n."""
         return list(self._recorded)
 
-    def _take_data(self) -> None:
-        flat = self.parameters().flat
-        for i, leaf in enumerate(self.leaves):
-            flat[i] = number_of(leaf)
+    def _meet_the_leaves(self) -> None:
+        """After a journey: takes the function's own leaves for the copies that came along.
+
+        Raises:
+            RecordingError: the function is not the one that was recorded.
+        """
+        shapes, recorded = next(iter(self._recorded.items()))
+        function = simplified(self.function, shapes, lambda leaves: range(len(leaves)))
+        leaves = function.recording.leaves
+        if len(leaves) != len(self.leaves) or not recorded.does(function):
+            raise RecordingError(
+                "the function is not the one that this program was compiled from before it was "
+                "pickled, so it is not recorded for arguments of other shapes; compile it once more"
+            )
+        self.leaves, self._travelled = leaves, False
 
     def parameters(self) -> Parameters:
         """The leaves that the function closes over, in the order in which it uses them.
@@ -141,33 +156,48 @@ class Program(Trainable):
         return self._parameters
 
     def zero_grad(self) -> None:
-        """Sets all gradients to zero."""
-        self.parameters().zero_grad()
+        """Sets all gradients to zero.
+
+        Raises:
+            RuntimeError: another thread is training the program.
+        """
+        parameters = self.parameters()
+        with parameters.access.training("Program.zero_grad"):
+            parameters.zero_grad()
 
     def write_back(self) -> None:
-        """Copies data and gradients of the parameters into the Values they come from."""
+        """Copies data and gradients of the parameters into the Values they come from.
+
+        Raises:
+            RuntimeError: another thread is training the program.
+        """
         parameters = self.parameters()
-        pairs = zip(parameters.flat.tolist(), parameters.flat_grad.tolist(), strict=True)
-        for leaf, (data, grad) in zip(self.leaves, pairs, strict=True):
-            leaf.data = data
-            leaf.grad = grad
+        with parameters.access.training("Program.write_back"):
+            pairs = zip(parameters.flat.tolist(), parameters.flat_grad.tolist(), strict=True)
+            for leaf, (data, grad) in zip(self.leaves, pairs, strict=True):
+                leaf.data = data
+                leaf.grad = grad
 
     def reload(self) -> None:
         """Takes the data of the parameters from their Values again, and those of the constants.
 
         Gradients stay as they are.
+
+        Raises:
+            RuntimeError: another thread is training the program.
         """
-        self._take_data()
-        self._pending = None
-        for shapes, recorded in list(self._recorded.items()):
-            if any(_differ(number_of(leaf), value) for leaf, value in recorded.captured):
-                del self._recorded[shapes]  # constants are folded: it has to be recorded again
+        parameters = self.parameters()
+        with parameters.access.writing("Program.reload"), self._recording:
+            _take_data(parameters, self.leaves)
+            self._pending = None
+            for shapes, recorded in list(self._recorded.items()):
+                if recorded.out_of_date():  # constants are folded: it has to be recorded again
+                    del self._recorded[shapes]
+                    self._training.pop(shapes, None)
 
     # ---- what comes in ----
 
-    def _prepare(
-        self, where: str, arguments: tuple[Any, ...]
-    ) -> tuple[_Recorded, int, list[Array]]:
+    def _prepare(self, where: str, arguments: tuple[Any, ...]) -> tuple[Recorded, int, list[Array]]:
         """What to run, the number of rows, and the arguments as arrays that fit."""
         arrays = [
             x
@@ -177,7 +207,7 @@ class Program(Trainable):
         ]
         rows = -1
         for i, x in enumerate(arrays):
-            if x is not arguments[i] and np.ndim(arguments[i]) == 0:
+            if x.ndim == 0:
                 raise ValueError(
                     f"{where}: argument {i} is a number; an array with a row for each sample is "
                     "wanted"
@@ -194,7 +224,7 @@ class Program(Trainable):
         if recorded is None:
             if 0 in [n for shape in shapes for n in shape]:
                 raise ValueError(f"{where}: an argument has an axis of length 0")
-            recorded = self._recorded[shapes] = _Recorded(self, shapes)
+            recorded = self._record(shapes)
         return recorded, rows, arrays
 
     # ---- what it does ----
@@ -215,15 +245,17 @@ class Program(Trainable):
             TypeError, ValueError: arguments that do not fit.
         """
         recorded, rows, arrays = self._prepare("Program", arguments)
-        out = np.empty((rows, recorded.n_outputs), self._dtype)
-        recorded.code.run("Program", self.parameters().data_pointer, arrays, out)
-        results = []
-        start = 0
-        for shape in recorded.result_shapes:
-            stop = start + math.prod(shape)
-            results.append(out[:, start:stop].reshape(rows, *shape))
-            start = stop
-        return results[0] if recorded.single else tuple(results)
+        out = np.empty((rows, recorded.outputs), self._dtype)
+        parameters = self.parameters()
+        program = recorded.programs.take()
+        access = parameters.access
+        access.begin_read()
+        try:
+            program.run("Program", parameters.data_pointer, arrays, out)
+        finally:
+            access.end_read()
+            recorded.programs.give(program)
+        return recorded.results(out)
 
     def loss(self, *arguments: Any) -> float:
         """The mean of the function over the batch; keeps its gradient for backward().
@@ -234,6 +266,7 @@ class Program(Trainable):
         Raises:
             RecordingError: the function does what cannot be recorded.
             TypeError, ValueError: arguments that do not fit; more than one result.
+            RuntimeError: another thread is training the program.
         """
         recorded, rows, arrays = self._prepare("Program.loss", arguments)
         if not recorded.is_loss:
@@ -241,9 +274,20 @@ class Program(Trainable):
                 "Program.loss: the function returns more than one Value; "
                 "a mean and its gradient are of one"
             )
-        mean = recorded.code.loss("Program.loss", self.parameters().data_pointer, arrays, rows)
-        self._pending = recorded
-        return mean
+        parameters = self.parameters()
+        access = parameters.access
+        access.enter("Program.loss")
+        try:
+            program = self._training.get(recorded.shapes)
+            if program is None:
+                program = self._training[recorded.shapes] = recorded.program()
+            if program is self._pending:
+                self._pending = None  # its gradient is about to be overwritten
+            mean = program.loss("Program.loss", parameters.data_pointer, arrays, rows)
+            self._pending, self._pending_thread = program, threading.get_ident()
+            return mean
+        finally:
+            access.leave()
 
     def evaluate(self, *arguments: Any) -> tuple[float, None]:
         """The mean of the function over the rows, without a gradient, and no accuracy; see
@@ -254,72 +298,28 @@ class Program(Trainable):
         """Adds the gradient of the last loss() to the gradients of the parameters.
 
         Raises:
-            RuntimeError: there is no loss() whose gradient has not been added already.
+            RuntimeError: there is no loss() whose gradient has not been added already, or it was
+                another thread's, or another thread is training the program.
         """
-        recorded, parameters = self._pending, self._parameters
-        if recorded is None or parameters is None:
-            raise RuntimeError("Program.backward: no loss to go back from; call loss(X, y) first")
-        self._pending = None
-        recorded.code.gradients(parameters.grad_pointer, not parameters.stale)
-        parameters.stale = False
-
-    # ---- training, as fit drives it ----
-
-    loss_name = "program"
-    layers: tuple[Any, ...] = ()
-    out_features = 0  # no outputs but the loss
-    step = 0  # nothing in it depends on how many passes there were
-
-    def checked_batch(
-        self, where: str, X: Any, y: Any, sample_weight: Any = None, index: Any = None
-    ) -> _Data:
-        """A data set that train_step takes rows from, checked once."""
-        if sample_weight is not None:
-            raise ValueError(
-                f"{where}: sample weights are for a Network; a compiled function weighs its "
-                "samples itself, with a column of X"
-            )
-        arrays = [checks.reals(where, name, x, self._dtype) for name, x in (("X", X), ("y", y))]
-        _, rows, _ = self._prepare(where, tuple(arrays))
-        return _Data(rows, arrays)
-
-    def train_step(self, data: Any, index: Array, optimizer: Any, constraints: Any) -> float:
-        """One step on the rows `index` of a checked data set; returns the mean loss before it.
-
-        Raises:
-            FloatingPointError: the loss or the update is not finite; the parameters are those
-                before.
-        """
-        loss = self.loss(*[array.take(index, axis=0) for array in data.arrays])
-        self.parameters().stale = True
-        self.backward()
-        constraints.step(optimizer, "Program.fit", loss)
-        return loss
-
-    def accumulate_step(self, data: Any, index: Array, constraints: Any, steps: int) -> float:
-        """The loss and gradient of some rows of the next step (number `steps`), which is made by
-        constraints.step from the mean over all of them. Returns the mean loss so far.
-        """
-        loss = self.loss(*[array.take(index, axis=0) for array in data.arrays])
-        parameters = self.parameters()
-        before = parameters.flat_grad.copy() if constraints.gathering else 0
-        parameters.stale = True
-        self.backward()
-        gradient = parameters.flat_grad
-        gradient *= len(index)
-        gradient += before
-        return float(constraints.gather(loss, len(index)))
-
-    def prepare(self, where: str, X: Any, y: Any) -> None:
-        """Records the function for rows like these, if it has not been recorded yet."""
-        if self._parameters is None:
-            if y is None:
-                raise RuntimeError(f"{where}: call program.record(X, y) with one batch first")
-            self._prepare(where, (X[:1], y[:1]))
-
-    def place_not_finite(self, X: Any, y: Any) -> str:
-        """A function has no layers to look at: ""."""
-        return ""
+        parameters = self._parameters
+        if parameters is None:
+            raise RuntimeError(_NO_LOSS)
+        access = parameters.access
+        access.enter("Program.backward")
+        try:
+            program = self._pending
+            if program is None:
+                raise RuntimeError(_NO_LOSS)
+            if self._pending_thread != threading.get_ident():
+                raise RuntimeError(
+                    "Program.backward: the last loss() was another thread's; loss() and backward() "
+                    "of one step belong to one thread"
+                )
+            self._pending = None
+            program.gradients(parameters.grad_pointer, not parameters.stale)
+            parameters.stale = False
+        finally:
+            access.leave()
 
     # ---- reading it ----
 
@@ -333,21 +333,61 @@ class Program(Trainable):
         if self._parameters is None:
             return repr(self)
         names = [p.name for p in self._parameters]
-        return "\n\n".join(
-            listing(r.assembly, r.shapes, names, r.ops) for r in self._recorded.values()
-        )
+        return "\n\n".join(recorded.listing(names) for recorded in list(self._recorded.values()))
+
+    # ---- copies ----
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._recording:
+            return {
+                "function": portable(self.function) if self._recorded else self.function,
+                "dtype": self.dtype,
+                "leaves": self.leaves,
+                "parameters": self._parameters,
+                "recorded": list(self._recorded.values()),
+                "optimizer": self.optimizer,
+                "position": self.position,
+            }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["function"], state["dtype"])  # type: ignore[misc]
+        self.leaves, self._parameters = state["leaves"], state["parameters"]
+        self._recorded = {recorded.shapes: recorded for recorded in state["recorded"]}
+        self.optimizer, self.position = state["optimizer"], state["position"]
+        self._travelled = True
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Program:
+        out = Program(self.function, self.dtype)
+        memo[id(self)] = out
+        with self._recording:
+            out.leaves, out._travelled = list(self.leaves), self._travelled
+            out._recorded = dict(self._recorded)
+            out._parameters = copy.deepcopy(self._parameters, memo)
+            out.optimizer = copy.deepcopy(self.optimizer, memo)
+            out.position = copy.deepcopy(self.position, memo)
+        return out
+
+    def __copy__(self) -> Program:
+        return copy.deepcopy(self)
 
 
-@dataclass
-class _Data:
-    """A data set in arrays that fit."""
-
-    rows: int
-    arrays: list[Array]
+_NO_LOSS = "Program.backward: no loss to go back from; call loss(X, y) first"
 
 
-def _differ(x: float, y: float) -> bool:
-    return x != y and (x == x or y == y)
+def _parameters_of(leaves: Sequence[Value], dtype: np.dtype[Any]) -> Parameters:
+    labels = Counter(leaf.label for leaf in leaves)
+    names = [
+        leaf.label if leaf.label and labels[leaf.label] == 1 else f"{leaf.label}p{i}"
+        for i, leaf in enumerate(leaves)
+    ]
+    parameters = Parameters([(name, ()) for name in names], dtype)
+    _take_data(parameters, leaves)
+    return parameters
+
+
+def _take_data(parameters: Parameters, leaves: Sequence[Value]) -> None:
+    for i, leaf in enumerate(leaves):
+        parameters.flat[i] = number_of(leaf)
 
 
 def compile(function: Callable[..., Any], dtype: str = "float64") -> Program:

@@ -17,6 +17,9 @@ from micrograd.program.recorder import Recorder, RecordingError
 from micrograd.program.reverse import gradients
 
 
+AXES = 30  # of a result, beside the batch's: numpy 1 has 32 of them
+
+
 @dataclass
 class Recording:
     """What a function does for arguments of these shapes.
@@ -67,9 +70,19 @@ def _record_once(f: Callable[..., Any], shapes: Sequence[Shape]) -> Recording:
         ]
         returned = f(*arguments)
         single = not isinstance(returned, tuple)
+        if returned == ():
+            raise RecordingError(
+                "the function returns an empty tuple; a Value, a list of Values or a tuple of "
+                "these is wanted"
+            )
         flat: list[Operand] = []
         results = [returned] if single else list(returned)
         result_shapes = [_result(x, flat) for x in results]
+        deepest = max(map(len, result_shapes))
+        if deepest > AXES:
+            raise RecordingError(
+                f"the function returns lists nested {deepest} deep; an array has room for {AXES}"
+            )
         outputs = [recorder.place(x) for x in flat]
     return Recording(
         recorder.nodes, outputs, result_shapes, single, list(recorder.leaves), recorder.captured
