@@ -282,10 +282,35 @@ enum {
     MG_OP_RELU,
     MG_OP_SOFTPLUS,
     MG_OP_ERFC,
-    MG_OP_GELU,
+    MG_OP_LOG1P,
+    MG_OP_EXPM1,
+    MG_OP_LOG2,
+    MG_OP_LOG10,
+    MG_OP_TAN,
+    MG_OP_ASIN,
+    MG_OP_ACOS,
+    MG_OP_ATAN,
+    MG_OP_SINH,
+    MG_OP_COSH,
+    MG_OP_ASINH,
+    MG_OP_ACOSH,
+    MG_OP_ATANH,
+    MG_OP_CBRT,
+    MG_OP_ERF,
+    MG_OP_LGAMMA,
+    MG_OP_DIGAMMA,
+    MG_OP_SIGN,
+    MG_OP_FLOOR,
+    MG_OP_CEIL,
+    MG_OP_ROUND, /* halves to even */
+    MG_OP_GELU,  /* the last of one operand; NEG is the first */
+    MG_OP_HYPOT,
+    MG_OP_ATAN2,
+    MG_OP_POLYGAMMA, /* of x, and the order: 0, 1, 2, ... */
     MG_OP_DOT,
     MG_OP_SUM, /* from the first operand, not from 0 */
     MG_OP_WHERE,
+    MG_OP_CLAMP, /* of x, low, high */
     MG_OP_LESS, /* 1 or 0, without a derivative */
     MG_OP_LESS_EQUAL,
     MG_OP_DETACH, /* the operand, without a derivative */

@@ -23,6 +23,8 @@
 /* */
 #include "kernels/measure_template.h"
 /* */
+#include "kernels/scalar_template.h"
+/* */
 #include "kernels/program_template.h"
 
 #undef T

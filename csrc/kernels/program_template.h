@@ -6,107 +6,6 @@
  * row: they compute with what they find, and are left out wherever rows meet, in the sums of the
  * scalars' gradients and in the results. */
 
-/* Functions that libm has and vecmath.h has not, lane by lane. */
-#if MG_BITS == 32
-#define LIBM(name) name##f
-#else
-#define LIBM(name) name
-#endif
-
-#define BY_LANE(name)                      \
-    static inline vec T(v_##name)(vec x)   \
-    {                                      \
-        real lane[LANES];                  \
-        T(v_store)(lane, x);               \
-        for (int i = 0; i < LANES; i++)    \
-            lane[i] = LIBM(name)(lane[i]); \
-        return T(v_load)(lane);            \
-    }
-
-BY_LANE(sin)
-BY_LANE(cos)
-BY_LANE(erfc)
-
-static inline vec T(v_pow)(vec x, vec y)
-{
-    real lane[LANES], exponent[LANES];
-    T(v_store)(lane, x);
-    T(v_store)(exponent, y);
-    for (int i = 0; i < LANES; i++)
-        lane[i] = LIBM(pow)(lane[i], exponent[i]);
-    return T(v_load)(lane);
-}
-
-/* 1 and 0 */
-static inline vec T(v_truth)(ivec mask)
-{
-    return T(v_select)(mask, T(v_splat)(1), (vec){0});
-}
-
-/* -1, 0 or 1, and 0 for NaN: the derivative of abs. */
-static inline vec T(v_slope_of_abs)(vec x)
-{
-    return T(v_truth)(x > 0) - T(v_truth)(x < 0);
-}
-
-/* g's share for x in max(x, y), which is its share for y in min(y, x) too. */
-static inline vec T(v_larger)(vec g, vec x, vec y)
-{
-    return T(v_select)(x < y, (vec){0}, T(v_select)(x <= y, (real)0.5 * g, g));
-}
-
-/* gelu(-inf) is -inf * 0. */
-static inline vec T(v_gelu_ieee)(vec x)
-{
-    const vec infinity = T(v_splat)((real)__builtin_inf());
-    return T(v_gelu)(x) + T(v_select)(x == -infinity, infinity - infinity, (vec){0});
-}
-
-static inline vec T(v_pow_dx)(vec g, vec x, vec y)
-{
-    return T(v_select)(y == 0, (vec){0}, g * (y * T(v_pow)(x, y - 1)));
-}
-
-static inline vec T(v_pow_dy)(vec g, vec z, vec x, vec y)
-{
-    return T(v_select)((x == 0) & (y >= 0), g * 0, g * (z * T(v_log)(x)));
-}
-
-#define TWO_OVER_SQRT_PI ((real)0x1.20dd750429b6dp+0)
-
-/* The table of ops, as in rules.py: value of x and y, then what the result's gradient g sends back to
- * x and to y. */
-#define UNARY_OPS(OP)                                                    \
-    OP(NEG, -x, -g)                                                      \
-    OP(ABS, T(v_abs)(x), g *T(v_slope_of_abs)(x))                        \
-    OP(EXP, T(v_exp)(x), g *z)                                           \
-    OP(LOG, T(v_log)(x), g / x)                                          \
-    OP(SQRT, T(v_sqrt)(x), g / (2 * z))                                  \
-    OP(SIN, T(v_sin)(x), g *T(v_cos)(x))                                 \
-    OP(COS, T(v_cos)(x), g * -T(v_sin)(x))                               \
-    OP(TANH, T(v_tanh)(x), g * (1 - z * z))                              \
-    OP(SIGMOID, T(v_sigmoid)(x), g * (1 - z) * z)                        \
-    OP(RELU, T(v_relu)(x), T(v_select)(x <= 0, (vec){0}, g))             \
-    OP(SOFTPLUS, T(v_softplus)(x), g *T(v_sigmoid)(x))                   \
-    OP(ERFC, T(v_erfc)(x), g * (-TWO_OVER_SQRT_PI * T(v_exp)(-(x * x)))) \
-    OP(GELU, T(v_gelu_ieee)(x), g *(T(v_gelu_derivative)(x) + 0 * x))
-
-#define BINARY_OPS(OP)                                                                             \
-    OP(ADD, x + y, g, g)                                                                           \
-    OP(SUB, x - y, g, -g)                                                                          \
-    OP(MUL, x *y, g *y, g *x)                                                                      \
-    OP(DIV, x / y, g / y, -g * (z / y))                                                            \
-    OP(POW, T(v_pow)(x, y), T(v_pow_dx)(g, x, y), T(v_pow_dy)(g, z, x, y))                         \
-    OP(MAXIMUM, T(v_select)((x > y) | (x != x), x, y), T(v_larger)(g, x, y), T(v_larger)(g, y, x)) \
-    OP(MINIMUM, T(v_select)((x < y) | (x != x), x, y), T(v_larger)(g, y, x), T(v_larger)(g, x, y)) \
-    OP(LEAKY_RELU, T(v_select)(x > 0, x, x * y), T(v_select)(x > 0, g, g * y),                     \
-       T(v_select)(x > 0, (vec){0}, g * x))
-
-/* No derivative. */
-#define PLAIN_OPS(OP)           \
-    OP(LESS, T(v_truth)(x < y)) \
-    OP(LESS_EQUAL, T(v_truth)(x <= y))
-
 enum { T(lanes) = LANES };
 
 static inline real *T(slot)(const mg_block *b, int32_t slot)
@@ -270,6 +169,10 @@ static void T(program_forward)(const mg_block *b, mg_code code)
             for (int64_t j = 0; j < b->rows; j += LANES)
                 T(v_store)(z + j, T(take)(x_, j));
             break;
+        case MG_OP_CLAMP: /* operands: x, low, high */
+            for (int64_t j = 0; j < b->rows; j += LANES)
+                T(v_store)(z + j, T(v_clamp)(T(take)(x_, j), T(operand)(b, operands[1], j), T(take)(y_, j)));
+            break;
         case MG_OP_WHERE: /* operands: condition, x, y */
             for (int64_t j = 0; j < b->rows; j += LANES)
                 T(v_store)(z + j,
@@ -367,6 +270,27 @@ static inline __attribute__((always_inline)) void T(pull_dot)(const mg_block *b,
     SEND(sinks[n - 1], T(v_load)(g_ + j));
 }
 
+/* g to x within the bounds, else to the bound that holds, or to neither below equal ones. */
+static inline __attribute__((always_inline)) void T(pull_clamp)(const mg_block *b, const int32_t *operands,
+                                                                const int32_t *sinks, T(source) x_,
+                                                                T(source) high_, const real *g_,
+                                                                const real *mask, const int masked)
+{
+#define X T(take)(x_, j)
+#define LOW T(operand)(b, operands[1], j)
+#define HIGH T(take)(high_, j)
+#define AT_TOP ((X > HIGH) | (LOW > HIGH))
+#define G T(v_load)(g_ + j)
+    SEND(sinks[0], T(v_select)((X >= LOW) & (X <= HIGH) & ~AT_TOP, G, (vec){0}));
+    SEND(sinks[1], T(v_select)((X < LOW) & (LOW < HIGH), G, (vec){0}));
+    SEND(sinks[2], T(v_select)(AT_TOP, G, (vec){0}));
+#undef X
+#undef LOW
+#undef HIGH
+#undef AT_TOP
+#undef G
+}
+
 static inline __attribute__((always_inline)) void T(pull)(const mg_block *b, const int32_t *at,
                                                           const int masked)
 {
@@ -389,6 +313,9 @@ static inline __attribute__((always_inline)) void T(pull)(const mg_block *b, con
     switch (at[0]) {
         UNARY_OPS(PULL_UNARY)
         BINARY_OPS(PULL_BINARY)
+    case MG_OP_CLAMP: /* y_ is the upper bound */
+        T(pull_clamp)(b, operands, sinks, x_, y_, g_, mask, masked);
+        break;
     case MG_OP_WHERE: /* x_ is the condition */
         SEND(sinks[1], T(v_select)(T(take)(x_, j) != 0, T(v_load)(g_ + j), (vec){0}));
         SEND(sinks[2], T(v_select)(T(take)(x_, j) != 0, (vec){0}, T(v_load)(g_ + j)));
@@ -468,6 +395,9 @@ static void T(program_reduce)(int64_t n, const void *sums_, double *totals)
 
 #undef LIBM
 #undef BY_LANE
+#undef BY_TWO_LANES
+#undef LN_2
+#undef LN_10
 #undef TWO_OVER_SQRT_PI
 #undef UNARY_OPS
 #undef BINARY_OPS

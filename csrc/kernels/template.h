@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "kernels/kernels.h"
+#include "machine/special.h"
 
 #ifdef MG_ISA_TARGET
 #define MG_PRAGMA(text) _Pragma(#text)

@@ -23,7 +23,8 @@ static int arity_fits(int op, int n)
     switch (op) {
     case MG_OP_DOT: return n % 2 == 1;
     case MG_OP_SUM: return n > 0;
-    case MG_OP_WHERE: return n == 3;
+    case MG_OP_WHERE:
+    case MG_OP_CLAMP: return n == 3;
     case MG_OP_INPUT: return n == 2;
     case MG_OP_DETACH:
     case MG_OP_OUTPUT:

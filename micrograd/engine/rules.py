@@ -19,11 +19,11 @@ OverflowError or ValueError, or turns to complex numbers, these functions give i
 Conventions at kinks are PyTorch's (its `derivatives.yaml`): relu'(0) = abs'(0) = 0, a tie of
 maximum or minimum gives each side half, d(x**0)/dx = 0, and d(0**y)/dy = 0 for y >= 0.
 
-In derivatives of derivatives two points differ from PyTorch, each by following the first
-derivative: 0**y for y >= 0 stays constant in y, where PyTorch gets nan from 0 * log(0) and with it
-loses d2(x**2)/dx2 = 2 at 0; and a learned slope of leaky_relu multiplies x = 0 in the second
-derivative as in the first, where PyTorch counts 0 to the positive side in one of the two only.
-d2(x**y)/dxdy = 1/x at y = 0 is inf for a denormal x, and x = inf leaves inf too: PyTorch's are nan.
+In derivatives of derivatives three points differ from PyTorch. 0**y for y >= 0 stays constant in y,
+in all further derivatives too, where PyTorch gets nan from 0 * log(0) and with it loses
+d2(x**2)/dx2 = 2 at 0. d2(x**y)/dxdy is 1/x at y = 0 from both sides, where PyTorch has 0 from one.
+And a learned slope of leaky_relu multiplies x = 0 in the second derivative as in the first, where
+PyTorch counts 0 to the positive side in one of the two only.
 """
 
 from __future__ import annotations
@@ -32,10 +32,42 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import copysign, inf, nan
+from math import inf, nan
 from typing import Any
 
-Scalar = Any  # a float, or a Value while a derivative is itself being recorded
+from micrograd.engine.elementary import (
+    Scalar,
+    acos,
+    acosh,
+    add_up,
+    asin,
+    atanh,
+    clamp,
+    cos,
+    cosh,
+    divide,
+    erf,
+    erfc,
+    exp,
+    expm1,
+    gelu,
+    hypot,
+    log,
+    log1p,
+    log2,
+    log10,
+    maximum,
+    minimum,
+    power,
+    sigmoid,
+    sin,
+    sinh,
+    softplus,
+    square_root,
+    tan,
+    whole,
+)
+from micrograd.engine.special import cube_root, digamma, log_gamma, polygamma
 
 ANY = 0  # the arity of an op that is not unary or binary
 
@@ -94,100 +126,6 @@ class Rule:
         return total
 
 
-# Forward values. Each is total over the doubles.
-
-
-def divide(x: Scalar, y: Scalar) -> Scalar:
-    """x / y; a nonzero number over zero is an infinity of the right sign, 0/0 is nan."""
-    try:
-        return x / y
-    except ZeroDivisionError:
-        return nan if x == 0 or x != x else copysign(inf, x) * copysign(1.0, y)
-
-
-def power(x: Scalar, y: Scalar) -> Scalar:
-    """x ** y as C's pow: nan for a negative base and fractional y, inf on overflow and at 0**-1."""
-    if type(x) is not float or type(y) is not float:
-        return x**y
-    try:
-        return math.pow(x, y)
-    except (ValueError, OverflowError):  # a fractional power of x < 0, a pole, or an overflow
-        if x < 0 and y != math.floor(y):
-            return nan
-        return copysign(inf, x) if abs(math.fmod(y, 2.0)) == 1 else inf  # y odd?
-
-
-def exp(x: Scalar) -> Scalar:
-    """e ** x, inf on overflow."""
-    if type(x) is not float:
-        return x.exp()
-    try:
-        return math.exp(x)
-    except OverflowError:
-        return inf
-
-
-def log(x: Scalar) -> Scalar:
-    """Natural logarithm: -inf at 0, nan below."""
-    if type(x) is not float:
-        return x.log()
-    return math.log(x) if x > 0 else -inf if x == 0 else nan
-
-
-def square_root(x: float) -> float:
-    """Square root, nan below 0."""
-    return math.sqrt(x) if x >= 0 else nan
-
-
-def sin(x: Scalar) -> Scalar:
-    """Sine, nan at the infinities."""
-    if type(x) is not float:
-        return x.sin()
-    return math.sin(x) if math.isfinite(x) else nan
-
-
-def cos(x: Scalar) -> Scalar:
-    """Cosine, nan at the infinities."""
-    if type(x) is not float:
-        return x.cos()
-    return math.cos(x) if math.isfinite(x) else nan
-
-
-def erfc(x: Scalar) -> Scalar:
-    """Complementary error function, 2/sqrt(pi) times the integral of exp(-t*t) from x to inf."""
-    return math.erfc(x) if type(x) is float else x.erfc()
-
-
-def sigmoid(x: Scalar) -> Scalar:
-    """1 / (1 + exp(-x)), from the side on which exp cannot overflow."""
-    if type(x) is not float:
-        return x.sigmoid()
-    if x >= 0:
-        return 1.0 / (1.0 + math.exp(-x))
-    z = math.exp(x)
-    return z / (1.0 + z)
-
-
-def softplus(x: float) -> float:
-    """log(1 + exp(x)), accurate for every x (PyTorch rounds to x above 20, off by up to 2e-9)."""
-    return x + math.log1p(math.exp(-x)) if x > 0 else math.log1p(math.exp(x))
-
-
-def gelu(x: float) -> float:
-    """x times the normal cdf of x (Hendrycks and Gimpel 2016); erfc keeps x << 0 accurate."""
-    return 0.5 * x * math.erfc(-x * math.sqrt(0.5))
-
-
-def maximum(x: float, y: float) -> float:
-    """The larger operand, nan if either is."""
-    return x if x > y or x != x else y
-
-
-def minimum(x: float, y: float) -> float:
-    """The smaller operand, nan if either is."""
-    return x if x < y or x != x else y
-
-
 def split_dot(operands: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Any]:
     """The operands of a dot, or whatever else there is one of for each: ws, xs and the bias."""
     n = len(operands) // 2
@@ -200,14 +138,6 @@ def dot(*operands: float) -> float:
     total: float = bias
     for w, x in zip(ws, xs, strict=True):
         total += w * x
-    return total
-
-
-def add_up(*operands: float) -> float:
-    """The sum from the left. (The builtin compensates from Python 3.12 on: other bits.)"""
-    total = 0.0
-    for x in operands:
-        total += x
     return total
 
 
@@ -231,13 +161,34 @@ def larger(g: Scalar, x: Scalar, y: Scalar) -> Scalar:
     return 0.5 * g if x <= y else g  # neither < nor <= : x is larger, or one of them is nan
 
 
+def div_dy(g: Scalar, z: Scalar, x: Scalar, y: Scalar) -> Scalar:
+    """-g * z / y. z / y may overflow where the result does not: 1 / x**2 in x * (1 / x)."""
+    ratio = divide(z, y)
+    finite = ratio * 0.0 <= 0
+    return -g * ratio if finite else -divide(g, y) * z
+
+
 def pow_dx(g: Scalar, z: Scalar, x: Scalar, y: Scalar) -> Scalar:
-    """g * y * x**(y-1), and 0 for y = 0 even where x**-1 is infinite."""
-    return 0.0 if is_zero(y) else g * (y * power(x, y - 1.0))
+    """g * y * x**(y-1), and 0 for y = 0 even where x**-1 is infinite.
+
+    At y = 0 it still depends on y, where that is no plain number: d/dy of it is 1/x. At x = 0 it
+    does not for y > 0, as 0**y stays 0: derivatives commute.
+    """
+    if is_zero(y):
+        if type(y) is float or not 0 < abs(x) < inf:
+            return 0.0
+        return divide(g * y, x) * z
+    if type(y) is not float and is_zero(x) and y > 0:
+        y = y.detach()
+    return g * (y * power(x, y - 1.0))
 
 
 def pow_dy(g: Scalar, z: Scalar, x: Scalar, y: Scalar) -> Scalar:
-    """g * x**y * log(x), and 0 where x = 0 and y >= 0: 0**y stays 0 there."""
+    """g * x**y * log(x), and 0 where x = 0 and y >= 0: 0**y stays 0 there. For x < 0 there is none,
+    nor further ones.
+    """
+    if x < 0:
+        return g * (z * (x * nan))
     return g * 0.0 if is_zero(x) and y >= 0 else g * (z * log(x))
 
 
@@ -251,6 +202,58 @@ def gelu_dx(g: Scalar, z: Scalar, x: Scalar) -> Scalar:
     cdf = 0.5 * erfc(-x * math.sqrt(0.5))
     pdf = exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
     return g * (cdf + x * pdf)
+
+
+def asin_dx(g: Scalar, z: Scalar, x: Scalar) -> Scalar:
+    """g / sqrt(1 - x*x)."""
+    square = (1.0 - x) * (1.0 + x)
+    return g * (square * nan) if square < 0 else g * power(square, -0.5)
+
+
+def asinh_dx(g: Scalar, z: Scalar, x: Scalar) -> Scalar:
+    """g / sqrt(1 + x*x), without overflow."""
+    return divide(g, hypot(x, 1.0))
+
+
+def acosh_dx(g: Scalar, z: Scalar, x: Scalar) -> Scalar:
+    """g / sqrt(x*x - 1), for x >= 1."""
+    return g * (x * nan) if x < 1 else g * (power(x - 1.0, -0.5) * power(x + 1.0, -0.5))
+
+
+def atan_dx(g: Scalar, z: Scalar, x: Scalar) -> Scalar:
+    """g / (1 + x*x)."""
+    return divide(g, 1.0 + x * x)
+
+
+def atan2_dx(g: Scalar, z: Scalar, x: Scalar, y: Scalar) -> Scalar:
+    """Of the angle of (y, x), x up: g * y / (x*x + y*y); 0 at (0, 0), as in PyTorch."""
+    h = hypot(x, y)
+    return 0.0 if h <= 0 else g * divide(divide(y, h), h)
+
+
+def atan2_dy(g: Scalar, z: Scalar, x: Scalar, y: Scalar) -> Scalar:
+    """g * -x / (x*x + y*y)."""
+    h = hypot(x, y)
+    return 0.0 if h <= 0 else g * -divide(divide(x, h), h)
+
+
+def polygamma_of(x: Scalar, n: Scalar) -> Scalar:
+    """The derivative number n of digamma."""
+    if type(x) is not float:
+        return x.polygamma(n)
+    return polygamma(x, n) if type(n) is float else 0.0  # nothing asks for that of a number
+
+
+def clamp_pull(g: Scalar, z: Scalar, operands: Sequence[Scalar]) -> Sequence[Scalar]:
+    """g to x within the bounds, them included; else to the bound that holds, but below two equal
+    bounds to neither, as in PyTorch.
+    """
+    x, low, high = operands
+    if x > high or low > high:
+        return [0.0, 0.0, g]
+    if x < low:
+        return [0.0, g, 0.0] if low < high else [0.0, 0.0, 0.0]
+    return [g, 0.0, 0.0] if low <= x <= high else [0.0, 0.0, 0.0]
 
 
 def dot_pull(g: Scalar, z: Scalar, operands: Sequence[Scalar]) -> Sequence[Scalar]:
@@ -268,7 +271,7 @@ DIV = Rule(
     2,
     divide,
     lambda g, z, x, y: divide(g, y),
-    lambda g, z, x, y: -g * divide(z, y),
+    div_dy,
     bounded=False,
 )
 POW = Rule("pow", "**", 2, power, pow_dx, pow_dy, bounded=False)
@@ -317,6 +320,54 @@ SOFTPLUS = Rule("softplus", "softplus", 1, softplus, lambda g, z, x: g * sigmoid
 ERFC = Rule("erfc", "erfc", 1, erfc, erfc_dx)
 GELU = Rule("gelu", "GELU", 1, gelu, gelu_dx)
 
+LN2, LN10 = math.log(2.0), math.log(10.0)
+LOG1P = Rule("log1p", "log1p", 1, log1p, lambda g, z, x: divide(g, 1.0 + x))
+EXPM1 = Rule("expm1", "expm1", 1, expm1, lambda g, z, x: g * (z + 1.0))
+LOG2 = Rule("log2", "log2", 1, log2, lambda g, z, x: divide(g, x * LN2), bounded=False)
+LOG10 = Rule("log10", "log10", 1, log10, lambda g, z, x: divide(g, x * LN10), bounded=False)
+TAN = Rule("tan", "tan", 1, tan, lambda g, z, x: g * (1.0 + z * z))
+ASIN = Rule("asin", "asin", 1, asin, asin_dx, bounded=False)
+ACOS = Rule("acos", "acos", 1, acos, lambda g, z, x: -asin_dx(g, z, x), bounded=False)
+ATAN = Rule("atan", "atan", 1, math.atan, atan_dx)
+SINH = Rule("sinh", "sinh", 1, sinh, lambda g, z, x: g * cosh(x))
+COSH = Rule("cosh", "cosh", 1, cosh, lambda g, z, x: g * sinh(x))
+ASINH = Rule("asinh", "asinh", 1, math.asinh, asinh_dx)
+ACOSH = Rule("acosh", "acosh", 1, acosh, acosh_dx, bounded=False)
+ATANH = Rule("atanh", "atanh", 1, atanh, lambda g, z, x: divide(g, (1.0 - x) * (1.0 + x)))
+CBRT = Rule("cbrt", "cbrt", 1, cube_root, lambda g, z, x: divide(g, 3.0 * (z * z)), bounded=False)
+ERF = Rule("erf", "erf", 1, erf, lambda g, z, x: -erfc_dx(g, z, x))
+LGAMMA = Rule(
+    "lgamma", "lgamma", 1, log_gamma, lambda g, z, x: g * polygamma_of(x, 0.0), bounded=False
+)
+DIGAMMA = Rule(
+    "digamma", "digamma", 1, digamma, lambda g, z, x: g * polygamma_of(x, 1.0), bounded=False
+)
+SIGN = Rule("sign", "sign", 1, sign, lambda g, z, x: 0.0)
+FLOOR = Rule("floor", "floor", 1, whole(math.floor), lambda g, z, x: 0.0)
+CEIL = Rule("ceil", "ceil", 1, whole(math.ceil), lambda g, z, x: 0.0)
+ROUND = Rule("round", "round", 1, whole(round), lambda g, z, x: 0.0)  # halves to even
+
+HYPOT = Rule(
+    "hypot",
+    "hypot",
+    2,
+    hypot,
+    lambda g, z, x, y: g * divide(x, z),
+    lambda g, z, x, y: g * divide(y, z),
+    bounded=False,
+)
+ATAN2 = Rule("atan2", "atan2", 2, math.atan2, atan2_dx, atan2_dy, bounded=False)
+POLYGAMMA = Rule(  # y is the order: 0, 1, 2, ...
+    "polygamma",
+    "polygamma",
+    2,
+    polygamma,
+    lambda g, z, x, y: g * polygamma_of(x, y + 1.0),
+    lambda g, z, x, y: 0.0,
+    bounded=False,
+)
+CLAMP = Rule("clamp", "clamp", ANY, clamp, pull=clamp_pull)
+
 DOT = Rule("dot", "dot", ANY, dot, pull=dot_pull)
 SUM = Rule("sum", "sum", ANY, add_up, pull=lambda g, z, operands: [g] * len(operands))
 WHERE = Rule(  # operands: 1.0 or 0.0 for the condition, the value if true, the value if false
@@ -332,7 +383,9 @@ RULES: dict[str, Rule] = {
     for rule in (
         *(ADD, SUB, MUL, DIV, POW, MAXIMUM, MINIMUM, LEAKY_RELU),
         *(NEG, ABS, EXP, LOG, SQRT, SIN, COS, TANH, SIGMOID, RELU, SOFTPLUS, ERFC, GELU),
-        *(DOT, SUM, WHERE),
+        *(LOG1P, EXPM1, LOG2, LOG10, TAN, ASIN, ACOS, ATAN, SINH, COSH, ASINH, ACOSH, ATANH),
+        *(CBRT, ERF, LGAMMA, DIGAMMA, SIGN, FLOOR, CEIL, ROUND, HYPOT, ATAN2, POLYGAMMA),
+        *(DOT, SUM, WHERE, CLAMP),
     )
 }
 

@@ -20,35 +20,33 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from math import inf
 from numbers import Real
 from typing import Any, TypeAlias, TypeVar
 
 from micrograd.engine import modes, rules
-from micrograd.engine.arrays import apply_to_elements, is_array
+from micrograd.engine.arrays import is_array
 from micrograd.engine.backward import (
     accumulate,
     check_requires_grad,
     gradients,
-    push_down,
     topological,
     with_hooks,
 )
-from micrograd.engine.grad_fn import GradFn
 from micrograd.engine.hooks import Hook
 from micrograd.engine.modes import Watcher, active
 from micrograd.engine.node import (
     DERIVATIVE,
     FROZEN,
     LEAF,
-    OWN_OP,
     Identity,
-    Node,
     check_arguments,
     number,
     number_of,
     operand,
     shown,
 )
+from micrograd.engine.reading import Readable
 from micrograd.engine.rules import ADD, ANY, MUL, Rule
 
 Operand: TypeAlias = "Value | float"
@@ -72,13 +70,6 @@ def derivative(g: Operand) -> Value:
     if not modes.no_grad_depth.get():
         out._a = DERIVATIVE
     return out
-
-
-def _read(x: Value, how: str) -> float:
-    """The data of x, unless what happens is being recorded, for other data than these."""
-    if active and (recorder := modes.recorder.get()) is not None:
-        recorder.refuse(how)
-    return x._data
 
 
 def record(rule: Rule, *operands: Operand) -> Value:
@@ -203,7 +194,7 @@ def _named(method: F, name: str, doc: str) -> F:
     return method
 
 
-class Value(Node):
+class Value(Readable):
     """A number in a computation that can be differentiated.
 
     data: a real number (kept as a float, also on assignment). label: a str, a name for drawings.
@@ -243,44 +234,6 @@ class Value(Node):
         self._mark = None
         if label:
             self._label = label
-
-    @property
-    def data(self) -> float:
-        """The number. Assigning to it (an optimizer's step) changes no result computed earlier."""
-        return _read(self, ".data") if active else self._data
-
-    @data.setter
-    def data(self, data: Any) -> None:
-        self._data = number(data, "Value.data", "a real number")
-
-    @property
-    def grad_fn(self) -> GradFn | None:
-        """The backward step of the op that made this Value, None for a leaf."""
-        return GradFn(self) if self._rule else None
-
-    # As in karpathy/micrograd and its lecture: to read, and `_backward` to call.
-
-    @property
-    def _prev(self) -> set[Value]:
-        return set(self.parents)
-
-    @property
-    def _op(self) -> str:
-        if not self._rule:
-            return ""
-        constant_power = self._rule is rules.POW and type(self._b) is float
-        return f"**{self._b:g}" if constant_power else self._rule.symbol
-
-    @property
-    def _backward(self) -> Callable[[], None]:
-        return lambda: push_down(self)
-
-    @_backward.setter
-    def _backward(self, backward: Any) -> None:
-        raise AttributeError(f"Value._backward: cannot be assigned; {OWN_OP}")
-
-    def __repr__(self) -> str:
-        return f"Value(data={self._data}, grad={self.grad})"
 
     # Arithmetic. + and * are what `_binary` makes, written out: most of many graphs.
 
@@ -341,10 +294,6 @@ class Value(Node):
     __eq__ = _equality(operator.eq, "__eq__")
     __ne__ = _equality(operator.ne, "__ne__")
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **keywords: Any) -> Any:
-        """What numpy's functions make of a Value; see `arrays`."""
-        return apply_to_elements(ufunc, method, inputs, keywords)
-
     exp = _unary(rules.EXP)
     log = _unary(rules.LOG)
     sqrt = _unary(rules.SQRT)
@@ -356,6 +305,44 @@ class Value(Node):
     softplus = _unary(rules.SOFTPLUS)
     erfc = _unary(rules.ERFC)
     gelu = _unary(rules.GELU)
+    log1p = _unary(rules.LOG1P)
+    expm1 = _unary(rules.EXPM1)
+    log2 = _unary(rules.LOG2)
+    log10 = _unary(rules.LOG10)
+    tan = _unary(rules.TAN)
+    asin = arcsin = _unary(rules.ASIN)  # numpy's functions of arrays ask for its own names
+    acos = arccos = _unary(rules.ACOS)
+    atan = arctan = _unary(rules.ATAN)
+    sinh = _unary(rules.SINH)
+    cosh = _unary(rules.COSH)
+    asinh = arcsinh = _unary(rules.ASINH)
+    acosh = arccosh = _unary(rules.ACOSH)
+    atanh = arctanh = _unary(rules.ATANH)
+    cbrt = _unary(rules.CBRT)
+    erf = _unary(rules.ERF)
+    lgamma = _unary(rules.LGAMMA)
+    digamma = _unary(rules.DIGAMMA)
+    sign = _unary(rules.SIGN)
+    floor = _unary(rules.FLOOR)
+    ceil = _unary(rules.CEIL)
+    round = _unary(rules.ROUND)
+    hypot = _binary(rules.HYPOT, "hypot")
+    atan2 = arctan2 = _binary(rules.ATAN2, "atan2")
+
+    def polygamma(self, n: Operand) -> Value:
+        """The derivative number n (0, 1, 2, ...) of digamma; nan for any other n."""
+        return record(rules.POLYGAMMA, self, operand(n, "Value.polygamma: n"))
+
+    def clamp(self, min: Operand | None = None, max: Operand | None = None) -> Value:
+        """This, but no less than min and no more than max (which holds if they cross).
+
+        Raises TypeError if there is neither.
+        """
+        if min is None and max is None:
+            raise TypeError("Value.clamp: neither min nor max; want one of them, or both")
+        low = -inf if min is None else operand(min, "Value.clamp: min")
+        high = inf if max is None else operand(max, "Value.clamp: max")
+        return record(rules.CLAMP, self, low, high)
 
     def leaky_relu(self, negative_slope: Operand = 0.01) -> Value:
         """x for x > 0, else x * negative_slope (a Value makes the slope learnable)."""
@@ -365,18 +352,6 @@ class Value(Node):
     __le__ = _comparison(operator.le, "__le__")
     __gt__ = _comparison(operator.gt, "__gt__")
     __ge__ = _comparison(operator.ge, "__ge__")
-
-    def __float__(self) -> float:
-        if active and self.requires_grad and modes.differentiating.get():
-            raise TypeError(
-                f"{modes.differentiating.get()}: float() of a Value, or a function of math, is a "
-                "constant to the derivative being recorded; use the methods of Value, such as "
-                "x.exp(), or float(x.detach()) if a constant is meant"
-            )
-        return _read(self, "float()")
-
-    def __bool__(self) -> bool:
-        return _read(self, "bool()") != 0.0
 
     # Differentiation.
 

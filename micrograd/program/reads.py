@@ -11,7 +11,7 @@ from micrograd.engine.rules import Rule, split_dot
 from micrograd.program.ops import NONE, PLAIN, Node
 
 # Ops whose derivative is 1 or -1: a gradient of 0 stays 0 whatever the operands are.
-LINEAR = frozenset({rules.ADD, rules.SUB, rules.NEG, rules.SUM, rules.WHERE})
+LINEAR = frozenset({rules.ADD, rules.SUB, rules.NEG, rules.SUM, rules.WHERE, rules.CLAMP})
 _NO_GRADIENT = frozenset(PLAIN)
 
 
@@ -36,6 +36,8 @@ def reads(rule: Rule, operand: int, n: int) -> tuple[int, ...]:
         return ()
     if rule is rules.WHERE:
         return (0,)
+    if rule is rules.CLAMP:
+        return (0, 1, 2)
     if rule is rules.DOT:
         ws, xs, bias = split_dot(range(n))
         if operand == bias:

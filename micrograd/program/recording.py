@@ -16,7 +16,6 @@ from micrograd.program.ops import Node, Shape
 from micrograd.program.recorder import Recorder, RecordingError
 from micrograd.program.reverse import gradients
 
-
 AXES = 30  # of a result, beside the batch's: numpy 1 has 32 of them
 
 

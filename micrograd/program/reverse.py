@@ -61,7 +61,7 @@ def gradients(
     masks: dict[Value, Mask] = {}
 
     def receive(x: Operand, dx: Operand, mask: Mask) -> None:
-        if isinstance(x, float) or x._rule is FROZEN or (type(dx) is float and dx == 0.0):
+        if isinstance(x, float) or x._rule is FROZEN:
             return
         if x in grads:
             grads[x], masks[x] = grads[x] + dx, _both(recorder, masks[x], mask)

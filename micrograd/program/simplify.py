@@ -74,8 +74,6 @@ class _Builder:
     def _cheaper(self, rule: Rule, operands: tuple[int, ...]) -> int | None:
         x, y = operands[0], operands[-1]
         if rule is rules.POW:
-            if self._is(y, 0.0):
-                return self.constant(1.0)
             if self._is(y, 1.0):
                 return x
             if self._is(y, 2.0):

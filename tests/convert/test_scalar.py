@@ -52,6 +52,30 @@ EXAMPLES = {
     "a constant": lambda x: mg.Value(4.0, requires_grad=False) * 2.0,
     "itself": lambda x: x,
     "no number": lambda x: x + math.nan,
+    "log1p": lambda x: x.log1p() + (x * 1e-6).log1p() * 1e6,
+    "expm1": lambda x: (x * 0.1).expm1() + (x * 1e-6).expm1() * 1e6,
+    "log2": lambda x: x.log2(),
+    "log10": lambda x: x.log10(),
+    "tan": lambda x: (x * 0.01).tan(),
+    "asin": lambda x: x.asin(),
+    "acos": lambda x: x.acos(),
+    "atan": lambda x: x.atan(),
+    "sinh": lambda x: (x * 0.1).sinh(),
+    "cosh": lambda x: (x * 0.1).cosh(),
+    "asinh": lambda x: x.asinh(),
+    "acosh": lambda x: x.acosh(),
+    "atanh": lambda x: (x * 0.5).atanh(),
+    "cbrt": lambda x: x.cbrt(),
+    "erf": lambda x: x.erf(),
+    "lgamma": lambda x: x.lgamma(),
+    "digamma": lambda x: x.digamma(),
+    "sign": lambda x: x.sign(),
+    "floor": lambda x: x.floor(),
+    "ceil": lambda x: x.ceil(),
+    "round": lambda x: x.round(),
+    "hypot": lambda x: x.hypot(SLOPE) + x.hypot(0.0),
+    "atan2": lambda x: x.atan2(SLOPE) + x.atan2(-0.5) + BELOW.atan2(x),
+    "clamp": lambda x: x.clamp(-0.5, SLOPE) + x.clamp(max=1.0) + x.clamp(2.0, 1.0),
     "swish": lambda x: x * x.sigmoid(),
     "mish": lambda x: x * x.softplus().tanh(),
     "hard swish": lambda x: x * mg.minimum(mg.maximum(x + 3, 0), 6) / 6,
@@ -84,7 +108,26 @@ def assert_near(got, want, tolerance):
 def test_the_examples_have_every_op():
     """An op that is added to `rules` has to be added to each target."""
     seen = set().union(*map(ops_of, EXAMPLES))
-    assert {*rules.RULES, "less", "less_equal", "detach", "input", "constant"} <= seen
+    assert {*rules.RULES, "less", "less_equal", "detach", "input", "constant"} - seen == {
+        "polygamma"
+    }
+
+
+def test_what_a_target_lacks_is_refused_with_its_name():
+    order_one = recorded(lambda x: x.polygamma(1))
+    with pytest.raises(ValueError, match="to_c: an activation uses polygamma"):
+        c_function("f", order_one, str)
+    onnx = pytest.importorskip("onnx")
+    from micrograd.convert.onnx.file import _Builder
+    from micrograd.convert.onnx.scalar import write_function
+
+    with pytest.raises(ValueError, match="to_onnx: an activation uses polygamma"):
+        write_function(_Builder(onnx, mg.Network(mg.Linear(1, 1))), "f", order_one, "X")
+    torch = pytest.importorskip("torch")
+    from micrograd.convert.torch.scalar import Map
+
+    x = torch.tensor([0.5, 3.0])
+    assert torch.equal(Map(order_one, "f")(x), torch.polygamma(1, x))
 
 
 @pytest.mark.skipif(COMPILER is None, reason="no C compiler")

@@ -107,7 +107,7 @@ def test_training_from_two_threads_at_once_is_refused():
             assert pool.submit(lambda: program(X, y)).result().shape == (40,)
             program.backward()  # this thread's
         pool.submit(lambda: program.loss(X, y)).result()
-        with pytest.raises(RuntimeError, match="the last loss.. was another thread's"):
+        with pytest.raises(RuntimeError, match=r"the last loss.. was another thread's"):
             program.backward()
         pool.submit(program.backward).result()
 
@@ -178,7 +178,9 @@ def test_kept_numbers_and_parameters_are_one_object_after_a_pickle():
     X, y = batch(30, 0)
     program.loss(X, y)
     parameter = program.parameters()[2]
-    other, parameters, alone = pickle.loads(pickle.dumps((program, program.parameters(), parameter)))
+    other, parameters, alone = pickle.loads(
+        pickle.dumps((program, program.parameters(), parameter))
+    )
     assert other.parameters() is parameters and alone.name == parameter.name
     alone.data[...] = 7.0
     assert parameters.flat[2] == 7.0

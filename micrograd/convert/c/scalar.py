@@ -31,6 +31,30 @@ EXPRESSIONS = {
     "softplus": "@softplus({0})",
     "erfc": "@erfc({0})",
     "gelu": "@gelu({0})",
+    "log1p": "@log1p({0})",
+    "expm1": "expm1f({0})",
+    "log2": "log2f({0})",
+    "log10": "log10f({0})",
+    "tan": "tanf({0})",
+    "asin": "asinf({0})",
+    "acos": "acosf({0})",
+    "atan": "atanf({0})",
+    "sinh": "sinhf({0})",
+    "cosh": "coshf({0})",
+    "asinh": "asinhf({0})",
+    "acosh": "acoshf({0})",
+    "atanh": "atanhf({0})",
+    "cbrt": "cbrtf({0})",
+    "erf": "erff({0})",
+    "lgamma": "lgammaf({0})",
+    "digamma": "@digamma({0})",
+    "sign": "(float)({0} > 0.0f) - (float)({0} < 0.0f)",
+    "floor": "floorf({0})",
+    "ceil": "ceilf({0})",
+    "round": "nearbyintf({0})",
+    "hypot": "hypotf({0}, {1})",
+    "atan2": "atan2f({0}, {1})",
+    "clamp": "@clamp({0}, {1}, {2})",
     "less": "(float)({0} < {1})",
     "less_equal": "(float)({0} <= {1})",
     "where": "{0} != 0.0f ? {1} : {2}",
@@ -45,6 +69,8 @@ def expression(op: str, operands: Sequence[str], use: Callable[[str], str]) -> s
     if op == "dot":
         ws, xs, bias = split_dot(operands)
         return " + ".join([bias, *(f"{w} * {x}" for w, x in zip(ws, xs, strict=True))])
+    if op not in EXPRESSIONS:
+        raise ValueError(f"to_c: an activation uses {op}, for which C has no function")
     template = EXPRESSIONS[op]
     if template.startswith("@"):
         name, _, arguments = template[1:].partition("(")

@@ -153,6 +153,7 @@ SCALAR = {
         ("softplus", "x", "(x > 0.0f ? x : 0.0f) + @_log1p(expf(-fabsf(x)))"),
         ("maximum", "x y", "x > y || x != x ? x : y"),
         ("minimum", "x y", "x < y || x != x ? x : y"),
+        ("clamp", "x low high", "x > high || low > high ? high : x < low ? low : x"),
     )
 }
 
@@ -183,12 +184,35 @@ static inline float @_log1p(float x)
 #define @_log1p log1pf
 #endif
 """
+DIGAMMA = """\
+/* The derivative of ln gamma: reflection, recurrence, asymptotic series. */
+static inline float @_digamma(float x)
+{
+    float sum = 0.0f;
+    if (x == 0.0f)
+        return -copysignf(INFINITY, x);
+    if (x < 0.0f) {
+        if (x == floorf(x))
+            return NAN;
+        sum = -3.14159265f / tanf(3.14159265f * fmodf(x, 1.0f));
+        x = 1.0f - x;
+    }
+    if (!(x < INFINITY))
+        return x;
+    for (; x < 8.0f; x += 1.0f)
+        sum -= 1.0f / x;
+    const float s = 1.0f / (x * x);
+    return sum + logf(x) - 0.5f / x
+        - s * (0.0833333333f - s * (0.00833333333f - s * (0.00396825397f - s * 0.00416666667f)));
+}
+"""
 
 FUNCTIONS = {
     "linear": LINEAR,
     "linear_rows": LINEAR_ROWS,
     "linear_int8": LINEAR_INT8,
     "softmax": SOFTMAX,
+    "digamma": DIGAMMA,
     "erfc": ERFC,
     "log1p": LOG1P,
     **SCALAR,
