@@ -32,6 +32,11 @@ enum {
     MG_SIGMOID,
     MG_TANH,
     MG_GELU, /* x * Phi(x), Phi the normal distribution function */
+    MG_SILU, /* x * sigmoid(x) */
+    MG_SOFTPLUS,
+    MG_ELU, /* slope * (e^x - 1) for x <= 0 */
+    MG_SELU,
+    MG_MISH, /* x * tanh(softplus(x)); the last activation */
     MG_EXP,
     MG_LOG,
     MG_GELU_DERIVATIVE,
@@ -77,7 +82,7 @@ enum {
     MG_LOSS,          /* in0 against the targets; out0 = its gradient, may be -1; gated */
     MG_LINEAR_WEIGHT, /* dW (+)= scale * in0.T @ in1, db (+)= scale * sum of in0's rows; in0 is delta */
     MG_LINEAR_INPUT,  /* out0 (+)= in0 @ W; gated */
-    MG_ACTIVATE_BACKWARD, /* out0 (+)= in0 * f'(in1); in1 is f's output, for gelu its input */
+    MG_ACTIVATE_BACKWARD, /* out0 (+)= in0 * f'(in1); in1 is f's output, or its input (see gate) */
     MG_SOFTMAX_BACKWARD,  /* out0 (+)= in1 * (in0 - sum_j in0_j in1_j); in1 is the softmax */
     MG_MIX_BACKWARD,      /* of g, h, t, x: out0 = g t, out1 = g (h - x) t (1 - t), out2 (+)= g (1 - t) */
     MG_MAP_BACKWARD,      /* out0 (+)= in0 * program'(in1); out0 may be -1 */
@@ -387,7 +392,7 @@ int mg_matmul(int isa, int dtype, int64_t m, int64_t n, int64_t k, double alpha,
               int64_t a_col, const void *b, int64_t b_row, int64_t b_col, int accumulate, void *c,
               int64_t c_row, int threads);
 int mg_map(int isa, int dtype, int function, double slope, int64_t n, const void *x, void *y);
-/* g *= f'(.), computed from y = f(x), for gelu from x. */
+/* g *= f'(.), computed from y = f(x), for gelu, silu, softplus and mish from x. */
 int mg_gate(int isa, int dtype, int function, double slope, int64_t n, const void *reference, void *g);
 int mg_softmax(int isa, int dtype, int64_t rows, int64_t columns, const void *x, int64_t x_ld, void *y,
                int64_t y_ld);

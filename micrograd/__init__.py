@@ -19,9 +19,9 @@ _NAMES = {
     "program": "Program RecordingError compile",
     "core": "get_num_threads isa set_num_threads",
     "parameters": "Parameter",
-    "network": """DenseBlock Dropout Embedding GELU Highway Identity LeakyReLU Linear Map Network
-        Periodic PiecewiseLinear Poisson Predictor Quantile ReLU Residual Scale Sigmoid Softmax
-        Tanh""",
+    "network": """DenseBlock Dropout ELU Embedding GELU Highway Identity LeakyReLU Linear Map Mish
+        Network Periodic PiecewiseLinear Poisson Predictor Quantile ReLU Residual SELU Scale SiLU
+        Sigmoid Softmax Softplus Tanh""",
     "optim": "clip_grad_norm_ clip_grad_value_",
     "saving": "load save",
     "training": "EarlyStopping History TrainingState fit_many",

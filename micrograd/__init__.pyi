@@ -37,7 +37,9 @@ from micrograd.engine import sum as sum
 from micrograd.engine import where as where
 from micrograd.gradcheck import GradcheckError as GradcheckError
 from micrograd.gradcheck import gradgradcheck as gradgradcheck
+from micrograd.network import ELU as ELU
 from micrograd.network import GELU as GELU
+from micrograd.network import SELU as SELU
 from micrograd.network import DenseBlock as DenseBlock
 from micrograd.network import Dropout as Dropout
 from micrograd.network import Embedding as Embedding
@@ -46,6 +48,7 @@ from micrograd.network import Identity as Identity
 from micrograd.network import LeakyReLU as LeakyReLU
 from micrograd.network import Linear as Linear
 from micrograd.network import Map as Map
+from micrograd.network import Mish as Mish
 from micrograd.network import Network as Network
 from micrograd.network import Periodic as Periodic
 from micrograd.network import PiecewiseLinear as PiecewiseLinear
@@ -56,7 +59,9 @@ from micrograd.network import ReLU as ReLU
 from micrograd.network import Residual as Residual
 from micrograd.network import Scale as Scale
 from micrograd.network import Sigmoid as Sigmoid
+from micrograd.network import SiLU as SiLU
 from micrograd.network import Softmax as Softmax
+from micrograd.network import Softplus as Softplus
 from micrograd.network import Tanh as Tanh
 from micrograd.optim import clip_grad_norm_ as clip_grad_norm_
 from micrograd.optim import clip_grad_value_ as clip_grad_value_

@@ -34,6 +34,11 @@ static void T(map)(int function, double slope_, mg_matrix x_, mg_matrix y_)
     case MG_SIGMOID: MAP_MATRIX(T(v_sigmoid)(x)) break;
     case MG_TANH: MAP_MATRIX(T(v_tanh)(x)) break;
     case MG_GELU: MAP_MATRIX(T(v_gelu)(x)) break;
+    case MG_SILU: MAP_MATRIX(T(v_silu)(x)) break;
+    case MG_SOFTPLUS: MAP_MATRIX(T(v_softplus)(x)) break;
+    case MG_ELU: MAP_MATRIX(T(v_elu)(x, slope)) break;
+    case MG_SELU: MAP_MATRIX(T(v_selu)(x)) break;
+    case MG_MISH: MAP_MATRIX(T(v_mish)(x)) break;
     case MG_EXP: MAP_MATRIX(T(v_exp)(x)) break;
     case MG_LOG: MAP_MATRIX(T(v_log)(x)) break;
     case MG_GELU_DERIVATIVE: MAP_MATRIX(T(v_gelu_derivative)(x)) break;
@@ -59,8 +64,8 @@ static void T(map)(int function, double slope_, mg_matrix x_, mg_matrix y_)
         }                                                                                       \
     }
 
-/* z (+)= y * f'.  x is the activation a = f(z), from which sigmoid, tanh and the ReLUs know their
- * derivative; for gelu it is what f was applied to. */
+/* z (+)= y * f'.  x is the activation a = f(z), from which sigmoid, tanh, the ReLUs and the ELUs
+ * know their derivative; for gelu, silu, softplus and mish it is what f was applied to. */
 static void T(gate)(int function, double slope_, mg_matrix x_, mg_matrix y_, mg_matrix z_, int accumulate)
 {
     const vec slope = T(v_splat)((real)slope_);
@@ -71,6 +76,11 @@ static void T(gate)(int function, double slope_, mg_matrix x_, mg_matrix y_, mg_
     case MG_SIGMOID: COMBINE_MATRICES(y * (x * (1 - x))) break;
     case MG_TANH: COMBINE_MATRICES(y * (1 - x * x)) break;
     case MG_GELU: COMBINE_MATRICES(y * T(v_gelu_derivative)(x)) break;
+    case MG_SILU: COMBINE_MATRICES(y * T(v_silu_derivative)(x)) break;
+    case MG_SOFTPLUS: COMBINE_MATRICES(y * T(v_sigmoid)(x)) break;
+    case MG_ELU: COMBINE_MATRICES(y * T(elu_gate)(x, slope)) break;
+    case MG_SELU: COMBINE_MATRICES(y * T(selu_gate)(x)) break;
+    case MG_MISH: COMBINE_MATRICES(y * T(v_mish_derivative)(x)) break;
     }
 }
 

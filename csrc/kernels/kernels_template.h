@@ -3,6 +3,8 @@
 /* */
 #include "kernels/vecmath_template.h"
 /* */
+#include "kernels/activations_template.h"
+/* */
 #include "kernels/elementwise_template.h"
 /* */
 #include "kernels/gemm_tile_template.h"

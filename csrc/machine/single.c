@@ -67,7 +67,7 @@ int mg_map(int isa, int dtype, int function, double slope, int64_t n, const void
 int mg_gate(int isa, int dtype, int function, double slope, int64_t n, const void *reference, void *g)
 {
     const mg_kernels *kernels = mg_kernels_find(isa, dtype);
-    if (!kernels || function < 0 || function > MG_GELU || n < 0)
+    if (!kernels || function < 0 || function > MG_MISH || n < 0)
         return MG_BAD_ARGUMENT;
     kernels->gate(function, slope, vector_of(reference, n), vector_of(g, n), vector_of(g, n), 0);
     return MG_OK;

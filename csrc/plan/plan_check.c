@@ -102,7 +102,7 @@ static int function_fits(const mg_op *op)
     switch (op->kind) {
     case MG_LINEAR:
     case MG_ACTIVATE:
-    case MG_ACTIVATE_BACKWARD: return op->function >= 0 && op->function <= MG_GELU;
+    case MG_ACTIVATE_BACKWARD: return op->function >= 0 && op->function <= MG_MISH;
     case MG_LOSS:
         return (op->function >= 0 && op->function < MG_LOSSES) ||
                (op->function == MG_PROGRAM_LOSS && op->program && op->target_columns > 0);
@@ -128,7 +128,7 @@ static int gate_fits(const mg_op *op)
     if (op->gate == MG_IDENTITY)
         return 1;
     const int gated = op->kind == MG_LINEAR_INPUT || (op->kind == MG_LOSS && op->out[0] >= 0);
-    return gated && op->gate > 0 && op->gate <= MG_GELU && op->in[1] >= 0;
+    return gated && op->gate > 0 && op->gate <= MG_MISH && op->in[1] >= 0;
 }
 
 static int op_fits(const mg_plan *plan, const mg_op *op)

@@ -9,7 +9,9 @@ from typing import Any
 
 from micrograd.cli.tables import add_choosing_options, add_reading_options
 
-ACTIVATIONS = ("relu", "leaky_relu", "sigmoid", "tanh", "gelu")
+ACTIVATIONS = (  # those of network.layers, which would load numpy
+    "relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu", "selu", "mish",
+)  # fmt: skip
 OPTIMIZERS = {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
 PRESETS = ("fast", "default", "none")
 

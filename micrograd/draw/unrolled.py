@@ -14,7 +14,19 @@ import numpy as np
 
 from micrograd.draw.text import plain
 from micrograd.network.blocks import DenseBlock, Highway, Residual
-from micrograd.network.layers import Activation, Dropout, Identity, Layer, Linear, Map, Softmax
+from micrograd.network.layers import (
+    ELU,
+    SELU,
+    Activation,
+    Dropout,
+    Identity,
+    Layer,
+    Linear,
+    Map,
+    Mish,
+    SiLU,
+    Softmax,
+)
 from micrograd.network.network import Network
 
 # What the page's script calls the function of an activation, by the class.
@@ -143,7 +155,7 @@ class _Walk:
         if isinstance(layer, Softmax):
             return self.activation("softmax", (), x, from_input=False)
         kind = type(layer).__name__
-        if isinstance(layer, Map):
+        if isinstance(layer, (Map, SiLU, ELU, SELU, Mish)):
             self.owns += 1
             place = self.activation(kind, (f"own{self.owns}",), x, from_input=True)
             self.part(place).own = layer.f

@@ -3,16 +3,21 @@
 from micrograd.network.blocks import DenseBlock, Highway, Residual
 from micrograd.network.columns import Embedding, Periodic, PiecewiseLinear, Scale
 from micrograd.network.layers import (
+    ELU,
     GELU,
+    SELU,
     Dropout,
     Identity,
     Layer,
     LeakyReLU,
     Linear,
     Map,
+    Mish,
     ReLU,
     Sigmoid,
+    SiLU,
     Softmax,
+    Softplus,
     Tanh,
 )
 from micrograd.network.loss_functions import Poisson, Quantile
@@ -20,7 +25,9 @@ from micrograd.network.network import Network
 from micrograd.network.predictor import Predictor
 
 __all__ = [
+    "ELU",
     "GELU",
+    "SELU",
     "DenseBlock",
     "Dropout",
     "Embedding",
@@ -30,6 +37,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "Map",
+    "Mish",
     "Network",
     "Periodic",
     "PiecewiseLinear",
@@ -39,7 +47,9 @@ __all__ = [
     "ReLU",
     "Residual",
     "Scale",
+    "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softplus",
     "Tanh",
 ]

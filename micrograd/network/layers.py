@@ -16,6 +16,7 @@ import numpy as np
 
 from micrograd import checks
 from micrograd.core import Array
+from micrograd.engine import minimum, where
 
 INITS = ("he", "xavier")
 SATURATED = 0.05  # a unit whose slope is less than this share of the steepest hardly learns
@@ -177,7 +178,7 @@ class Activation(Layer):
 
     @property
     def slope(self) -> float:
-        """What the C core gets beside the function; only LeakyReLU has one."""
+        """What the C core gets beside the function; LeakyReLU's and ELU's."""
         return 0.0
 
     def __str__(self) -> str:
@@ -260,9 +261,94 @@ class GELU(Activation):
     steepest = 0.5 * (1 + math.erf(1)) + math.exp(-1) / math.sqrt(math.pi)
 
 
+class SiLU(Activation):
+    """z * sigmoid(z), also called swish (Elfwing et al. 2017)."""
+
+    function = "silu"
+    derivative_from_input = True
+    is_relu_kind = True
+    steepest = 1.0998393194  # at z = 2.3993573
+
+    def f(self, z: Any) -> Any:
+        """The same of a Value."""
+        return z * z.sigmoid()
+
+
+class Softplus(Activation):
+    """log(1 + exp(z)): a smooth ReLU, whose derivative is the sigmoid."""
+
+    function = "softplus"
+    derivative_from_input = True
+    is_relu_kind = True
+    steepest = 1.0
+
+
+@dataclass(frozen=True)
+class ELU(Activation):
+    """z where z > 0, else alpha * (exp(z) - 1) (Clevert et al. 2015).
+
+    Raises:
+        TypeError, ValueError: alpha is no number, or negative.
+    """
+
+    alpha: float = 1.0
+    function = "elu"
+    is_relu_kind = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", checks.number("ELU", "alpha", self.alpha))
+
+    @property
+    def slope(self) -> float:
+        """alpha."""
+        return self.alpha
+
+    @property
+    def steepest(self) -> float:
+        """1, or alpha where that is larger."""
+        return max(1.0, self.alpha)
+
+    def f(self, z: Any) -> Any:
+        """The same of a Value."""
+        return where(z > 0, z, self.alpha * (minimum(z, 0.0).exp() - 1))
+
+    def __str__(self) -> str:
+        return f"ELU({self.alpha:g})"
+
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+class SELU(Activation):
+    """SELU_SCALE * ELU(z, SELU_ALPHA): numbers that keep mean 0 and variance 1 from layer to layer
+    (Klambauer et al. 2017)."""
+
+    function = "selu"
+    is_relu_kind = True
+    steepest = SELU_SCALE * SELU_ALPHA
+
+    def f(self, z: Any) -> Any:
+        """The same of a Value."""
+        return SELU_SCALE * ELU(SELU_ALPHA).f(z)
+
+
+class Mish(Activation):
+    """z * tanh(softplus(z)) (Misra 2019)."""
+
+    function = "mish"
+    derivative_from_input = True
+    is_relu_kind = True
+    steepest = 1.0884995  # at z = 1.4906
+
+    def f(self, z: Any) -> Any:
+        """The same of a Value."""
+        return z * z.softplus().tanh()
+
+
 # Every activation by its name; whoever lists or looks up activations does it here.
 ACTIVATIONS: dict[str, type[Activation]] = {
-    kind.function: kind for kind in (ReLU, LeakyReLU, Sigmoid, Tanh, GELU)
+    kind.function: kind
+    for kind in (ReLU, LeakyReLU, Sigmoid, Tanh, GELU, SiLU, Softplus, ELU, SELU, Mish)
 }
 
 

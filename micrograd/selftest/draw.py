@@ -14,7 +14,9 @@ from micrograd.checkpoint import Checkpoint
 from micrograd.core import Array
 from micrograd.engine import Value
 from micrograd.network import (
+    ELU,
     GELU,
+    SELU,
     DenseBlock,
     Dropout,
     Embedding,
@@ -24,6 +26,7 @@ from micrograd.network import (
     LeakyReLU,
     Linear,
     Map,
+    Mish,
     Periodic,
     PiecewiseLinear,
     Poisson,
@@ -32,7 +35,9 @@ from micrograd.network import (
     Residual,
     Scale,
     Sigmoid,
+    SiLU,
     Softmax,
+    Softplus,
     Tanh,
 )
 
@@ -117,6 +122,11 @@ class _Maker:
             Sigmoid(),
             Tanh(),
             GELU(),
+            SiLU(),
+            Softplus(),
+            ELU(slope),
+            SELU(),
+            Mish(),
             Softmax(),
             Identity(),
             Dropout(p),

@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from micrograd.core import Array
 from micrograd.network import (
+    ELU,
     GELU,
+    SELU,
     DenseBlock,
     Dropout,
     Embedding,
@@ -21,13 +23,16 @@ from micrograd.network import (
     LeakyReLU,
     Linear,
     Map,
+    Mish,
     Periodic,
     PiecewiseLinear,
     ReLU,
     Residual,
     Scale,
     Sigmoid,
+    SiLU,
     Softmax,
+    Softplus,
     Tanh,
 )
 from micrograd.selftest.draw import levels
@@ -73,6 +78,11 @@ class Twin:
         self.kink(x)
         slope = layer.negative_slope if isinstance(layer, LeakyReLU) else 0.0
         return functional.leaky_relu(x, slope)
+
+    def elu(self, layer: ELU | SELU, x: torch.Tensor) -> torch.Tensor:
+        """Either kind."""
+        self.kink(x)
+        return functional.elu(x, layer.alpha) if isinstance(layer, ELU) else functional.selu(x)
 
     def map(self, x: torch.Tensor) -> torch.Tensor:
         """x sigmoid(b x), as micrograd.selftest.draw makes them, in their order."""
@@ -151,6 +161,11 @@ FORWARD: dict[type[Layer], Callable[[Twin, Any, torch.Tensor, str], torch.Tensor
     Sigmoid: lambda t, _, x, path: torch.sigmoid(x),
     Tanh: lambda t, _, x, path: torch.tanh(x),
     GELU: lambda t, _, x, path: functional.gelu(x),
+    SiLU: lambda t, _, x, path: functional.silu(x),
+    Softplus: lambda t, _, x, path: functional.softplus(x),
+    ELU: lambda t, layer, x, _: t.elu(layer, x),
+    SELU: lambda t, layer, x, _: t.elu(layer, x),
+    Mish: lambda t, _, x, path: functional.mish(x),
     Softmax: lambda t, _, x, path: torch.softmax(x, dim=1),
     Identity: lambda t, _, x, path: x,
     Dropout: lambda t, layer, x, _: t.dropout(layer, x),

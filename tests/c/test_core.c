@@ -144,7 +144,7 @@ static void test_epilogues(void)
     static const int64_t ms[] = {1, 7, 31, 60}, ns[] = {1, 9, 16, 35};
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 4; j++)
-            for (int function = 0; function <= MG_GELU; function++)
+            for (int function = 0; function <= MG_MISH; function++)
                 for (int kind = 0; kind < 4; kind++)
                     check_epilogue(ms[i], ns[j], 1 + (i * 5 + j * 9) % 20, kind / 2, function, kind % 2);
 }
@@ -159,6 +159,11 @@ static double value_of(int function, double slope, double x)
     case MG_SIGMOID: return 1 / (1 + exp(-x));
     case MG_TANH: return tanh(x);
     case MG_GELU: return x * erfc(-x * M_SQRT1_2) / 2;
+    case MG_SILU: return x / (1 + exp(-x));
+    case MG_SOFTPLUS: return log1p(exp(x));
+    case MG_ELU: return x > 0 ? x : slope * expm1(x);
+    case MG_SELU: return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x));
+    case MG_MISH: return x * tanh(log1p(exp(x)));
     case MG_EXP: return exp(x);
     case MG_LOG: return log(x);
     case MG_GELU_DERIVATIVE: return erfc(-x * M_SQRT1_2) / 2 + x * exp(-x * x / 2) * 0.3989422804014327;
@@ -166,7 +171,12 @@ static double value_of(int function, double slope, double x)
     }
 }
 
-/* From the reference: the output, for gelu the input. */
+static int from_input(int function)
+{
+    return function == MG_GELU || function == MG_SILU || function == MG_SOFTPLUS || function == MG_MISH;
+}
+
+/* From the reference: the input, or else the output. */
 static double derivative_of(int function, double slope, double r)
 {
     switch (function) {
@@ -175,6 +185,14 @@ static double derivative_of(int function, double slope, double r)
     case MG_SIGMOID: return r * (1 - r);
     case MG_TANH: return 1 - r * r;
     case MG_GELU: return value_of(MG_GELU_DERIVATIVE, 0, r);
+    case MG_SILU: return 1 / (1 + exp(-r)) * (1 + r / (1 + exp(r)));
+    case MG_SOFTPLUS: return 1 / (1 + exp(-r));
+    case MG_ELU: return r > 0 ? 1 : r + slope;
+    case MG_SELU: return r > 0 ? 1.0507009873554805 : r + 1.0507009873554805 * 1.6732632423543772;
+    case MG_MISH: {
+        const double w = tanh(log1p(exp(r)));
+        return w + r / (1 + exp(-r)) * (1 - w * w);
+    }
     default: return 1;
     }
 }
@@ -198,14 +216,14 @@ static void test_elements(void)
             for (int64_t i = 0; i < n; i++) /* log and gelu cancel: an absolute error as well */
                 wrong += !close_to(get(y, i), value_of(f, 0.1, get(x, i)), 1);
             CHECK(!wrong, "map %d isa %d dtype %d n %ld", f, isa, dtype, (long)n);
-            if (f > MG_GELU) {
+            if (f > MG_MISH) {
                 release_all();
                 continue;
             }
             fill_real(g, n, 2);
             void *before = malloc((size_t)(n + 1) * real_size());
             memcpy(before, g, (size_t)n * real_size());
-            const void *reference = f == MG_GELU ? x : y;
+            const void *reference = from_input(f) ? x : y;
             wrong = mg_gate(isa, dtype, f, 0.1, n, reference, g) != MG_OK;
             for (int64_t i = 0; i < n; i++)
                 wrong += !close_to(get(g, i), get(before, i) * derivative_of(f, 0.1, get(reference, i)), 2);

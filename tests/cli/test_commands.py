@@ -81,6 +81,8 @@ def test_quiet_prints_the_result_only(capsys):
         ("sigmoid", "Sigmoid()"),
         ("tanh", "Tanh()"),
         ("gelu", "GELU()"),
+        ("silu", "SiLU()"),
+        ("elu", "ELU(1)"),
     ],
 )
 def test_layers_and_activation(capsys, option, layer):

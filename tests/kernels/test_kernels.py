@@ -35,6 +35,17 @@ def sigmoid64(x):
     return np.where(x < 0, e, 1) / (1 + e)
 
 
+SELU = 1.0507009873554805, 1.6732632423543772  # scale and alpha: Klambauer et al. 2017, section 3
+
+
+def selu64(x):
+    return SELU[0] * np.where(x > 0, x, SELU[1] * np.expm1(np.minimum(x, 0)))
+
+
+def mish64(x):
+    return np.maximum(x, -800) * np.tanh(np.logaddexp(0, x))
+
+
 # name in micrograd.h -> in float64, in mpmath, largest error in float32 and float64, ulps of what
 RESULT, ARGUMENT, ONE = "result", "argument", "one"
 FUNCTIONS = {
@@ -43,6 +54,15 @@ FUNCTIONS = {
     "MG_SIGMOID": (sigmoid64, lambda x: 1 / (1 + mpmath.exp(-x)), 2, 3, RESULT),
     "MG_TANH": (np.tanh, mpmath.tanh, 2, 3, RESULT),
     "MG_GELU": (gelu64, lambda x: x * mpmath.ncdf(x), 4, 4, ARGUMENT),
+    "MG_SILU": (lambda x: np.maximum(x, -800) * sigmoid64(x), lambda x: x / (1 + mpmath.exp(-x)),
+                4, 4, ARGUMENT),
+    "MG_SOFTPLUS": (
+        lambda x: np.logaddexp(0, x), lambda x: mpmath.log1p(mpmath.exp(x)), 4, 4, RESULT
+    ),
+    "MG_SELU": (
+        selu64, lambda x: SELU[0] * (x if x > 0 else SELU[1] * mpmath.expm1(x)), 6, 6, RESULT
+    ),
+    "MG_MISH": (mish64, lambda x: x * mpmath.tanh(mpmath.log1p(mpmath.exp(x))), 6, 6, ARGUMENT),
     # Phi(x) + x phi(x) is between -0.13 and 1.13: absolutely within 4 ulps of 1 (below 1: eps/2)
     "MG_GELU_DERIVATIVE": (
         gelu_derivative64, lambda x: mpmath.ncdf(x) + x * mpmath.npdf(x), 4, 4, ONE

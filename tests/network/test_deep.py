@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import micrograd as mg
 
-ACTIVATIONS = (mg.ReLU(), mg.Sigmoid(), mg.Tanh(), mg.GELU(), mg.LeakyReLU(0.1), mg.Softmax())
+ACTIVATIONS = (mg.ReLU(), mg.Sigmoid(), mg.Tanh(), mg.GELU(), mg.LeakyReLU(0.1), mg.Softmax(),
+               mg.SiLU(), mg.Softplus(), mg.Mish())  # fmt: skip
 
 
 # ---- random networks ----
@@ -104,6 +105,9 @@ def torch_value(torch, layers, prefix, weights, x):
                 mg.Sigmoid: torch.sigmoid,
                 mg.Tanh: torch.tanh,
                 mg.GELU: functional.gelu,
+                mg.SiLU: functional.silu,
+                mg.Softplus: functional.softplus,
+                mg.Mish: functional.mish,
                 mg.LeakyReLU: lambda z: functional.leaky_relu(z, 0.1),
                 mg.Softmax: lambda z: torch.softmax(z, dim=1),
             }[type(layer)](x)

@@ -20,6 +20,11 @@ ACTIVATIONS = {
     "sigmoid": mg.Sigmoid(),
     "tanh": mg.Tanh(),
     "gelu": mg.GELU(),
+    "silu": mg.SiLU(),
+    "softplus": mg.Softplus(),
+    "elu": mg.ELU(0.7),
+    "selu": mg.SELU(),
+    "mish": mg.Mish(),
     "softmax": mg.Softmax(),
     "identity": mg.Identity(),
 }

@@ -140,7 +140,8 @@ def test_blocks_dropout_and_checkpoints(path, checkpoint):
 
 
 LEAVES = st.sampled_from(
-    [mg.ReLU(), mg.Sigmoid(), mg.Tanh(), mg.GELU(), mg.Identity(), mg.Softmax(), mg.Dropout(0.25),
+    [mg.ReLU(), mg.Sigmoid(), mg.Tanh(), mg.GELU(), mg.ELU(0.5), mg.SiLU(),
+     mg.Identity(), mg.Softmax(), mg.Dropout(0.25),
      mg.LeakyReLU(0.3), mg.Linear(4, 4), mg.Linear(4, 4, bias=False, init="xavier")]
 )  # fmt: skip
 TREES = st.recursive(

@@ -7,7 +7,7 @@ import micrograd as mg
 
 ACTIVATIONS = (
     mg.ReLU(), mg.LeakyReLU(0.2), mg.LeakyReLU(1.5), mg.Sigmoid(), mg.Tanh(), mg.GELU(),
-    mg.Softmax(), mg.Identity(),
+    mg.SiLU(), mg.Softplus(), mg.ELU(0.7), mg.SELU(), mg.Mish(), mg.Softmax(), mg.Identity(),
 )  # fmt: skip
 
 

@@ -26,14 +26,42 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
+def silu_slope(z, _):
+    return sigmoid(z) * (1 + z * sigmoid(-z))
+
+
+def mish_slope(z, _):
+    w = np.tanh(np.logaddexp(0, z))
+    return w + z * sigmoid(z) * (1 - w * w)
+
+
+SCALE, ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017, section 3
+
 # layer -> f(z), f'(z), the largest |f''|; None where f' jumps at 0
 ELEMENTWISE = {
     "ReLU": (lambda z, s: np.maximum(z, 0), lambda z, s: (z > 0) * 1.0, None),
     "LeakyReLU": (lambda z, s: np.where(z > 0, z, s * z), lambda z, s: np.where(z > 0, 1, s), None),
     "Sigmoid": (lambda z, s: sigmoid(z), lambda z, s: sigmoid(z) * sigmoid(-z), 0.1),
     "Tanh": (lambda z, s: np.tanh(z), lambda z, s: 1 - np.tanh(z) ** 2, 0.77),
+    "SiLU": (lambda z, s: z * sigmoid(z), silu_slope, 0.5),
+    "Softplus": (lambda z, s: np.logaddexp(0, z), lambda z, s: sigmoid(z), 0.25),
+    "ELU": (
+        lambda z, s: np.where(z > 0, z, s * np.expm1(z)),
+        lambda z, s: np.where(z > 0, 1, s * np.exp(z)),
+        None,
+    ),
+    "SELU": (
+        lambda z, s: SCALE * np.where(z > 0, z, ALPHA * np.expm1(z)),
+        lambda z, s: SCALE * np.where(z > 0, 1, ALPHA * np.exp(z)),
+        None,
+    ),
+    "Mish": (lambda z, s: z * np.tanh(np.logaddexp(0, z)), mish_slope, 1.0),
     "GELU": (lambda z, s: z * normal_cdf(z), lambda z, s: normal_cdf(z) + z * phi(z), 0.8),
 }
+
+
+def slope_of(layer):
+    return getattr(layer, "negative_slope", getattr(layer, "alpha", 0))
 
 
 def softmax(z):
@@ -90,10 +118,10 @@ def reference_pass(net, X, y):
             tape.append((kind, i, a, error))
         elif kind != "Identity":
             f, df, _ = ELEMENTWISE[kind]
-            slope = getattr(layer, "negative_slope", 0)
+            slope = slope_of(layer)
             tape.append((kind, i, a, error))
             out = f(a, slope)
-            error = 1.13 * error + LOCAL * (np.abs(a) if kind == "GELU" else np.abs(out))
+            error = 1.76 * error + LOCAL * np.maximum(np.abs(a), np.abs(out))
             a = out
     m, y = len(a), one_hot(net, y, len(a))
     rows, delta, curvature = loss_and_delta(net.loss_name, a, y)
@@ -132,7 +160,7 @@ def reference_pass(net, X, y):
             delta = a * (delta - (delta * a).sum(axis=1, keepdims=True))
         else:
             _, df, curvature = ELEMENTWISE[kind]
-            slope = getattr(net.layers[i], "negative_slope", 0)
+            slope = slope_of(net.layers[i])
             gate = df(a, slope)
             turn = (np.abs(a) <= error) * 1.0 if curvature is None else curvature * error + LOCAL
             delta_error = delta_error * np.abs(gate) + np.abs(delta) * (turn + LOCAL)

@@ -14,6 +14,11 @@ def torch_twin(net):
         "Sigmoid": lambda x: torch.nn.Sigmoid(),
         "Tanh": lambda x: torch.nn.Tanh(),
         "GELU": lambda x: torch.nn.GELU(),
+        "SiLU": lambda x: torch.nn.SiLU(),
+        "Softplus": lambda x: torch.nn.Softplus(),
+        "ELU": lambda x: torch.nn.ELU(x.alpha),
+        "SELU": lambda x: torch.nn.SELU(),
+        "Mish": lambda x: torch.nn.Mish(),
         "Softmax": lambda x: torch.nn.Softmax(dim=1),
         "Identity": lambda x: torch.nn.Identity(),
     }

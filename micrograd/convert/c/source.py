@@ -149,6 +149,10 @@ SCALAR = {
         ("relu", "x", "x <= 0.0f ? 0.0f : x"),
         ("leaky_relu", "x slope", "x > 0.0f ? x : x * slope"),
         ("sigmoid", "x", "1.0f / (1.0f + expf(-x))"),
+        ("silu", "x", "x / (1.0f + expf(-x))"),
+        ("elu", "x alpha", "x > 0.0f ? x : alpha * (expf(x) - 1.0f)"),
+        ("selu", "x", "1.05070099f * (x > 0.0f ? x : 1.67326324f * (expf(x) - 1.0f))"),
+        ("mish", "x", "x * tanhf(@_softplus(x))"),
         ("gelu", "x", "0.5f * x * @_erfc(-0.707106781f * x)"),
         ("softplus", "x", "(x > 0.0f ? x : 0.0f) + @_log1p(expf(-fabsf(x)))"),
         ("maximum", "x y", "x > y || x != x ? x : y"),
@@ -217,7 +221,8 @@ FUNCTIONS = {
     "log1p": LOG1P,
     **SCALAR,
 }
-NEEDS = {"gelu": ["erfc"], "softplus": ["log1p"]}  # functions that others call
+# Functions that others call.
+NEEDS = {"gelu": ["erfc"], "softplus": ["log1p"], "mish": ["log1p", "softplus"]}
 
 # A row's error is measured by its largest output, by 1 if that is smaller.
 MAIN = """\

@@ -191,7 +191,7 @@ def _elementwise(function: str) -> Callable[[Writer, Step], None]:
     def write(to: Writer, step: Step) -> None:
         name = f"{function}f" if function == "tanh" else to.use(function)
         more = ""
-        if isinstance(step.layer, layers.LeakyReLU):
+        if isinstance(step.layer, (layers.LeakyReLU, layers.ELU)):
             more = f", {source.literal(step.layer.slope)}"
         x = to.value(step.inputs[0])
         to.loop(to.graph.columns[step.output], to.value(step.output), f"{name}({x}[i]{more})")
@@ -235,11 +235,7 @@ def _concat(to: Writer, step: Step) -> None:
 
 TABLE: dict[type, Callable[[Writer, Step], None]] = {
     layers.Linear: _linear,
-    layers.ReLU: _elementwise("relu"),
-    layers.LeakyReLU: _elementwise("leaky_relu"),
-    layers.Sigmoid: _elementwise("sigmoid"),
-    layers.Tanh: _elementwise("tanh"),
-    layers.GELU: _elementwise("gelu"),
+    **{kind: _elementwise(name) for name, kind in layers.ACTIVATIONS.items()},
     layers.Softmax: _softmax,
     Scale: columns.scale,
     Periodic: columns.periodic,

@@ -18,7 +18,15 @@ from micrograd.convert.checks import (
 )
 from micrograd.convert.models import class_names, scaled_network
 from micrograd.convert.onnx import columns
-from micrograd.convert.onnx.scalar import Scalar, gelu, write_function
+from micrograd.convert.onnx.scalar import (
+    Scalar,
+    elu,
+    gelu,
+    mish,
+    silu,
+    softplus,
+    write_function,
+)
 from micrograd.convert.scalar_function import scalar_function
 from micrograd.convert.steps import INPUT, Add, Concat, Gate, Graph, Step, graph_of, writer_of
 from micrograd.core import Array
@@ -192,8 +200,18 @@ def _leaky_relu(to: _Builder, step: Step, x: str) -> str:
     return to.node("PRelu", [x, to.constant(slope)], f"{step.path} PRelu")
 
 
-def _gelu(to: _Builder, step: Step, x: str) -> str:
-    return gelu(Scalar(to, f"{step.path} GELU"), x)
+def _composed(write: Callable[[Scalar, str], str]) -> Callable[..., str]:
+    """An activation that is written as several ops."""
+
+    def written(to: _Builder, step: Step, x: str) -> str:
+        return write(Scalar(to, f"{step.path} {type(step.layer).__name__}"), x)
+
+    return written
+
+
+def _elu(to: _Builder, step: Step, x: str) -> str:
+    assert isinstance(step.layer, layers.ELU)
+    return elu(Scalar(to, f"{step.path} ELU"), x, step.layer.alpha)
 
 
 def _map(to: _Builder, step: Step, x: str) -> str:
@@ -234,7 +252,12 @@ TABLE: dict[type, Callable[..., str]] = {
     layers.LeakyReLU: _leaky_relu,
     layers.Sigmoid: _op("Sigmoid"),
     layers.Tanh: _op("Tanh"),
-    layers.GELU: _gelu,
+    layers.GELU: _composed(gelu),
+    layers.SiLU: _composed(silu),
+    layers.Softplus: _composed(softplus),
+    layers.ELU: _elu,
+    layers.SELU: _composed(lambda to, x: elu(to, x, layers.SELU_ALPHA, layers.SELU_SCALE)),
+    layers.Mish: _composed(mish),
     layers.Softmax: _softmax,
     Scale: columns.scale,
     Periodic: columns.periodic,

@@ -114,7 +114,7 @@ def _leaky_relu(to: Scalar, x: str, slope: str) -> str:
     return to.node("Where", positive, x, to.node("Mul", x, slope))
 
 
-def _softplus(to: Scalar, x: str) -> str:
+def softplus(to: Scalar, x: str) -> str:
     """max(x, 0) + log(1 + exp(-|x|)): onnxruntime has Softplus in float32 alone."""
     if to.to.dtype == np.float32:
         return to.node("Softplus", x)
@@ -132,6 +132,24 @@ def gelu(to: Scalar, x: str) -> str:
     erf = to.erf(to.node("Mul", x, to.to.constant(math.sqrt(0.5))))
     half = to.node("Mul", x, to.to.constant(0.5))
     return to.node("Mul", half, to.node("Add", erf, to.to.constant(1.0)))
+
+
+def silu(to: Scalar, x: str) -> str:
+    """x sigmoid(x)."""
+    return to.node("Mul", x, to.node("Sigmoid", x))
+
+
+def mish(to: Scalar, x: str) -> str:
+    """x tanh(softplus(x))."""
+    return to.node("Mul", x, to.node("Tanh", softplus(to, x)))
+
+
+def elu(to: Scalar, x: str, alpha: float, scale: float = 1.0) -> str:
+    """scale * (max(x, 0) + alpha (exp(min(x, 0)) - 1)): Elu's attribute is a float32 always."""
+    zero, one = to.to.constant(0.0), to.to.constant(1.0)
+    left = to.node("Sub", to.node("Exp", to.node("Min", x, zero)), one)
+    right = to.node("Mul", to.node("Max", x, zero), to.to.constant(scale))
+    return to.node("Add", right, to.node("Mul", left, to.to.constant(scale * alpha)))
 
 
 def _dot(to: Scalar, *operands: str) -> str:
@@ -289,7 +307,7 @@ def _digamma(to: Scalar, x: str) -> str:
 
 COMPOSED: dict[str, Callable[..., str]] = {
     "leaky_relu": _leaky_relu,
-    "softplus": _softplus,
+    "softplus": softplus,
     "erfc": _erfc,
     "gelu": gelu,
     "log1p": _log1p,

@@ -86,6 +86,11 @@ class _Modules:
             layers.Sigmoid: lambda _: nn.Sigmoid(),
             layers.Tanh: lambda _: nn.Tanh(),
             layers.GELU: lambda _: nn.GELU(),
+            layers.SiLU: lambda _: nn.SiLU(),
+            layers.Softplus: lambda _: nn.Softplus(),
+            layers.ELU: lambda x: nn.ELU(x.alpha),
+            layers.SELU: lambda _: nn.SELU(),
+            layers.Mish: lambda _: nn.Mish(),
             layers.Softmax: lambda _: nn.Softmax(dim=1),
             layers.Identity: lambda _: nn.Identity(),
             layers.Dropout: lambda x: nn.Dropout(x.p),
@@ -122,7 +127,7 @@ def from_torch(
     """A Network of the same layers, dtype and parameters as a PyTorch module.
 
     Args:
-        module: Sequential, nested at will, of Linear, ReLU, LeakyReLU, Sigmoid, Tanh, GELU (the
+        module: Sequential, nested at will, of Linear, the activations of this package (GELU the
             exact one), Softmax over features, Identity, Dropout, Flatten (nothing to do for rows of
             features) and the blocks that to_torch makes; or one Linear. Inner Sequentials are
             flattened, so the parameters after one get other names.
@@ -179,6 +184,11 @@ def _layer(module: Any, path: str) -> Layer:
         nn.Sigmoid: lambda _: layers.Sigmoid(),
         nn.Tanh: lambda _: layers.Tanh(),
         nn.GELU: lambda _: layers.GELU(),
+        nn.SiLU: lambda _: layers.SiLU(),
+        nn.Softplus: lambda _: layers.Softplus(),
+        nn.ELU: lambda x: layers.ELU(x.alpha),
+        nn.SELU: lambda _: layers.SELU(),
+        nn.Mish: lambda _: layers.Mish(),
         nn.Softmax: lambda _: layers.Softmax(),
         nn.Identity: lambda _: layers.Identity(),
         nn.Dropout: lambda x: layers.Dropout(x.p),
@@ -196,6 +206,8 @@ def _layer(module: Any, path: str) -> Layer:
         )
     if type(module) is nn.GELU and module.approximate != "none":
         raise ValueError(f"from_torch: {named} is an approximation; GELU() is exact here")
+    if type(module) is nn.Softplus and module.beta != 1:
+        raise ValueError(f"from_torch: {named} has a beta; Softplus() has none here")
     if type(module) is nn.Softmax and module.dim not in (None, 1, -1):
         raise ValueError(f"from_torch: {named} is not over the features; Softmax(dim=1) is")
     return table[type(module)](module)
