@@ -87,7 +87,7 @@ def test_activations_know_what_an_analysis_asks():
         net = mg.Network(mg.Linear(1, 1), layer, loss="mse", dtype="float64", seed=0)
         net.parameters().flat[...] = [1, 0]
         slopes = np.diff(net.predict(z[:, None]).ravel()) / np.diff(z)
-        assert layer.steepest == pytest.approx(np.abs(slopes).max(), rel=1e-6), name
+        assert layer.steepest == pytest.approx(np.abs(slopes).max(), rel=1e-4), name
     a = np.array([[0.001, 0.0], [0.5, 0.0]])
     assert layers.Sigmoid().saturated(a) == 0.75
     assert layers.Tanh().saturated(np.array([0.99, 0.0])) == 0.5
