@@ -149,28 +149,49 @@ typedef struct {
 /* An optimizer: its rule, its settings, and the flat arrays that it works on.  g is the gradient, t the
  * number of the step (1, 2, ...), p a parameter; as PyTorch has it:
  *
- * SGD      g += weight_decay p;  v = momentum v + g  (g at the first step; `momentum` 0 has no state)
- *          p -= lr (nesterov ? g + momentum v : v)              state: v or NULL
+ * SGD      g += weight_decay p;  v = momentum v + (1 - dampening) g  (g at the first step; `momentum` 0
+ *          has no state);  p -= lr (nesterov ? g + momentum v : v)              state: v or NULL
  * RMSPROP  g += weight_decay p;  s = alpha s + (1 - alpha) g^2;  m = alpha m + (1 - alpha) g
  *          v = momentum v + g / (sqrt(s - m^2) + eps);  p -= lr v   state: s, v or NULL, m or NULL (0)
  * ADAM     g += weight_decay p;  m = beta1 m + (1 - beta1) g;  s = beta2 s + (1 - beta2) g^2
  *          p -= lr m / (1 - beta1^t) / (sqrt(s / (1 - beta2^t)) + eps)
  *                                           state: m, s, and the largest s so far (which then takes its
  *                                           place: AMSGrad) or NULL
- * ADAMW    the same, but the decay is p -= lr weight_decay p, before the rest. */
-enum { MG_SGD, MG_RMSPROP, MG_ADAM, MG_ADAMW, MG_OPTIMIZERS };
+ * ADAMW    the same, but the decay is p -= lr weight_decay p, before the rest.
+ * ADAGRAD  g += weight_decay p;  s += g^2;  p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)    state: s
+ * ADAMAX   g += weight_decay p;  m = beta1 m + (1 - beta1) g;  u = max(beta2 u, |g| + eps)
+ *          p -= lr / (1 - beta1^t) m / u                                                       state: m, u
+ * NADAM    m and s as of adam;  mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2), P_t = mu_1 ... mu_t
+ *          p -= lr ((1 - mu_t) / (1 - P_t) g + mu_t+1 / (1 - P_t+1) m) / (sqrt(s / (1 - beta2^t)) + eps)
+ * RADAM    m and s as of adam;  r = 2 / (1 - beta2) - 1, r_t = r - 2 t beta2^t / (1 - beta2^t)
+ *          p -= lr m / (1 - beta1^t) (r_t > 5 ? sqrt((r_t - 4) (r_t - 2) r / ((r - 4) (r - 2) r_t)) *
+ *                                               sqrt(1 - beta2^t) / (sqrt(s) + eps) : 1)
+ *
+ * `maximize`: -g for g, before the decay.  `decoupled`: of nadam and radam, the decay of adamw. */
+enum { MG_SGD, MG_RMSPROP, MG_ADAM, MG_ADAMW, MG_ADAGRAD, MG_ADAMAX, MG_NADAM, MG_RADAM, MG_OPTIMIZERS };
 
-typedef struct {
-    int32_t kind, isa, dtype, nesterov;
+typedef struct mg_optimizer {
+    int32_t kind, isa, dtype;
+    int32_t nesterov, maximize, decoupled;
     int32_t epsilon_hat; /* of adam: eps is added to sqrt(s), before the correction of s */
-    double lr, weight_decay, momentum, alpha, beta1, beta2, eps;
+    double lr, weight_decay, momentum, dampening, alpha, beta1, beta2, eps, lr_decay, momentum_decay;
     int64_t n; /* elements of each array */
     void *parameters;
     void *gradients;
     void *state[3];
-    int64_t steps;  /* made so far */
-    double largest; /* no parameter and no state is larger, as the last step left them; else infinity */
+    int64_t steps;           /* made so far */
+    double largest;          /* no parameter and no state is larger, as the last step left them; else infinity */
+    double momentum_product; /* of nadam: P_t of the steps made so far, 1 at first */
+    int64_t n_slices;        /* 0: all elements have the settings above */
+    const struct mg_slice *slices;
 } mg_optimizer;
+
+/* Elements [first, last) whose settings are those of another optimizer, of which nothing but them and its
+ * momentum_product is used.  Slices come in order; elements in none of them stay as they are. */
+typedef struct mg_slice {
+    int64_t first, last;
+    mg_optimizer *group;
+} mg_slice;
 
 /* A weight matrix (rows, columns) among the parameters. */
 typedef struct {
@@ -403,7 +424,7 @@ int mg_softmax_backward(int isa, int dtype, int64_t rows, int64_t columns, const
 int mg_optimizer_step(mg_optimizer *optimizer, int threads);
 /* One step with the constraints around it, from the mean over the rows of `sums` if it is not empty, which
  * it is afterwards.  MG_STEP_NOT_FINITE: some number would not be finite; parameters and
- * state are as they were. */
+ * state are as they were.  Gradients in none of the optimizer's slices are set to 0 first. */
 int mg_update_step(mg_optimizer *optimizer, const mg_constraints *constraints, mg_sums *sums, int threads,
                    mg_result *result);
 /* (sum |x|^p)^(1/p), p > 0, INFINITY: the largest |x|.  In double, without overflow on the way. */

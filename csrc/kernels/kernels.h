@@ -74,6 +74,13 @@ typedef struct {
     double *row_loss;
 } mg_loss_rows;
 
+/* What an optimizer's settings come down to at one step, the same for all elements. */
+typedef struct {
+    double lr, decay, shrink;          /* decay of g, and of p by itself */
+    double keep_square, eps, root;     /* the denominator is sqrt(s) root + eps */
+    double mean_share, gradient_share; /* of nadam, the learning rate included */
+} mg_rates;
+
 /* Where the gradient of an argument goes, (rows, columns); data NULL: nowhere. */
 typedef struct {
     void *data;
@@ -136,7 +143,8 @@ typedef struct {
     void (*loss)(const mg_loss_rows *rows);
     int (*all_finite)(mg_matrix x, double factor); /* are all factor * x finite? */
     /* See optimizers_template.h. */
-    double (*update)(const mg_optimizer *o, mg_range range, double scale, double bound, int dry);
+    double (*update)(const mg_optimizer *o, const mg_rates *rates, mg_range range, double scale, double bound,
+                     int dry);
     double (*sum_of_squares)(int64_t n, const void *x);
     double (*largest)(int64_t n, const void *x);
     double (*power_sum)(int64_t n, const void *x, double p, double unit);

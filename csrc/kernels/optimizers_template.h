@@ -8,8 +8,9 @@ typedef struct {
     real *p, *state[3];
     const real *g;
     vec scale, bound, lr, decay, eps;
-    vec momentum, blend, keep_square, blend_square, shrink, correction;
-    int first_step, nesterov, dry;
+    vec momentum, undamped, blend, keep_square, blend_square, shrink, root;
+    vec mean_share, gradient_share; /* of nadam */
+    int first_step, nesterov, damped, dry;
 } T(sweep);
 
 /* |x| as an integer: larger numbers are larger, and infinity and NaN larger than all of them.  gcc 12
@@ -68,7 +69,8 @@ static inline ivec T(sgd_at)(const T(sweep) * s, int64_t i, int count, ivec most
     const vec p = T(load_some)(s->p + i, count);
     vec g = T(take_gradient)(s, i, count) + s->decay * p;
     if (s->state[0]) {
-        const vec v = s->first_step ? g : T(load_some)(s->state[0] + i, count) * s->momentum + g;
+        const vec added = s->damped ? g * s->undamped : g;
+        const vec v = s->first_step ? g : T(load_some)(s->state[0] + i, count) * s->momentum + added;
         most = T(store_some)(s, s->state[0] + i, v, count, most);
         g = s->nesterov ? g + s->momentum * v : v;
     }
@@ -95,6 +97,40 @@ static inline ivec T(rmsprop_at)(const T(sweep) * s, int64_t i, int count, ivec 
     return T(store_some)(s, s->p + i, p - s->lr * step, count, most);
 }
 
+/* state: sum of g^2. */
+static inline ivec T(adagrad_at)(const T(sweep) * s, int64_t i, int count, ivec most)
+{
+    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count) + s->decay * p;
+    const vec square = T(load_some)(s->state[0] + i, count) + g * g;
+    most = T(store_some)(s, s->state[0] + i, square, count, most);
+    return T(store_some)(s, s->p + i, p - s->lr * (g / (T(v_sqrt)(square) + s->eps)), count, most);
+}
+
+/* state: mean of g, the decayed maximum of |g|. */
+static inline ivec T(adamax_at)(const T(sweep) * s, int64_t i, int count, ivec most)
+{
+    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count) + s->decay * p;
+    vec mean = T(load_some)(s->state[0] + i, count);
+    mean += s->blend * (g - mean);
+    most = T(store_some)(s, s->state[0] + i, mean, count, most);
+    const vec reach = T(v_max)(T(load_some)(s->state[1] + i, count) * s->keep_square, T(v_abs)(g) + s->eps);
+    most = T(store_some)(s, s->state[1] + i, reach, count, most);
+    return T(store_some)(s, s->p + i, p - s->lr * (mean / reach), count, most);
+}
+
+/* state: mean of g, mean of g^2. */
+static inline ivec T(nadam_at)(const T(sweep) * s, int64_t i, int count, ivec most)
+{
+    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count) + s->decay * p;
+    vec mean = T(load_some)(s->state[0] + i, count);
+    mean += s->blend * (g - mean);
+    most = T(store_some)(s, s->state[0] + i, mean, count, most);
+    const vec square = T(load_some)(s->state[1] + i, count) * s->keep_square + s->blend_square * g * g;
+    most = T(store_some)(s, s->state[1] + i, square, count, most);
+    const vec up = s->mean_share * mean + s->gradient_share * g;
+    return T(store_some)(s, s->p + i, p * s->shrink - up / (T(v_sqrt)(square) * s->root + s->eps), count, most);
+}
+
 /* state: mean of g, mean of g^2, the largest mean of g^2 so far or NULL. */
 static inline ivec T(adam_at)(const T(sweep) * s, int64_t i, int count, ivec most)
 {
@@ -108,7 +144,7 @@ static inline ivec T(adam_at)(const T(sweep) * s, int64_t i, int count, ivec mos
         square = T(v_max)(square, T(load_some)(s->state[2] + i, count));
         most = T(store_some)(s, s->state[2] + i, square, count, most);
     }
-    const vec step = mean / (T(v_sqrt)(square) * s->correction + s->eps);
+    const vec step = mean / (T(v_sqrt)(square) * s->root + s->eps);
     return T(store_some)(s, s->p + i, p * s->shrink - s->lr * step, count, most);
 }
 
@@ -120,29 +156,30 @@ static inline ivec T(adam_at)(const T(sweep) * s, int64_t i, int count, ivec mos
 
 /* The step after o->steps steps, on the elements of a range.  Returns the largest magnitude among what it
  * writes to parameters and state: no finite number if one of them is none.  `dry`: writes nothing. */
-static double T(update)(const mg_optimizer *o, mg_range range, double scale, double bound, int dry)
+static double T(update)(const mg_optimizer *o, const mg_rates *rates, mg_range range, double scale,
+                        double bound, int dry)
 {
-    const int adam = o->kind == MG_ADAM || o->kind == MG_ADAMW;
-    const double t = (double)o->steps + 1, correction = adam ? 1 - pow(o->beta1, t) : 1;
-    const double root = adam ? 1 / sqrt(1 - pow(o->beta2, t)) : 1;
-    const double keep_square = adam ? o->beta2 : o->alpha;
     const T(sweep) s = {
         .p = (real *)o->parameters,
         .g = (const real *)o->gradients,
         .state = {(real *)o->state[0], (real *)o->state[1], (real *)o->state[2]},
-        .scale = T(v_splat)((real)scale),
+        .scale = T(v_splat)((real)(o->maximize ? -scale : scale)),
         .bound = T(v_splat)((real)bound),
-        .lr = T(v_splat)((real)(o->lr / correction)),
-        .decay = T(v_splat)((real)(o->kind == MG_ADAMW ? 0 : o->weight_decay)),
-        .shrink = T(v_splat)((real)(o->kind == MG_ADAMW ? 1 - o->lr * o->weight_decay : 1)),
-        .eps = T(v_splat)((real)(o->epsilon_hat ? o->eps * root : o->eps)),
+        .lr = T(v_splat)((real)rates->lr),
+        .decay = T(v_splat)((real)rates->decay),
+        .shrink = T(v_splat)((real)rates->shrink),
+        .eps = T(v_splat)((real)rates->eps),
         .momentum = T(v_splat)((real)o->momentum),
+        .undamped = T(v_splat)((real)(1 - o->dampening)),
         .blend = T(v_splat)((real)(1 - o->beta1)),
-        .keep_square = T(v_splat)((real)keep_square),
-        .blend_square = T(v_splat)((real)(1 - keep_square)),
-        .correction = T(v_splat)((real)root),
+        .keep_square = T(v_splat)((real)rates->keep_square),
+        .blend_square = T(v_splat)((real)(1 - rates->keep_square)),
+        .root = T(v_splat)((real)rates->root),
+        .mean_share = T(v_splat)((real)rates->mean_share),
+        .gradient_share = T(v_splat)((real)rates->gradient_share),
         .first_step = o->steps == 0,
         .nesterov = o->nesterov,
+        .damped = o->dampening != 0,
         .dry = dry,
     };
     ivec most = {0};
@@ -150,6 +187,9 @@ static double T(update)(const mg_optimizer *o, mg_range range, double scale, dou
     switch (o->kind) {
     case MG_SGD: SWEEP(sgd_at); break;
     case MG_RMSPROP: SWEEP(rmsprop_at); break;
+    case MG_ADAGRAD: SWEEP(adagrad_at); break;
+    case MG_ADAMAX: SWEEP(adamax_at); break;
+    case MG_NADAM: SWEEP(nadam_at); break;
     default: SWEEP(adam_at); break;
     }
     return T(largest_lane)(most);

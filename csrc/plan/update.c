@@ -7,6 +7,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 /* The same chunks for any number of threads, so that sums over them have the same bits. */
 static int chunks_of(int64_t n)
@@ -122,12 +123,120 @@ static double gradient_norm(mg_update *u, mg_range chunks, int penalized, mg_tea
     return (in_range ? sqrt(squares) : rescaled_norm(u, chunks, team)) * (penalized ? 1 : u->factor);
 }
 
+static double nadam_momentum(const mg_optimizer *o, double t)
+{
+    return o->beta1 * (1 - 0.5 * pow(0.96, t * o->momentum_decay));
+}
+
+/* The rates of the optimizer's next step; micrograd.h has the rules. */
+static mg_rates rates_of(const mg_optimizer *o)
+{
+    const double t = (double)o->steps + 1;
+    const int adam = o->kind != MG_SGD && o->kind != MG_RMSPROP && o->kind != MG_ADAGRAD;
+    const int apart = o->kind == MG_ADAMW || (o->decoupled && (o->kind == MG_NADAM || o->kind == MG_RADAM));
+    const double left = adam ? 1 - pow(o->beta2, t) : 1; /* of s */
+    mg_rates r = {.lr = adam ? o->lr / (1 - pow(o->beta1, t)) : o->lr,
+                  .decay = apart ? 0 : o->weight_decay,
+                  .shrink = apart ? 1 - o->lr * o->weight_decay : 1,
+                  .keep_square = adam ? o->beta2 : o->alpha,
+                  .eps = o->eps,
+                  .root = 1};
+    if (o->kind == MG_ADAGRAD) {
+        r.lr = o->lr / (1 + (double)o->steps * o->lr_decay);
+    } else if (o->kind == MG_RADAM) {
+        const double limit = 2 / (1 - o->beta2) - 1, length = limit - 2 * t * pow(o->beta2, t) / left;
+        if (length > 5)
+            r.lr *= sqrt(left * (length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length));
+        else
+            r.root = 0, r.eps = 1; /* the denominator is 1 */
+    } else if (adam && o->kind != MG_ADAMAX) {
+        r.root = 1 / sqrt(left);
+        r.eps = o->epsilon_hat ? o->eps * r.root : o->eps;
+    }
+    if (o->kind == MG_NADAM) {
+        const double mu = nadam_momentum(o, t), next = nadam_momentum(o, t + 1);
+        const double product = o->momentum_product * mu;
+        r.mean_share = o->lr * next / (1 - product * next);
+        r.gradient_share = o->lr * (1 - mu) / (1 - product);
+    }
+    return r;
+}
+
+/* The step on the elements of a range, slice by slice where there are some; see T(update). */
+static double update(const mg_kernels *kernels, const mg_optimizer *o, mg_range range, double scale,
+                     double bound, int dry)
+{
+    if (!o->slices) {
+        const mg_rates rates = rates_of(o);
+        return kernels->update(o, &rates, range, scale, bound, dry);
+    }
+    double most = 0;
+    for (int64_t i = 0; i < o->n_slices; i++) {
+        const mg_slice *s = &o->slices[i];
+        const mg_range part = {s->first > range.first ? s->first : range.first,
+                               s->last < range.last ? s->last : range.last};
+        if (part.first >= part.last)
+            continue;
+        mg_optimizer of_slice = *s->group;
+        of_slice.parameters = o->parameters;
+        of_slice.gradients = o->gradients;
+        memcpy(of_slice.state, o->state, sizeof o->state);
+        of_slice.steps = o->steps;
+        const mg_rates rates = rates_of(&of_slice);
+        const double x = kernels->update(&of_slice, &rates, part, scale, bound, dry);
+        if (!isfinite(x))
+            return x;
+        most = x > most ? x : most;
+    }
+    return most;
+}
+
+static void clear(const mg_optimizer *o, int64_t first, int64_t last)
+{
+    const size_t size = o->dtype == MG_FLOAT32 ? sizeof(float) : sizeof(double);
+    if (first < last)
+        memset(at(o, o->gradients, first), 0, (size_t)(last - first) * size);
+}
+
+/* Gradients that no step uses count in no norm: they are set to 0. */
+static void clear_unused(const mg_optimizer *o)
+{
+    int64_t end = 0;
+    for (int64_t i = 0; i < o->n_slices; i++) {
+        clear(o, end, o->slices[i].first);
+        end = o->slices[i].last;
+    }
+    clear(o, end, o->n);
+}
+
+static void advance(mg_optimizer *o)
+{
+    const double t = (double)++o->steps;
+    if (o->kind != MG_NADAM)
+        return;
+    if (!o->slices)
+        o->momentum_product *= nadam_momentum(o, t);
+    for (int64_t i = 0; o->slices && i < o->n_slices; i++) {
+        mg_optimizer *group = o->slices[i].group; /* of several slices perhaps: once */
+        if (group->steps != o->steps)
+            group->momentum_product *= nadam_momentum(group, t);
+        group->steps = o->steps;
+    }
+}
+
 /* Whether no number of a step can come near FLT_MAX: with settings below 1e3 and numbers below 1e9, g is
  * below 1e12 with its decay, g^2 below 1e24, g / eps below 1e28, and lr / (1 - beta1) times it 1e35. */
 static int stays_in_range(const mg_optimizer *o, double norm)
 {
-    return norm < 1e9 && o->largest < 1e9 && fabs(o->lr) < 1e3 && o->weight_decay < 1e3 &&
-           o->momentum < 1e3 && (o->kind == MG_SGD || o->eps >= 1e-16) && o->beta1 <= 0.9999;
+    if (!(norm < 1e9 && o->largest < 1e9))
+        return 0;
+    for (int64_t i = 0; i < (o->slices ? o->n_slices : 1); i++) {
+        const mg_optimizer *s = o->slices ? o->slices[i].group : o;
+        if (!(fabs(s->lr) < 1e3 && s->weight_decay < 1e3 && s->momentum < 1e3 && s->dampening < 1e3 &&
+              (s->kind == MG_SGD || s->eps >= 1e-16) && s->beta1 <= 0.9999))
+            return 0;
+    }
+    return 1;
 }
 
 /* Each row of a weight matrix, a unit's incoming weights, is scaled down to the norm max_norm. */
@@ -156,6 +265,11 @@ void mg_update_run(mg_update *u, mg_team team)
     const int penalized = constraints->l1 != 0 || constraints->l2 != 0;
     const mg_range chunks = mg_share(chunks_of(o->n), team);
     const mg_range mine = elements(o->n, chunks.first, chunks.last);
+    if (o->slices) {
+        if (team.index == 0)
+            clear_unused(o);
+        mg_barrier(team);
+    }
     const double norm = gradient_norm(u, chunks, penalized, team);
     const double clip = constraints->clip_norm / (norm + 1e-6);
     const double scale = (penalized ? 1 : u->factor) * (clip < 1 ? clip : 1);
@@ -168,7 +282,7 @@ void mg_update_run(mg_update *u, mg_team team)
     const double reach = norm < constraints->clip_norm ? norm : constraints->clip_norm;
     if (!stays_in_range(o, reach)) {
         mg_barrier(team); /* rescaled_norm may still be read */
-        u->largest[team.index] = u->kernels->update(o, mine, scale, constraints->clip_value, 1);
+        u->largest[team.index] = update(u->kernels, o, mine, scale, constraints->clip_value, 1);
         mg_barrier(team);
         if (!isfinite(largest(u->largest, team.size))) {
             if (team.index == 0)
@@ -177,11 +291,11 @@ void mg_update_run(mg_update *u, mg_team team)
         }
     }
     mg_barrier(team);
-    u->largest[team.index] = u->kernels->update(o, mine, scale, constraints->clip_value, 0);
+    u->largest[team.index] = update(u->kernels, o, mine, scale, constraints->clip_value, 0);
     mg_barrier(team);
     if (team.index == 0) {
         o->largest = largest(u->largest, team.size);
-        o->steps++;
+        advance(o);
     }
     if (constraints->max_norm < INFINITY)
         limit_rows(u, team);
@@ -195,11 +309,24 @@ static int threads_for(int64_t n, int threads)
     return n < PARALLEL_ELEMENTS ? 1 : mg_team_limit(threads);
 }
 
+static int slices_fit(const mg_optimizer *o)
+{
+    int64_t end = 0;
+    for (int64_t i = 0; i < o->n_slices; i++) {
+        const mg_slice *s = &o->slices[i];
+        if (s->first < end || s->last < s->first || s->last > o->n || s->group->kind != o->kind)
+            return 0;
+        end = s->last;
+    }
+    return 1;
+}
+
 const mg_kernels *mg_optimizer_kernels(const mg_optimizer *o)
 {
-    const int adaptive = o->kind != MG_SGD, adam = o->kind == MG_ADAM || o->kind == MG_ADAMW;
+    const int adaptive = o->kind != MG_SGD;
+    const int adam = adaptive && o->kind != MG_RMSPROP && o->kind != MG_ADAGRAD;
     if (o->kind < 0 || o->kind >= MG_OPTIMIZERS || o->n < 0 || (adaptive && !o->state[0]) ||
-        (adam && !o->state[1]))
+        (adam && !o->state[1]) || (o->slices && !slices_fit(o)))
         return NULL;
     return mg_kernels_find(o->isa, o->dtype);
 }
@@ -233,7 +360,7 @@ static void step_body(void *arguments, mg_team team)
 {
     const plain_step *s = arguments;
     const mg_range chunks = mg_share(chunks_of(s->optimizer->n), team);
-    s->kernels->update(s->optimizer, elements(s->optimizer->n, chunks.first, chunks.last), 1, INFINITY, 0);
+    update(s->kernels, s->optimizer, elements(s->optimizer->n, chunks.first, chunks.last), 1, INFINITY, 0);
 }
 
 int mg_optimizer_step(mg_optimizer *optimizer, int threads)
@@ -242,7 +369,7 @@ int mg_optimizer_step(mg_optimizer *optimizer, int threads)
     if (!kernels)
         return MG_BAD_ARGUMENT;
     mg_team_run(step_body, &(plain_step){kernels, optimizer}, threads_for(optimizer->n, threads));
-    optimizer->steps++;
+    advance(optimizer);
     optimizer->largest = INFINITY;
     return MG_OK;
 }
