@@ -10,9 +10,15 @@ from __future__ import annotations
 import math
 import operator
 import sys
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import wraps
 from importlib import import_module
+from inspect import signature
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
     import numpy as np
@@ -208,6 +214,41 @@ def labels(where: str, y: Any, rows: int, classes: int) -> Array | None:
         row = int(array.argmax())
         raise ValueError(f"{where}: y[{row}] is {array[row]}, the network has {classes} classes")
     return np.ascontiguousarray(array, dtype=int64)
+
+
+# ---- arguments ----
+
+
+def with_hints(where: str, hints: Mapping[str, str]) -> Callable[[F], F]:
+    """A decorator: an argument that a function does not have is a TypeError that says which it has.
+
+    hints: names that others use, and what to say of them: a name of ours, or a sentence.
+    """
+
+    def decorate(function: F) -> F:
+        known = [name for name in signature(function).parameters if name != "self"]
+
+        @wraps(function)
+        def checked(*args: Any, **named: Any) -> Any:
+            for name in named:
+                if name not in known:
+                    raise TypeError(_unknown(where, name, known, hints))
+            return function(*args, **named)
+
+        return cast("F", checked)
+
+    return decorate
+
+
+def _unknown(where: str, name: str, known: list[str], hints: Mapping[str, str]) -> str:
+    near = hints.get(name) or next(iter(get_close_matches(name, known, 1)), None)
+    if near is None:
+        hint = f"there are {', '.join(known)}"
+    elif near in known:
+        hint = f"{near} is what it is called here"
+    else:
+        hint = near
+    return f"{where}: there is no argument {name!r}; {hint}"
 
 
 # ---- extras ----

@@ -1,15 +1,16 @@
-"""Clipping: gradients held to a norm or a range, of a model's parameters or of a list of Values."""
+"""Clipping: gradients held to a norm or a range, of parameters of a model or of Values."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from micrograd import checks, core
-from micrograd.core import lib
+from micrograd.core import ffi, lib
+from micrograd.optim.chosen import Chosen, choose
 from micrograd.parameters import Parameters
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
@@ -29,9 +30,10 @@ def clip_grad_norm_(
     of 0 and NaN, as in PyTorch, unless error_if_nonfinite.
 
     Args:
-        params: model.parameters(), or a list of Values.
+        params: model.parameters(), some of them, or a list of Values.
         max_norm: 0 or more; infinity only measures.
-        norm_type: p, more than 0; infinity for the largest |g|.
+        norm_type: p, more than 0; infinity for the largest |g|, -infinity for the smallest, 0 for
+            the number of gradients that are not 0.
         error_if_nonfinite: raise instead.
 
     Returns:
@@ -53,13 +55,10 @@ def clip_grad_norm_(
     """
     where = "clip_grad_norm_"
     max_norm = checks.number(where, "max_norm", max_norm, most=math.inf)
-    norm_type = checks.number(where, "norm_type", norm_type, above=0, most=math.inf)
-    params = _checked_params(where, params)
-    if isinstance(params, Parameters):
-        params.settle()
-        norm = lib.mg_norm(*_arguments(params), norm_type)
-    else:
-        norm = _norm([p.grad for p in params], norm_type)
+    if norm_type != -math.inf:
+        norm_type = checks.number(where, "norm_type", norm_type, most=math.inf)
+    chosen = choose(where, params)
+    norm = _norm(chosen, norm_type)
     if error_if_nonfinite and not math.isfinite(norm):
         raise RuntimeError(
             f"{where}: the norm of the gradients is {norm}; "
@@ -67,11 +66,7 @@ def clip_grad_norm_(
         )
     scale = max_norm / (norm + 1e-6)
     if not scale >= 1:
-        if isinstance(params, Parameters):
-            lib.mg_clip(*_arguments(params), scale, math.inf)
-        else:
-            for p in params:
-                p.grad *= scale
+        _scale(chosen, scale, math.inf)
     return float(norm)
 
 
@@ -79,7 +74,7 @@ def clip_grad_value_(params: Parameters | Iterable[Any], clip_value: float) -> N
     """Holds each gradient within +-clip_value. A NaN stays one.
 
     Args:
-        params: model.parameters(), or a list of Values.
+        params: model.parameters(), some of them, or a list of Values.
         clip_value: 0 or more.
 
     Raises:
@@ -87,38 +82,53 @@ def clip_grad_value_(params: Parameters | Iterable[Any], clip_value: float) -> N
     """
     where = "clip_grad_value_"
     clip_value = checks.number(where, "clip_value", clip_value, most=math.inf)
-    params = _checked_params(where, params)
-    if isinstance(params, Parameters):
-        params.settle()
-        lib.mg_clip(*_arguments(params), 1.0, clip_value)
+    _scale(choose(where, params), 1.0, clip_value)
+
+
+def _parts(owner: Parameters, chosen: Chosen) -> Iterator[tuple[Any, ...]]:
+    """What the C core wants to know of the gradients of each span."""
+    owner.settle()
+    if chosen.spans is None:
+        yield core.ISA_CODE, owner.dtype_code, owner.size, owner.grad_pointer
         return
-    for p in params:
-        if abs(p.grad) > clip_value:
-            p.grad = math.copysign(clip_value, p.grad)
+    for part in chosen.gradients(owner):
+        yield core.ISA_CODE, owner.dtype_code, part.size, ffi.from_buffer(part)
 
 
-def _arguments(params: Parameters) -> tuple[Any, ...]:
-    return core.ISA_CODE, params.dtype_code, params.size, params.grad_pointer
+def _norm(chosen: Chosen, p: float) -> float:
+    """(sum |g|^p)^(1/p) over all gradients."""
+    owner = chosen.owner
+    if owner is None:
+        return _norm_of([abs(float(v.grad)) for v in chosen.items], p)
+    if p > 0:
+        norms = [float(lib.mg_norm(*part, p)) for part in _parts(owner, chosen)]
+        return norms[0] if len(norms) == 1 else _norm_of(norms, p)
+    sizes = [np.abs(part) for part in chosen.gradients(owner)]
+    if p == 0:
+        return float(sum(np.count_nonzero(size) for size in sizes))
+    return float(min(size.min() for size in sizes))
 
 
-def _checked_params(where: str, params: Any) -> Parameters | list[Any]:
-    if isinstance(params, Parameters):
-        return params
-    if hasattr(params, "data") and hasattr(params, "grad"):
-        params = [params]
-    values: list[Any] = list(params) if isinstance(params, Iterable) else [None]
-    if not all(hasattr(p, "data") and hasattr(p, "grad") for p in values):
-        raise TypeError(f"{where}: params is neither model.parameters() nor a list of Values")
-    if any(isinstance(p.grad, np.ndarray) for p in values):
-        raise TypeError(f"{where}: params is a part of model.parameters(); give it all of them")
-    return values
-
-
-def _norm(gradients: list[float], p: float) -> float:
-    """(sum |g|^p)^(1/p), relative to the largest."""
-    if any(math.isnan(g) for g in gradients):
+def _norm_of(sizes: list[float], p: float) -> float:
+    """(sum x^p)^(1/p) of numbers that are 0 or more, relative to the largest."""
+    if p == 0:
+        return float(sum(size != 0 for size in sizes))
+    if any(map(math.isnan, sizes)):
         return math.nan
-    most = max((abs(g) for g in gradients), default=0.0)
+    if p == -math.inf:
+        return min(sizes)
+    most = max(sizes)
     if p == math.inf or most == 0 or most == math.inf:
         return most
-    return float(most * math.fsum((abs(g) / most) ** p for g in gradients) ** (1 / p))
+    return float(most * math.fsum((size / most) ** p for size in sizes) ** (1 / p))
+
+
+def _scale(chosen: Chosen, scale: float, bound: float) -> None:
+    """Multiplies the gradients by a number, and then holds them within +-bound."""
+    if chosen.owner is not None:
+        for part in _parts(chosen.owner, chosen):
+            lib.mg_clip(*part, scale, bound)
+        return
+    for v in chosen.items:
+        g = v.grad * scale
+        v.grad = math.copysign(bound, g) if abs(g) > bound else g

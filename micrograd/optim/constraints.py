@@ -10,6 +10,7 @@ import numpy as np
 
 from micrograd import checks, core
 from micrograd.core import ffi, lib
+from micrograd.optim.chosen import Chosen, choose
 from micrograd.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class Constraints:
     4. max_norm: each unit's incoming weights, a row of W, are scaled down to this norm (Srivastava
        et al., "Dropout" (2014), section 5.1).
 
-    W are the weight matrices, not the biases; of a model that has none, a Program, all parameters,
+    params: model.parameters(), or those of them that are trained. W are their weight matrices, not
+    the biases; of a model that has none, a Program, all parameters,
     and max_norm is refused. None or 0 leaves a part out.
 
     Attributes:
@@ -62,7 +64,7 @@ class Constraints:
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters | Iterable[Any],
         l1: float = 0.0,
         l2: float = 0.0,
         clip_norm: float | None = None,
@@ -77,12 +79,32 @@ class Constraints:
         c.clip_norm = _limit(where, "clip_norm", clip_norm)
         c.clip_value = _limit(where, "clip_value", clip_value)
         c.max_norm = _limit(where, "max_norm", max_norm)
-        matrices = weight_matrices(params)
-        if not matrices and c.max_norm < math.inf:
-            raise ValueError(f"{where}: max_norm is of rows of weight matrices, the model has none")
-        matrices = matrices or [(0, params.size, 1)]
+        chosen = choose(where, params)
+        if chosen.owner is None:
+            raise TypeError(f"{where}: params are Values; parameters of a model are wanted")
+        if c.max_norm < math.inf and not any(p.data.ndim == 2 for p in chosen.items):
+            raise ValueError(f"{where}: max_norm is of rows of weight matrices, there are none")
+        matrices = weight_matrices(chosen)
         self._weights = ffi.new("mg_weight[]", matrices)  # the struct does not keep it alive
         c.weights, c.n_weights = self._weights, len(matrices)
+
+    @property
+    def l1(self) -> float:
+        """The penalty's factor of ||W||_1."""
+        return self.c.l1  # type: ignore[no-any-return]
+
+    @l1.setter
+    def l1(self, value: float) -> None:
+        self.c.l1 = checks.number("Constraints", "l1", value)
+
+    @property
+    def l2(self) -> float:
+        """Twice the penalty's factor of ||W||^2."""
+        return self.c.l2  # type: ignore[no-any-return]
+
+    @l2.setter
+    def l2(self, value: float) -> None:
+        self.c.l2 = checks.number("Constraints", "l2", value)
 
     @property
     def gathering(self) -> bool:
@@ -129,16 +151,19 @@ class Constraints:
         Raises:
             NotFiniteError: a number would not be finite; parameters and state are as before.
         """
+        owner = optimizer.owner
+        if owner is None:
+            raise TypeError(f"{where}: the optimizer is one of Values; a model's is wanted")
         self.result.loss = loss
         if not math.isfinite(loss):
             self.sums.weight = self.sums.loss = 0
-            self.raise_status(where, lib.MG_LOSS_NOT_FINITE, optimizer.params, optimizer.steps)
-        optimizer.params.settle()
+            self.raise_status(where, lib.MG_LOSS_NOT_FINITE, owner, optimizer.steps)
+        owner.settle()
         status = lib.mg_update_step(
             optimizer.arguments(), self.c, self.sums, core.threads, self.result
         )
         if status:
-            self.raise_status(where, status, optimizer.params, optimizer.steps)
+            self.raise_status(where, status, owner, optimizer.steps)
 
     def raise_status(self, where: str, status: int, params: Parameters, steps: int) -> None:
         """Raises what has to be said about a step that the C core refused as not finite."""
@@ -151,15 +176,23 @@ class Constraints:
         raise RuntimeError(f"{where}: the C core refused its arguments (status {status})")
 
 
-def weight_matrices(params: Parameters) -> list[tuple[int, int, int]]:
-    """Offset, rows and columns of each weight matrix among the flat parameters."""
-    found, offset = [], 0
-    for p in params:
-        if p.data.ndim == 2:
-            rows, columns = p.shape
-            found.append((offset, rows, columns))
+def weight_matrices(chosen: Chosen) -> list[tuple[int, int, int]]:
+    """Offset, rows and columns of each weight matrix that has been chosen, in order.
+
+    Of a model that has none, what has been chosen, as matrices of one column.
+    """
+    owner = chosen.owner
+    assert owner is not None
+    wanted = {id(p) for p in chosen.items}
+    found, offset, any_matrix = [], 0, False
+    for p in owner:
+        any_matrix |= p.data.ndim == 2
+        if p.data.ndim == 2 and id(p) in wanted:
+            found.append((offset, p.shape[0], p.shape[1]))
         offset += p.data.size
-    return found
+    if any_matrix:
+        return found
+    return [(first, last - first, 1) for first, last in chosen.spans or [(0, owner.size)]]
 
 
 def apply_penalties(params: Parameters | Iterable[Any], l1: float = 0.0, l2: float = 0.0) -> float:
@@ -169,7 +202,7 @@ def apply_penalties(params: Parameters | Iterable[Any], l1: float = 0.0, l2: flo
     Values all, so leave the biases out of it.
 
     Args:
-        params: model.parameters(), or a list of Values.
+        params: model.parameters(), some of them, or a list of Values.
         l1, l2: 0 or more.
 
     Returns:
@@ -180,16 +213,14 @@ def apply_penalties(params: Parameters | Iterable[Any], l1: float = 0.0, l2: flo
     """
     where = "apply_penalties"
     l1, l2 = checks.number(where, "l1", l1), checks.number(where, "l2", l2)
-    if not isinstance(params, Parameters):
-        values = list(params) if isinstance(params, Iterable) else [None]
-        if not all(hasattr(p, "data") and hasattr(p, "grad") for p in values):
-            raise TypeError(f"{where}: params is neither model.parameters() nor a list of Values")
-        for p in values:
+    chosen = choose(where, params)
+    if chosen.owner is None:
+        for p in chosen.items:
             p.grad += l2 * p.data + l1 * ((p.data > 0) - (p.data < 0))
-        return math.fsum(l1 * abs(p.data) + l2 / 2 * p.data**2 for p in values)
+        return math.fsum(l1 * abs(p.data) + l2 / 2 * p.data**2 for p in chosen.items)
     penalty = 0.0
-    flat, gradients = params.flat, params.flat_grad
-    for offset, rows, columns in weight_matrices(params) or [(0, params.size, 1)]:
+    flat, gradients = chosen.owner.flat, chosen.owner.flat_grad
+    for offset, rows, columns in weight_matrices(chosen):
         part = slice(offset, offset + rows * columns)
         w = flat[part]
         gradients[part] += l2 * w + l1 * np.sign(w)

@@ -10,6 +10,7 @@ import numpy as np
 
 from micrograd import checks
 from micrograd.core import Array
+from micrograd.optim.chosen import choose
 from micrograd.parameters import Parameters
 
 
@@ -22,7 +23,7 @@ class LBFGS:
     the whole training set, and no dropout.
 
     Args:
-        params: model.parameters(), or a list of Values.
+        params: model.parameters(), some of them, or a list of Values.
         max_iter: iterations of one step().
         tol: it ends where no gradient is larger, or where the loss falls relatively by less than
             tol * 1e-4 from one iteration to the next.
@@ -60,11 +61,11 @@ class LBFGS:
         tol: float = 1e-5,
         history_size: int = 10,
     ) -> None:
-        if not isinstance(params, Parameters):
-            params = list(params) if isinstance(params, Iterable) else []
-            if not all(hasattr(p, "data") and hasattr(p, "grad") for p in params or [None]):
-                raise TypeError("LBFGS: params is neither model.parameters() nor a list of Values")
-        self.params: Any = params
+        chosen = choose("LBFGS", params)
+        if len(chosen.groups) > 1 or chosen.groups[0][1]:
+            raise ValueError("LBFGS: it minimises over all parameters alike; give no groups")
+        self.params, self.owner, self._spans = chosen.given, chosen.owner, chosen.spans
+        self.items = chosen.items
         self.max_iter = checks.count("LBFGS", "max_iter", max_iter)
         self.tol = checks.number("LBFGS", "tol", tol)
         self.history_size = checks.count("LBFGS", "history_size", history_size)
@@ -117,13 +118,16 @@ class LBFGS:
             self._write(best[1])
         return best[0]
 
-    def zero_grad(self) -> None:
-        """Sets the gradients of all parameters to zero."""
-        if isinstance(self.params, Parameters):
-            self.params.zero_grad()
-        else:
-            for p in self.params:
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Sets the gradients of its parameters to zero; `set_to_none` changes nothing here."""
+        if self.owner is None:
+            for p in self.items:
                 p.grad = 0.0
+        elif self._spans is None:
+            self.owner.zero_grad()
+        else:
+            for first, last in self._spans:
+                self.owner.flat_grad[first:last] = 0
 
     def state_dict(self) -> dict[str, Any]:
         """The number of iterations: a step() begins without memory of the one before."""
@@ -145,22 +149,31 @@ class LBFGS:
         )
 
     def _read(self) -> Array:
-        if isinstance(self.params, Parameters):
-            return self.params.flat.astype(np.float64)
-        return np.array([p.data for p in self.params])
+        if self.owner is None:
+            return np.array([p.data for p in self.items])
+        flat = self.owner.flat
+        parts = [flat[first:last] for first, last in self._places(self.owner)]
+        return np.concatenate(parts).astype(np.float64)
 
     def _write(self, x: Array) -> None:
-        if isinstance(self.params, Parameters):
-            self.params.flat[:] = x
-        else:
-            for p, value in zip(self.params, x.tolist(), strict=True):
+        if self.owner is None:
+            for p, value in zip(self.items, x.tolist(), strict=True):
                 p.data = value
+            return
+        start = 0
+        for first, last in self._places(self.owner):
+            self.owner.flat[first:last] = x[start : start + last - first]
+            start += last - first
 
     def _gradient(self) -> Array:
-        if isinstance(self.params, Parameters):
-            self.params.settle()
-            return self.params.flat_grad.astype(np.float64)
-        return np.array([p.grad for p in self.params])
+        if self.owner is None:
+            return np.array([p.grad for p in self.items])
+        gradients = self.owner.flat_grad
+        parts = [gradients[first:last] for first, last in self._places(self.owner)]
+        return np.concatenate(parts).astype(np.float64)
+
+    def _places(self, owner: Parameters) -> list[tuple[int, int]]:
+        return self._spans or [(0, owner.size)]
 
 
 def _scipy_minimize() -> Any:

@@ -41,7 +41,17 @@ LAYERS = _by_name(
     blocks.Highway,
     blocks.DenseBlock,
 )
-OPTIMIZERS = _by_name(optim.SGD, optim.RMSprop, optim.Adam, optim.AdamW, optim.LBFGS)
+OPTIMIZERS = _by_name(
+    optim.SGD,
+    optim.RMSprop,
+    optim.Adagrad,
+    optim.Adam,
+    optim.AdamW,
+    optim.Adamax,
+    optim.NAdam,
+    optim.RAdam,
+    optim.LBFGS,
+)
 SCHEDULES = _by_name(
     schedule.Constant,
     schedule.Linear,
@@ -164,16 +174,31 @@ def _decoded_value(value: Any, kinds: Kinds) -> Generator[Any, Any, Any]:
 
 def encode_optimizer(optimizer: Any) -> dict[str, Any]:
     """Kind and settings: the arguments of its class but the first, taken from its attributes."""
-    settings: dict[str, Any] = {"kind": type(optimizer).__name__}
-    for name in list(inspect.signature(type(optimizer)).parameters)[1:]:
-        value = getattr(optimizer, name)
-        try:
-            settings[name] = encode_value(settings["kind"], name, value)
-        except ValueError:
-            if not callable(value):
-                raise
-            settings[name] = {"kind": "LostFunction", "name": _name_of(value)}
+    kind = type(optimizer).__name__
+    names = list(inspect.signature(type(optimizer)).parameters)[1:]
+    settings: dict[str, Any] = {"kind": kind}
+    settings |= {name: _encode_setting(kind, name, getattr(optimizer, name)) for name in names}
+    if isinstance(optimizer, optim.Optimizer):
+        groups = optimizer.numbers_of_groups()
+        if groups != [(list(range(len(optimizer.owner or ()))), {})]:
+            settings["groups"] = [
+                {"params": numbers}
+                | {name: _encode_setting(kind, name, value) for name, value in own.items()}
+                for numbers, own in groups
+            ]
     return settings
+
+
+def _encode_setting(kind: str, name: str, value: Any) -> Any:
+    """A setting; a function of one's own by its name, which is all that a file may know of it."""
+    if isinstance(value, (tuple, list)):
+        return [_encode_setting(kind, name, each) for each in value]
+    try:
+        return encode_value(kind, name, value)
+    except ValueError:
+        if not callable(value):
+            raise
+        return {"kind": "LostFunction", "name": _name_of(value)}
 
 
 def _name_of(function: Any) -> str:
@@ -191,7 +216,29 @@ def decode_optimizer(data: Mapping[str, Any], parameters: Any) -> Any:
     schedules = {**SCHEDULES, "LostFunction": LostFunction}
     if not isinstance(data.get("kind"), str) or data["kind"] not in OPTIMIZERS:
         raise ValueError(f"the optimizer {checks.describe(data.get('kind'))} is unknown")
-    settings = {
-        name: decode_value(value, schedules) for name, value in data.items() if name != "kind"
-    }
-    return OPTIMIZERS[data["kind"]](parameters, **settings)
+    fields = {name: value for name, value in data.items() if name not in ("kind", "groups")}
+    settings = {name: decode_value(value, schedules) for name, value in fields.items()}
+    groups = _decode_groups(data.get("groups"), parameters, schedules)
+    return OPTIMIZERS[data["kind"]](groups, **settings)
+
+
+def _decode_groups(groups: Any, parameters: Any, kinds: Kinds) -> Any:
+    """What the optimizer was for: all parameters, or groups of them by number.
+
+    Raises:
+        ValueError: a group has no such parameters.
+    """
+    if groups is None:
+        return parameters
+    out = []
+    for group in groups if isinstance(groups, list) else [None]:
+        numbers = group.get("params") if isinstance(group, dict) else None
+        if (
+            not isinstance(group, dict)
+            or not isinstance(numbers, list)
+            or not all(type(i) is int and 0 <= i < len(parameters) for i in numbers)
+        ):
+            raise ValueError("the groups of the optimizer are damaged")
+        own = {n: decode_value(group[n], kinds) for n in group if n != "params"}
+        out.append({"params": [parameters[i] for i in numbers], **own})
+    return out

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from micrograd.core import Array
+from micrograd.optim import SGD, Adam
 from micrograd.optim.constraints import Constraints
-from micrograd.optim.methods import SGD, Adam
 from micrograd.sklearn.model import Model, row_blocks
 from micrograd.training.callbacks import TrainingState, split_callbacks
 from micrograd.training.history import History
@@ -71,7 +71,7 @@ class Steps:
         parameters = self.model.net.parameters()
         kind = SGD if self.solver == "sgd" else Adam
         self.optimizer = kind(parameters, **self.settings)
-        self.optimizer.c.epsilon_hat = True
+        self.optimizer.epsilon_hat = True
 
     def set_rate(self, rate: float) -> None:
         """Another learning rate for SGD: the old one is in scikit-learn's velocity, not in ours."""
@@ -140,7 +140,7 @@ class Epochs:
         """
         rows, size = len(self.order), self.batch_size
         alone = self.sparse or bool(self.on_step)
-        self.constraints.c.l2 = self.estimator.alpha * self.model.scale
+        self.constraints.l2 = self.estimator.alpha * self.model.scale
         self.totals[0] = self.totals[1] = 0
         offsets = None if self.train.offset is None else self._offsets(self.train.offset)
         start = 0

@@ -93,13 +93,17 @@ def prepared(
     epochs = checks.count(where, "epochs", given.epochs)
     batch_size = checks.count(where, "batch_size", given.batch_size)
     accumulate = checks.count(where, "accumulate", given.accumulate)
+    _check_optimizer(where, model, given.optimizer)
+    trained = model.parameters() if given.optimizer is None else given.optimizer.params
     constraints = Constraints(
-        model.parameters(), given.l1, given.l2, given.clip_norm, given.clip_value, given.max_norm,
+        trained, given.l1, given.l2, given.clip_norm, given.clip_value, given.max_norm,
         where,
     )  # fmt: skip
+    groups = () if given.optimizer is None else given.optimizer.param_groups
+    if (constraints.l1 or constraints.l2) and any(group["maximize"] for group in groups):
+        raise ValueError(f"{where}: an optimizer that maximizes would maximize l1 and l2 too")
     on_step, on_epoch = split_callbacks(where, given.callbacks)
     seed = _checked_seed(where, given.seed)
-    _check_optimizer(where, model, given.optimizer)
     saved = None
     if given.resume is not None:
         saved = model.read_progress(given.resume, given.optimizer)
@@ -129,5 +133,5 @@ def _check_optimizer(where: str, model: Model, optimizer: Any) -> None:
         raise TypeError(
             f"{where}: optimizer is {checks.describe(optimizer)}, one of micrograd.optim is wanted"
         )
-    if optimizer.params is not model.parameters():
+    if optimizer.owner is not model.parameters():
         raise ValueError(f"{where}: the optimizer is for the parameters of another model")

@@ -166,9 +166,7 @@ class Run:
             value = state.history.list_of(patience.monitor)[-1]
             if patience.improved(state.epoch, value) and patience.settings.restore_best:
                 self.best = self.model.parameters().flat.copy()
-        update = getattr(state.optimizer.lr, "update", None)
-        if update is not None:
-            update((state.history.val_loss or state.history.loss)[-1])
+        state.optimizer.update_schedules((state.history.val_loss or state.history.loss)[-1])
 
     def finish_epoch(self, whole: bool) -> None:
         """Writes the model file, if there is one, unless the epoch was broken off."""

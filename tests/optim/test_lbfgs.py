@@ -144,7 +144,7 @@ def test_bad_settings(settings):
 
 @pytest.mark.parametrize("params", [[], [1.0], 5, np.zeros(3)])
 def test_bad_parameters(params):
-    with pytest.raises(TypeError, match="LBFGS: params"):
+    with pytest.raises((TypeError, ValueError), match="LBFGS: params"):
         LBFGS(params)
 
 

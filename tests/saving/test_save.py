@@ -94,6 +94,7 @@ def test_the_file_is_plain_safetensors(saved):
     assert (text["loss"], text["dtype"], text["seed"]) == ("cross_entropy", "float32", 3)
     assert text["optimizer"] == {
         "kind": "SGD", "lr": 0.1, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0,
+        "dampening": 0.0, "maximize": False,
     }  # fmt: skip
     assert text["metadata"] == {"scaling": [1.5, 2.0], "é": "ü"}
 
