@@ -37,6 +37,8 @@ class Parameter:
     @data.setter
     def data(self, values: Any) -> None:
         self._owner.write(self._data, f"{self.name}.data", values)
+
+    @property
     def owner(self) -> Parameters:
         """All parameters of its model."""
         return self._owner

@@ -13,8 +13,10 @@ from micrograd.saving import parts
 from micrograd.schedule import (
     Constant,
     Cosine,
+    CosineRestarts,
     Exponential,
     Linear,
+    MultiStep,
     OneCycle,
     Product,
     ReduceOnPlateau,
@@ -54,6 +56,28 @@ def torchs(make, lr=0.1):
             lambda s, o: s.OneCycleLR(
                 o, 0.1, STEPS, pct_start=0.5, div_factor=10, final_div_factor=100
             ),
+        ),
+        (
+            OneCycle(0.1, STEPS, anneal="linear"),
+            lambda s, o: s.OneCycleLR(o, 0.1, STEPS, anneal_strategy="linear"),
+        ),
+        (
+            OneCycle(0.1, STEPS, 0.35, three_phase=True),
+            lambda s, o: s.OneCycleLR(o, 0.1, STEPS, pct_start=0.35, three_phase=True),
+        ),
+        (
+            OneCycle(0.1, STEPS, 0.2, 5, 50, "linear", True),
+            lambda s, o: s.OneCycleLR(
+                o, 0.1, STEPS, pct_start=0.2, div_factor=5, final_div_factor=50,
+                anneal_strategy="linear", three_phase=True,
+            ),
+        ),
+        (MultiStep(0.1, (30, 8, 9)), lambda s, o: s.MultiStepLR(o, [8, 9, 30])),
+        (MultiStep(0.1, [], 0.5), lambda s, o: s.MultiStepLR(o, [], 0.5)),
+        (CosineRestarts(0.1, 7), lambda s, o: s.CosineAnnealingWarmRestarts(o, 7)),
+        (
+            CosineRestarts(0.1, 5, 2, end=0.02),
+            lambda s, o: s.CosineAnnealingWarmRestarts(o, 5, 2, 0.02),
         ),
         (Linear(0.02, 0.1, 20), lambda s, o: s.LinearLR(o, 0.2, 1.0, 20)),
         (
@@ -217,3 +241,68 @@ def test_bad_settings(make):
 def test_a_metric_that_is_no_number():
     with pytest.raises(TypeError, match="metric"):
         ReduceOnPlateau(0.1).update("good")
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+@pytest.mark.parametrize("shape", [{}, {"anneal": "linear"}, {"rise": 0.35, "three_phase": True}])
+def test_the_momentum_of_a_cycle_beside_torch(kind, shape):
+    torch = pytest.importorskip("torch")
+    p = torch.zeros(1, requires_grad=True)
+    settings = {"momentum": 0.9} if kind == "SGD" else {}
+    optimizer = getattr(torch.optim, kind)([p], lr=0.1, **settings)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.1, STEPS, pct_start=shape.get("rise", 0.3), base_momentum=0.7,
+        max_momentum=0.9, anneal_strategy=shape.get("anneal", "cos"),
+        three_phase=shape.get("three_phase", False),
+    )  # fmt: skip
+    momentum = OneCycle(0.1, STEPS, **shape).momentum(0.7, 0.9)
+    for t in range(STEPS):
+        group = optimizer.param_groups[0]
+        want = group["momentum"] if kind == "SGD" else group["betas"][0]
+        assert momentum(t) == pytest.approx(want, rel=1e-9)
+        optimizer.step()
+        scheduler.step()
+    assert momentum(10 * STEPS) == momentum(STEPS - 1)
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("settings", [{"threshold_mode": "abs", "threshold": 0.3}, {"eps": 0.02}])
+def test_plateaus_of_an_absolute_threshold_and_of_an_eps(mode, settings):
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    shared = {"factor": 0.5, "patience": 1, "mode": mode} | settings
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **shared)
+    ours = ReduceOnPlateau(0.1, **shared)
+    for metric in np.random.default_rng(0).normal(size=60).cumsum():
+        assert ours(0) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        ours.update(metric)
+        theirs.step(metric)
+    assert ours(0) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda: MultiStep(0.1, 5), TypeError),
+        (lambda: MultiStep(0.1, "12"), TypeError),
+        (lambda: MultiStep(0.1, [1.5]), TypeError),
+        (lambda: MultiStep(0.1, [-1]), ValueError),
+        (lambda: CosineRestarts(0.1, 0), ValueError),
+        (lambda: CosineRestarts(0.1, 5, 0), ValueError),
+        (lambda: OneCycle(0.1, 10, anneal="log"), ValueError),
+        (lambda: OneCycle(0.1, 10, 0.6, three_phase=True), ValueError),
+        (lambda: OneCycle(0.1, 10).momentum(1.0), ValueError),
+        (lambda: ReduceOnPlateau(0.1, threshold_mode="no"), ValueError),
+        (lambda: ReduceOnPlateau(0.1, eps=-1), ValueError),
+    ],
+)
+def test_what_the_newer_ones_refuse(make, error):
+    with pytest.raises(error, match=r"^\w+: \w+ is "):
+        make()
+
+
+def test_the_newer_ones_are_saved_by_name_and_fields():
+    for each in (MultiStep(0.1, (3, 5)), CosineRestarts(0.1, 5, 2), OneCycle(0.1, 9).momentum(),
+                 OneCycle(0.1, 9, anneal="linear", rise=0.4, three_phase=True)):  # fmt: skip
+        text = json.loads(json.dumps(parts.encode(each)))
+        assert parts.decode(text, parts.SCHEDULES) == each

@@ -158,10 +158,11 @@ class Constraints:
         if not math.isfinite(loss):
             self.sums.weight = self.sums.loss = 0
             self.raise_status(where, lib.MG_LOSS_NOT_FINITE, owner, optimizer.steps)
-        owner.settle()
-        status = lib.mg_update_step(
-            optimizer.arguments(), self.c, self.sums, core.threads, self.result
-        )
+        with owner.access.writing(where):
+            owner.settle()
+            status = lib.mg_update_step(
+                optimizer.arguments(), self.c, self.sums, core.threads, self.result
+            )
         if status:
             self.raise_status(where, status, owner, optimizer.steps)
 

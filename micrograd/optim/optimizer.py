@@ -56,6 +56,7 @@ class Optimizer:
         name = type(self).__name__
         if self.kind < 0:
             raise TypeError(f"{name}: choose one of its kinds, such as SGD or Adam")
+        self._where = f"{name}.step"
         chosen = choose(name, params)
         self.params, self.items, self.owner = chosen.given, chosen.items, chosen.owner
         self.spans = chosen.spans
@@ -157,6 +158,11 @@ class Optimizer:
             group.c.epsilon_hat = bool(value)
         self.c.epsilon_hat = bool(value)
 
+    @property
+    def scheduled(self) -> bool:
+        """Whether a setting is a function of the step, so that each step has to ask for it."""
+        return any(holder.schedules for holder in (self.settings, *self.param_groups))
+
     def current_lr(self) -> float:
         """The learning rate of the next step."""
         schedule = self.settings.schedules.get("lr")
@@ -182,13 +188,21 @@ class Optimizer:
 
         Returns:
             What the closure returned, else None.
+
+        Raises:
+            RuntimeError: another thread is training the model.
         """
         loss = None if closure is None else closure()
         c = self.arguments()
-        if self.owner is not None:
-            if self.owner.stale:
-                self.owner.settle()
-            lib.mg_optimizer_step(c, core.threads)
+        owner = self.owner
+        if owner is not None:
+            owner.access.begin_write(self._where)
+            try:
+                if owner.stale:
+                    owner.settle()
+                lib.mg_optimizer_step(c, core.threads)
+            finally:
+                owner.access.end_write()
             return loss
         for group in self.param_groups:
             group.c.steps = c.steps

@@ -58,7 +58,10 @@ SCHEDULES = _by_name(
     schedule.Step,
     schedule.Exponential,
     schedule.Cosine,
+    schedule.MultiStep,
+    schedule.CosineRestarts,
     schedule.OneCycle,
+    schedule.OneCycleMomentum,
     schedule.Warmup,
     schedule.Sequence,
     schedule.Product,
@@ -95,6 +98,11 @@ def encode(part: Any) -> dict[str, Any]:
 
 
 def _encoded(part: Any) -> Generator[Any, Any, dict[str, Any]]:
+    if type(part) not in (*LAYERS.values(), *SCHEDULES.values()):
+        raise ValueError(
+            f"{type(part).__name__} is {_no_known(part)}, which a model file cannot hold (no code "
+            "is ever written to one)"
+        )
     fields = dataclasses.fields(part) if dataclasses.is_dataclass(part) else ()
     out: dict[str, Any] = {"kind": type(part).__name__}
     for field in fields:
@@ -102,6 +110,13 @@ def _encoded(part: Any) -> Generator[Any, Any, dict[str, Any]]:
             value = getattr(part, field.name)
             out[field.name] = yield _encoded_value(type(part).__name__, field.name, value)
     return out
+
+
+def _no_known(part: Any) -> str:
+    """Why a class of one's own cannot be found again: what it is instead of one that is known."""
+    known = [*LAYERS.values(), *SCHEDULES.values(), *OPTIMIZERS.values()]
+    base = next((b.__name__ for b in type(part).__mro__[1:] if b in known), None)
+    return "a class of your own" if base is None else f"a subclass of {base}"
 
 
 def encode_value(owner: str, name: str, value: Any) -> Any:
@@ -175,6 +190,11 @@ def _decoded_value(value: Any, kinds: Kinds) -> Generator[Any, Any, Any]:
 def encode_optimizer(optimizer: Any) -> dict[str, Any]:
     """Kind and settings: the arguments of its class but the first, taken from its attributes."""
     kind = type(optimizer).__name__
+    if OPTIMIZERS.get(kind) is not type(optimizer):
+        raise ValueError(
+            f"the optimizer {kind} is {_no_known(optimizer)}, which a model file cannot hold; set "
+            "net.optimizer = None to save the network without it"
+        )
     names = list(inspect.signature(type(optimizer)).parameters)[1:]
     settings: dict[str, Any] = {"kind": kind}
     settings |= {name: _encode_setting(kind, name, getattr(optimizer, name)) for name in names}

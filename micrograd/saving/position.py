@@ -41,7 +41,8 @@ class Position:
 
     seed: of the shuffling and of the rows set aside; rng: state of the generator that shuffles
     (numpy's bit_generator.state), or None; history: what History.to_dict() gave; stopping: what
-    early stopping remembers, or None. Arrays of all parameters (size,), or None: best, those of the
+    early stopping remembers, or None; settings: the arguments that a run keeps, plain data, None of
+    old files. Arrays of all parameters (size,), or None: best, those of the
     best epoch so far; last, those of the last epoch, where the model has been given the best.
     """
 
@@ -50,6 +51,7 @@ class Position:
     rng: dict[str, Any] | None = None
     history: dict[str, list[float]] = field(default_factory=dict)
     stopping: dict[str, Any] | None = None
+    settings: dict[str, Any] | None = None
     best: Array | None = None
     last: Array | None = None
 
@@ -67,6 +69,8 @@ class Position:
             raise ValueError("history does not hold a number for each epoch")
         if not isinstance(self.stopping, (dict, type(None))):
             raise ValueError("what early stopping remembers is damaged")
+        if not isinstance(self.settings, (dict, type(None))):
+            raise ValueError("the settings of the run are damaged")
         if self.seed is not None and (type(self.seed) is not int or self.seed < 0):
             raise ValueError(f"seed is {checks.describe(self.seed)}, 0 or more is wanted")
         if self.rng is not None:

@@ -6,9 +6,8 @@ for them, and whatever is wrong becomes a ValueError of one line that names the 
 
 from __future__ import annotations
 
-import math
 import os
-import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,139 +15,44 @@ from typing import TYPE_CHECKING, Any
 from micrograd import checks
 from micrograd.atomic import checked_target
 from micrograd.checkpoint.policies import Checkpoint
-from micrograd.core import Array
 from micrograd.network.initial import starts
-from micrograd.network.layers import Layer
 from micrograd.network.network import Network
 from micrograd.saving import parts
-from micrograd.saving.header import check_header, parsed
+from micrograd.saving.file import File, Shapes
+from micrograd.saving.layout import OPTIMIZER, TRAINING, tensor_names
 from micrograd.saving.position import Position, Resumable
-from micrograd.saving.write import (
-    FLAT,
-    OPTIMIZER,
-    TEXT_LIMIT,
-    TRAINING,
-    VERSION,
-    check_finite,
-    require_safetensors,
-)
+from micrograd.saving.write import require_safetensors
 
 if TYPE_CHECKING:
     from micrograd.parameters import Parameters
 
     Path = str | os.PathLike[str]
 
-Shapes = list[tuple[str, tuple[int, ...]]]  # of the parameters, by name
-
-_FILE_DTYPES = {"float32": "F32", "float64": "F64"}
-
-
-def _opened(path: Path) -> Any:
-    from safetensors import safe_open
-
-    return safe_open(os.fspath(path), framework="np")
-
-
-class _File:
-    """A model file whose header has been checked; tensors are read one by one."""
-
-    def __init__(self, path: Path) -> None:
-        from safetensors import SafetensorError
-
-        self.path = path
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ValueError("it is no regular file")
-        check_header(path)
-        try:
-            self._open = _opened(path)
-            metadata = self._open.metadata() or {}
-            self.names = set(self._open.keys())
-        except SafetensorError as error:
-            raise ValueError(f"it is damaged or no safetensors file: {error}") from None
-        text = metadata.get("micrograd")
-        if text is None:
-            raise ValueError("it is a safetensors file, but micrograd did not write it")
-        if len(text) > TEXT_LIMIT:
-            raise ValueError(f"its description takes {len(text)} bytes, {TEXT_LIMIT} is the most")
-        self.text = parsed(text)
-        if not isinstance(self.text, dict):
-            raise ValueError("its description is no mapping")
-        if self.text.get("version") != VERSION:
-            raise ValueError(
-                f"it has version {self.text.get('version')!r} of the format, this is {VERSION}"
-            )
-        dtype = self.text.get("dtype")
-        if not isinstance(dtype, str) or dtype not in _FILE_DTYPES:
-            raise ValueError(f"dtype is {dtype!r}, one of {', '.join(_FILE_DTYPES)} is wanted")
-        self.dtype = dtype
-
-    def section(self, name: str) -> dict[str, Any] | None:
-        """A part of the description that has to be a mapping; None where there is none."""
-        value = self.text.get(name)
-        if value is not None and not isinstance(value, dict):
-            raise ValueError(f"{name} is {checks.describe(value)}, a mapping is wanted")
-        return value
-
-    def layers(self) -> list[Layer]:
-        """The layers of its architecture."""
-        layers = self.text.get("layers")
-        if not isinstance(layers, list):
-            raise ValueError(f"layers is {checks.describe(layers)}, a list is wanted")
-        return [parts.decode(layer, parts.LAYERS) for layer in layers]
-
-    def check(self, shapes: Shapes) -> None:
-        """Every parameter is there with its shape, and nothing else but what goes with training.
-
-        Looks at the header only: no memory is taken for a parameter that the file does not have.
-        """
-        wanted = dict(shapes)
-        size = sum(math.prod(shape) for shape in wanted.values())
-        training = {TRAINING + name for name in FLAT}
-        extras = {n for n in self.names if n in training or n.startswith(OPTIMIZER)}
-        missing = next((name for name in wanted if name not in self.names), None)
-        if missing is not None:
-            raise ValueError(f"the tensor {missing!r} of its architecture is missing")
-        unknown = self.names - extras - wanted.keys()
-        if unknown:
-            raise ValueError(f"the tensor {min(unknown)!r} belongs to no parameter")
-        for name, shape in [*wanted.items(), *((name, (size,)) for name in extras)]:
-            part = self._open.get_slice(name)
-            found = part.get_dtype(), tuple(part.get_shape())
-            if found != (_FILE_DTYPES[self.dtype], shape):
-                raise ValueError(
-                    f"the tensor {name!r} is {found[0]} with shape {found[1]}, the architecture "
-                    f"wants {_FILE_DTYPES[self.dtype]} with shape {shape}"
-                )
-
-    def tensor(self, name: str) -> Array:
-        """A tensor, after `check`; all of it has to be finite."""
-        array: Array = self._open.get_tensor(name)
-        check_finite("damaged", name, array)
-        return array
-
 
 class Saved:
     """What a file holds besides the architecture, read and checked."""
 
-    def __init__(self, file: _File, shapes: Shapes) -> None:
-        file.check(shapes)
+    def __init__(self, file: File, shapes: Shapes) -> None:
+        file.read(shapes)
         self.path = file.path
-        self.parameters = {name: file.tensor(name) for name, _ in shapes}
+        names = tensor_names([name for name, _ in shapes])
+        self.parameters = [file.tensor(name) for name in names]
         self.optimizer = file.section("optimizer")
         self.optimizer_state = dict(file.section("optimizer_state") or {})
-        for name in file.names:
-            if name.startswith(OPTIMIZER):
-                self.optimizer_state[name[len(OPTIMIZER) :]] = file.tensor(name)
+        self.optimizer_state |= file.named(OPTIMIZER)
         self.step = file.text.get("step", 0)
         if type(self.step) is not int or not 0 <= self.step < 2**63:
             raise ValueError(f"step is {checks.describe(self.step)}, a number of steps is wanted")
         self.position = None
         training = file.section("training")
         if training is not None:
-            names = {name: TRAINING + name for name in FLAT if TRAINING + name in file.names}
-            training = training | {name: file.tensor(full) for name, full in names.items()}
-            self.position = Position(**training)
+            self.position = Position(**training | file.named(TRAINING))
             self.position.check()
+
+    @property
+    def kind(self) -> str | None:
+        """The name of the saved optimizer's class, None if there was none."""
+        return None if self.optimizer is None else self.optimizer.get("kind")
 
     def optimizer_for(self, parameters: Parameters) -> Any:
         """The saved optimizer for these parameters, None if there was none."""
@@ -167,8 +71,8 @@ class Saved:
 
     def put_into(self, model: Resumable, optimizer: Any) -> None:
         """Puts a model, whose parameters fit, where this stands."""
-        for p in model.parameters():
-            p.data[...] = self.parameters[p.name]
+        for p, array in zip(model.parameters(), self.parameters, strict=True):
+            p.data = array
         model.optimizer, model.position = optimizer, self.position
         model.step = self.step
 
@@ -181,7 +85,7 @@ def _naming(path: Path, where: str) -> Iterator[None]:
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
             ValueError) as error:  # fmt: skip
         text = str(error) or type(error).__name__
-        raise ValueError(f"{where}: {os.fspath(path)}: {text}") from None
+        raise ValueError(f"{where}: {os.fsdecode(path)}: {text}") from None
 
 
 def load(path: Path) -> Network:
@@ -197,7 +101,7 @@ def load(path: Path) -> Network:
     """
     require_safetensors("load")
     with _naming(path, "load"):
-        file = _File(path)
+        file = File(path)
         if "layers" not in file.text:
             raise ValueError(
                 "it holds the progress of a compiled Program, or of a network with functions in "
@@ -206,13 +110,26 @@ def load(path: Path) -> Network:
         layers = file.layers()
         shapes = [shape for start in starts(layers) for shape in start.shapes()]
         state = Saved(file, shapes)
-        settings = {name: file.text.get(name) for name in ("loss", "seed")}
+        settings: dict[str, Any] = {name: file.text.get(name) for name in ("loss", "seed")}
         if file.text.get("checkpoint") is not None:
             settings["checkpoint"] = Checkpoint.from_plain(file.section("checkpoint") or {})
         net = Network(*layers, dtype=file.dtype, **settings)
         net.metadata = file.section("metadata") or {}
-        state.put_into(net, state.optimizer_for(net.parameters()))
+        state.put_into(net, _known_optimizer(state, net))
     return net
+
+
+def _known_optimizer(saved: Saved, net: Network) -> Any:
+    """The saved optimizer; None, and a warning, where it is of a kind that is not known here: the
+    weights are worth having without it."""
+    if saved.kind is not None and saved.kind not in parts.OPTIMIZERS:
+        message = (
+            f"load: {saved.path}: the optimizer {checks.describe(saved.kind)} is unknown; the "
+            "network is loaded without it"
+        )
+        warnings.warn(message, stacklevel=4)
+        return None
+    return saved.optimizer_for(net.parameters())
 
 
 def read_progress(model: Resumable, path: Path, optimizer: Any) -> Saved | None:
@@ -224,10 +141,13 @@ def read_progress(model: Resumable, path: Path, optimizer: Any) -> Saved | None:
     """
     where = f"{type(model).__name__}.fit"
     require_safetensors(where)
+    if optimizer is not None:
+        with _naming(path, f"{where}: resume"):
+            parts.encode_optimizer(optimizer)  # now, not after an epoch
     if not os.path.exists(checked_target(path)):
         return None
     with _naming(path, f"{where}: resume"):
-        file = _File(path)
+        file = File(path)
         whole = "layers" in file.text
         differs = whole and tuple(file.layers()) != model.layers
         if differs or file.dtype != model.dtype:
@@ -237,7 +157,7 @@ def read_progress(model: Resumable, path: Path, optimizer: Any) -> Saved | None:
                 f"its loss is {file.text.get('loss')!r}, here it is {model.loss_name!r}"
             )
         saved = Saved(file, [(p.name, p.shape) for p in model.parameters()])
-        kind = (saved.optimizer or {}).get("kind")
+        kind = saved.kind
         if None not in (optimizer, kind) and kind != type(optimizer).__name__:
             raise ValueError(f"its optimizer is {kind}, here it is {type(optimizer).__name__}")
         if optimizer is None:

@@ -1,16 +1,13 @@
 """Model files: safetensors, written so that a kill at any moment leaves the old file or the new.
 
-The tensors are the parameters under their own names, "0.weight", "0.bias", ..., the optimizer's
-state, "optimizer.velocity", and the parameters of the best epoch, "training.best".  All else is one
-JSON text in the file's metadata, under "micrograd".  There is no pickle.  `read` is
-the way back.
+`layout` says what is in them; there is no pickle. `read` is the way back.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -24,16 +21,19 @@ from micrograd.network.losses import LOSSES
 from micrograd.network.network import Network
 from micrograd.saving import parts
 from micrograd.saving.header import MOST_TENSORS, parsed
+from micrograd.saving.layout import (
+    FLAT,
+    OPTIMIZER,
+    TEXT_LIMIT,
+    TRAINING,
+    VERSION,
+    digest,
+    tensor_names,
+)
 from micrograd.saving.position import Resumable
 
 if TYPE_CHECKING:
     Path = str | os.PathLike[str]
-
-VERSION = 1
-TEXT_LIMIT = 16 << 20  # bytes of JSON: a network of 100 000 layers, or 100 000 epochs of history
-OPTIMIZER = "optimizer."  # starts the names of its state's arrays
-FLAT = ("best", "last")  # of Position: all parameters in one array, as "training.best"
-TRAINING = "training."
 
 
 def save(net: Any, path: Path) -> None:
@@ -70,8 +70,33 @@ def _architecture(net: Network) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"Network.save: {error}") from None
     checkpoint = None if net.checkpoint is None else net.checkpoint.to_plain()
+    _check_metadata(net.metadata)
     model = {"layers": layers, "loss": net.loss_name, "seed": net.seed, "checkpoint": checkpoint}
     return model | {"metadata": net.metadata}
+
+
+def _check_metadata(metadata: Any) -> None:
+    """Raises ValueError unless metadata is a mapping that JSON gives back as it is."""
+    if not isinstance(metadata, dict):
+        raise ValueError(f"Network.save: metadata is {checks.describe(metadata)}, a dict is wanted")
+    name = next((name for name in _names_in(metadata) if not isinstance(name, str)), None)
+    if name is not None:
+        raise ValueError(
+            f"Network.save: metadata has the key {name!r}, which JSON would make text; use str"
+        )
+
+
+def _names_in(value: Any) -> Iterator[Any]:
+    """The keys of all mappings in some plain data."""
+    waiting, seen = [value], 0
+    while waiting and seen < TEXT_LIMIT:
+        each = waiting.pop()
+        seen += 1
+        if isinstance(each, dict):
+            yield from each
+            waiting += each.values()
+        elif isinstance(each, (list, tuple)):
+            waiting += each
 
 
 def save_progress(model: Resumable, path: Path) -> None:
@@ -92,13 +117,19 @@ def _write_model(model: Resumable, path: Path, where: str, description: dict[str
     parameters = model.parameters()
     for p in parameters:
         check_finite(where, p.name, p.data)
-    tensors = {p.name: p.data for p in parameters}
+    names = tensor_names([p.name for p in parameters])
+    tensors = {name: p.data for name, p in zip(names, parameters, strict=True)}
     text: dict[str, Any] = {"version": VERSION, "dtype": model.dtype, **description}
     text["step"] = model.step
     if model.optimizer is not None:
-        text["optimizer"] = parts.encode_optimizer(model.optimizer)
+        try:
+            text["optimizer"] = parts.encode_optimizer(model.optimizer)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
         state = model.optimizer.state_dict()
         arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+        for name, array in arrays.items():
+            check_finite(where, f"the optimizer's {name}", array)
         tensors.update({OPTIMIZER + name: value for name, value in arrays.items()})
         text["optimizer_state"] = {n: v for n, v in state.items() if n not in arrays}
     position = model.position
@@ -122,7 +153,8 @@ def _write_model(model: Resumable, path: Path, where: str, description: dict[str
             f"{where}: there are {len(tensors)} tensors, {MOST_TENSORS} is the most that a model "
             "file holds"
         )
-    write_file(path, tensors, {"micrograd": encoded})
+    metadata = {"micrograd": encoded, "digest": digest(encoded, tensors.items())}
+    write_file(path, tensors, metadata)
 
 
 def write_file(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:

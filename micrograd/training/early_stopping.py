@@ -68,6 +68,7 @@ class Patience:
         self._sign = 1.0 if mode == "min" else -1.0
         self.best: float | None = None
         self.best_epoch = 0
+        self.since = 0  # the epoch that it began to wait at
 
     def improved(self, epoch: int, value: float) -> bool:
         """Whether this epoch is the best so far; remembers it."""
@@ -81,7 +82,7 @@ class Patience:
 
     def exhausted(self, epoch: int) -> bool:
         """Whether it has waited long enough."""
-        return epoch - self.best_epoch >= self.settings.patience
+        return epoch - max(self.best_epoch, self.since) >= self.settings.patience
 
     def state(self) -> dict[str, Any]:
         """What it remembers, for a model file."""

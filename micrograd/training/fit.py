@@ -16,6 +16,7 @@ from micrograd.training.callbacks import split_callbacks
 from micrograd.training.early_stopping import Patience, as_early_stopping
 from micrograd.training.inputs import Data, make_data
 from micrograd.training.progress import Progress
+from micrograd.training.resuming import check, settings_of
 from micrograd.training.run import Run, Setting
 
 if TYPE_CHECKING:
@@ -114,7 +115,10 @@ def prepared(
     if given.early_stopping is not None:
         settings = as_early_stopping(where, given.early_stopping)
         patience = Patience(where, settings, data.measured())
-    setting = Setting(where, constraints, accumulate, on_step, patience, given.resume)
+    kept = settings_of(given, data)
+    if saved is not None:
+        check(where, saved, kept, given)
+    setting = Setting(where, constraints, accumulate, on_step, patience, given.resume, kept)
     run = kind(model, data.feed, setting)
     begin = partial(run.start, given.optimizer, epochs, seed, bool(given.shuffle), saved)
     return Prepared(run, data, on_epoch, begin), names

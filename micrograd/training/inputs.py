@@ -24,12 +24,18 @@ MOST_SMOOTHED = 1 << 22  # elements of smoothed targets that are made for all ro
 
 @dataclass
 class Data:
-    """Batches to train on, and rows to measure on: validation's ("val_"), or those of training."""
+    """Batches to train on, and rows to measure on: validation's ("val_"), or those of training.
+
+    arrays: X, y and sample weights as they came, None of an iterable; class_weights: a number for
+    each class, or None.
+    """
 
     feed: Feed
     holdout: Holdout | None
     prefix: str
     metrics: dict[str, Metric]
+    arrays: Arrays | None
+    class_weights: list[float] | None
 
     def measured(self) -> list[str]:
         """The names of what is measured, the training loss first."""
@@ -67,7 +73,7 @@ def make_data(
                 "validation, if there is one, a pair (X, y)"
             )
         reweighting = Reweighting(model, where, None, given.class_weight, given.label_smoothing)
-        feed, own = IterableFeed(model, where, X, epochs, reweighting), None
+        feed, own, arrays = IterableFeed(model, where, X, epochs, reweighting), None, None
     else:
         arrays, rows = _checked(model, where, (X, y, weights))
         select = None
@@ -84,7 +90,7 @@ def make_data(
         holdout = own
         if own is None:
             raise ValueError(f"{where}: metrics of an iterable of batches want validation data")
-    return Data(feed, holdout, prefix, chosen)
+    return Data(feed, holdout, prefix, chosen, arrays, reweighting.class_weights())
 
 
 def _feed(model: Model, where: str, arrays: Arrays, rows: Rows, reweighting: Reweighting) -> Feed:

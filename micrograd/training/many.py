@@ -32,12 +32,7 @@ class Whole(Run):
     def _train(self) -> tuple[float, bool]:
         feed, optimizer, model = self.feed, self.state.optimizer, self.model
         many = getattr(model, "train_batches", None)
-        if (
-            not isinstance(feed, ArrayFeed)
-            or feed.weighted
-            or many is None
-            or callable(optimizer.lr)
-        ):
+        if not isinstance(feed, ArrayFeed) or feed.weighted or many is None or optimizer.scheduled:
             return super()._train()
         model.position = None
         totals, order, size = np.zeros(2), feed.order(self.rng), feed.batch_size

@@ -47,6 +47,10 @@ class Reweighting:
         labels = np.reshape(y, -1) if self._loss == "bce" and y is not None else y
         self._weights = class_weights(where, class_weight, labels, self._classes)
 
+    def class_weights(self) -> list[float] | None:
+        """The weight of each class, None where they weigh alike."""
+        return None if self._weights is None else [float(x) for x in self._weights]
+
     def makes(self, rows: int) -> int:
         """Elements of the targets that it makes for so many rows."""
         return rows * self._classes if self._smoothing else 0

@@ -38,6 +38,7 @@ class Setting:
     on_step: list[Callback]
     patience: Patience | None
     path: str | os.PathLike[str] | None
+    kept: dict[str, Any]  # the arguments that a run keeps, for who goes on with it
 
 
 class Run:
@@ -65,6 +66,8 @@ class Run:
             position = saved.position or position
             if patience is not None and position.stopping is not None:
                 patience.restore(self.setting.where, position.stopping)
+            elif patience is not None:
+                patience.since = position.epoch  # it is new here, and waits from here on
             optimizer = resume(saved, model, optimizer)
             if position.rng is not None and shuffle:
                 self.rng = position.generator()
@@ -199,6 +202,7 @@ class Run:
             rng=None if self.rng is None else dict(self.rng.bit_generator.state),
             history=self.state.history.to_dict(),
             stopping=None if patience is None else patience.state(),
+            settings=self.setting.kept,
             best=self.best,
             last=last,
         )
