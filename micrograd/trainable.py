@@ -10,15 +10,31 @@ import math
 import os
 from typing import TYPE_CHECKING, Any, cast
 
+from micrograd import checks
+
 if TYPE_CHECKING:
     from micrograd.saving.read import Saved
     from micrograd.training.history import History
     from micrograd.training.model import Model
 
 
+_OPTIMIZER = "give optimizer=micrograd.optim.SGD(net.parameters(), lr=...)"
+HINTS = {
+    **dict.fromkeys(("lr", "learning_rate", "momentum", "weight_decay"), _OPTIMIZER),
+    **dict.fromkeys(("verbose", "disp", "quiet"), "progress"),
+    **dict.fromkeys(("validation_data", "validation_split", "validation_fraction"), "validation"),
+    **dict.fromkeys(("n_epochs", "max_iter", "num_epochs", "nb_epoch"), "epochs"),
+    **dict.fromkeys(("sample_weights", "weights"), "sample_weight"),
+    **dict.fromkeys(("patience", "n_iter_no_change"), "early_stopping"),
+    "random_state": "seed",
+    "accumulate_steps": "accumulate",
+}  # what others call the options of fit
+
+
 class Trainable:
     """A model that fit() trains; what training asks of it is micrograd.training.model.Model."""
 
+    @checks.with_hints("fit", HINTS)
     def fit(
         self,
         X: Any,
@@ -48,12 +64,16 @@ class Trainable:
         """Trains on minibatches: a network, or a compiled function of two arguments.
 
         Args:
-            X, y: as for loss(); every epoch goes over all rows once, in a new order. Arrays mapped
-                from files (numpy.memmap) are never copied whole: each batch is gathered, converted
-                and checked by itself. pandas frames and series are taken. Without y, X is an
-                iterable of (X, y) or (X, y, sample_weight) batches that can be gone through once an
-                epoch, or a function that returns one, of no argument or of the number of the epoch
-                (0, 1, ...); batch_size, shuffle and validation fractions do not apply then.
+            X, y: as for loss(). A C-contiguous X of the model's dtype, and y of int64 or of that
+                dtype, are used as they are: do not write into them before fit returns. A label that
+                is no class any more, or a number that is not finite, is an error then. All else is
+                copied, once, at the start. Every epoch goes over all rows once, in a new order.
+                Arrays mapped from files (numpy.memmap) are never copied whole: each batch is
+                gathered, converted and checked by itself. pandas frames and series are taken.
+                Without y, X is an iterable of (X, y) or (X, y, sample_weight) batches that can be
+                gone through once an epoch, or a function that returns one, of no argument or of the
+                number of the epoch (0, 1, ...); batch_size, shuffle and validation fractions do not
+                apply then.
             epochs, batch_size: 1 or more; the last batch of an epoch may be smaller.
             optimizer: default SGD(lr=0.05, momentum=0.9). It keeps its state from call to call.
             validation: (X, y) or (X, y, sample_weight) to measure on after each epoch, or the
@@ -67,7 +87,9 @@ class Trainable:
                 seed: same bits.
             resume: a model file. If it exists, training goes on from there; it is written after
                 every epoch. A run that was killed and started again ends with the bits of one that
-                was not.
+                was not. Data, seed, batch_size, shuffle, the optimizer's settings and whatever else
+                shapes a step have to be those of that run; other epochs, lengths of schedules,
+                callbacks, metrics, validation data and early stopping may be given.
             shuffle: False keeps the rows in their order.
             sample_weight: (rows,), 0 or more; the loss of a batch is sum_i w_i L_i / sum_i w_i.
             class_weight: {class: weight}, (classes,) weights, or "balanced"; multiplied into the

@@ -122,7 +122,7 @@ def load(path: Path) -> Network:
 def _known_optimizer(saved: Saved, net: Network) -> Any:
     """The saved optimizer; None, and a warning, where it is of a kind that is not known here: the
     weights are worth having without it."""
-    if saved.kind is not None and saved.kind not in parts.OPTIMIZERS:
+    if isinstance(saved.kind, str) and saved.kind not in parts.OPTIMIZERS:
         message = (
             f"load: {saved.path}: the optimizer {checks.describe(saved.kind)} is unknown; the "
             "network is loaded without it"

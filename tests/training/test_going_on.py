@@ -1,0 +1,117 @@
+"""resume= goes on as the run began, or says what is another: never silently with something else."""
+
+import numpy as np
+import pytest
+from support.bits import same_bits
+from support.runs import data, network
+
+import micrograd as mg
+from micrograd import schedule
+from micrograd.optim import SGD, Adam
+
+pytest.importorskip("safetensors")
+X, Y = data()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run"
+
+
+def fit(net, path, X=X, y=Y, optimizer=None, **options):
+    optimizer = optimizer or SGD(net.parameters(), lr=0.1, momentum=0.9)
+    options = {"epochs": 2, "batch_size": 10, "seed": 5} | options
+    return net.fit(X, y, optimizer=optimizer, resume=path, progress=False, **options)
+
+
+CHANGED = {
+    "batch_size": {"batch_size": 20},
+    "accumulate": {"accumulate": 2},
+    "shuffle": {"shuffle": False},
+    "seed": {"seed": 6},
+    "l1": {"l1": 0.1},
+    "l2": {"l2": 0.1},
+    "clip_norm": {"clip_norm": 1.0},
+    "clip_value": {"clip_value": 1.0},
+    "max_norm": {"max_norm": 1.0},
+    "label_smoothing": {"label_smoothing": 0.1},
+    "class_weight": {"class_weight": "balanced"},
+    "validation": {"validation": 0.3},
+    "X, y or sample_weight are": {"X": X[::-1].copy()},
+    "X, y or sample_weight": {"y": (Y + 1) % 3},
+    "X, y or sample_weight are not": {"sample_weight": np.ones(len(X))},
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_has_to_be_the_same(path, name):
+    fit(network(), path)
+    before, net = path.read_bytes(), network()
+    start = net.parameters().flat.copy()
+    with pytest.raises(ValueError, match=rf"Network\.fit: resume: .*run: {name} .*as it began"):
+        fit(net, path, epochs=4, **CHANGED[name])
+    assert path.read_bytes() == before and same_bits(net.parameters().flat, start)
+    assert net.optimizer is None
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        (lambda p: SGD(p, lr=0.2, momentum=0.9), "the optimizer's lr was 0.1, here it is 0.2"),
+        (lambda p: SGD(p, lr=0.1, momentum=0.5), "the optimizer's momentum"),
+        (lambda p: SGD(p, 0.1, 0.9, weight_decay=0.1), "the optimizer's weight_decay"),
+        (lambda p: SGD(p, schedule.Cosine(0.1, 9), 0.9), "the optimizer's lr"),
+        (lambda p: SGD(list(p)[:2], 0.1, 0.9), "the optimizer's groups"),
+        (lambda p: Adam(p), "its optimizer is SGD, here it is Adam"),
+    ],
+)
+def test_the_optimizer_has_to_be_the_same(path, other, name):
+    fit(network(), path)
+    net = network()
+    with pytest.raises(ValueError, match=name):
+        fit(net, path, epochs=4, optimizer=other(net.parameters()))
+
+
+def test_what_may_be_another(path):
+    """Epochs, the length of a schedule, callbacks, metrics, validation data, early stopping."""
+    net = network()
+    fit(net, path, optimizer=SGD(net.parameters(), schedule.Cosine(0.1, 20), 0.9))
+    again, seen = network(), []
+    optimizer = SGD(again.parameters(), schedule.Cosine(0.1, 40), 0.9)
+    history = fit(again, path, epochs=5, optimizer=optimizer, validation=(X[:9], Y[:9]),
+                  metrics="accuracy", early_stopping=50, callbacks=seen.append)  # fmt: skip
+    assert len(history.loss) == 5 and len(seen) == 3
+
+
+def test_early_stopping_that_is_new_waits_from_where_it_begins(path):
+    fit(network(), path, epochs=8)
+    history = fit(network(), path, epochs=20, early_stopping=3)
+    assert len(history.loss) > 8
+    stubborn = mg.EarlyStopping(3, min_delta=100.0)  # the first epoch is the best, then none
+    other = path.with_name("other")
+    fit(network(), other, epochs=8)
+    history = fit(network(), other, epochs=40, early_stopping=stubborn)
+    assert len(history.loss) == 12 and history.best_epoch == 9
+
+
+def test_mapped_arrays_are_compared_too(path, tmp_path):
+    mapped = np.memmap(tmp_path / "x", np.float32, "w+", shape=X.shape)
+    mapped[...] = X
+    fit(network(), path, X=mapped)
+    fit(network(), path, X=mapped, epochs=3)
+    mapped[3, 1] += 1
+    with pytest.raises(ValueError, match="X, y or sample_weight are not those of that run"):
+        fit(network(), path, X=mapped, epochs=4)
+
+
+def test_labels_of_another_integer_type_are_the_same(path):
+    fit(network(), path)
+    fit(network(), path, X=X.astype(np.float64), y=Y.astype(np.int8), epochs=3)
+
+
+def test_a_file_of_before_has_nothing_to_compare(path):
+    net = network()
+    fit(net, path)
+    net.position.settings = None
+    net.save(path)
+    assert len(fit(network(), path, epochs=3, batch_size=20).loss) == 3
