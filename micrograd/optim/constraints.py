@@ -114,9 +114,12 @@ class Constraints:
     def gather(self, loss: float, weight: float) -> float:
         """Notes that the gradients have grown by `weight` times those of the mean of some rows,
         whose loss this was; returns the mean loss of all that the next step is made from."""
-        self.sums.weight += weight
-        self.sums.loss += weight * loss
-        return self.sums.loss / self.sums.weight  # type: ignore[no-any-return]
+        sums = self.sums
+        if not self.gathering:
+            sums.weight, sums.loss, sums.unit = 0, 0, 1
+        sums.weight += weight
+        sums.loss += weight * loss * sums.unit
+        return sums.loss / (sums.weight * sums.unit)  # type: ignore[no-any-return]
 
     @property
     def gathered(self) -> tuple[float, float]:
@@ -125,7 +128,7 @@ class Constraints:
 
     def regather(self, weight: float, loss: float) -> None:
         """Says anew whose gradients have been gathered: rows of this weight and weighted loss."""
-        self.sums.weight, self.sums.loss = weight, loss
+        self.sums.weight, self.sums.loss, self.sums.unit = weight, loss, self.sums.unit or 1
 
     @property
     def loss(self) -> float:

@@ -96,7 +96,8 @@ def check(where: str, saved: Saved, settings: dict[str, Any], given: Arguments) 
 
 def _of_optimizer(encoded: dict[str, Any]) -> dict[str, Any]:
     """An optimizer's settings as a file holds them, without the lengths of schedules."""
-    return {f"the optimizer's {name}": _without_steps(value) for name, value in encoded.items()}
+    settings = {"groups": None} | encoded
+    return {f"the optimizer's {name}": _without_steps(value) for name, value in settings.items()}
 
 
 def _without_steps(value: Any) -> Any:

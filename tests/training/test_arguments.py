@@ -38,7 +38,7 @@ def test_labels_that_are_overwritten(accumulate, label):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_that_are_overwritten_are_named(value):
-    net, inputs = network(), np.array(X, np.float32)
+    net, inputs = network(dtype="float32"), np.array(X, np.float32)
 
     def spoil(state):
         inputs[7, 1] = value
@@ -50,12 +50,13 @@ def test_numbers_that_are_overwritten_are_named(value):
 
 def test_arrays_that_are_converted_are_copied():
     """X of another dtype: what is written into it later changes nothing."""
-    one, two, inputs = network(), network(), np.array(X, np.float64)
+    one, two = network(dtype="float64"), network(dtype="float64")
+    inputs = np.array(X, np.float32)
 
     def spoil(state):
         inputs[...] = np.nan
 
-    one.fit(X, Y, epochs=3, seed=0, progress=False)
+    one.fit(inputs.copy(), Y, epochs=3, seed=0, progress=False)
     two.fit(inputs, Y, epochs=3, seed=0, progress=False, callbacks=spoil)
     assert same_bits(one.parameters().flat, two.parameters().flat)
 

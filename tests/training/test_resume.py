@@ -254,7 +254,7 @@ def test_data_that_do_not_fit_leave_model_and_file_alone(path):
         net.fit(X[:, :4], Y, resume=path, progress=False)
     with pytest.raises(ValueError, match="early stopping monitors 'val_loss', in the file 'loss'"):
         run(network(), other := path.with_name("other"), epochs=2, early_stopping=3)
-        run(net, other, validation=0.2, early_stopping=3)
+        run(net, other, validation=(X[:9], Y[:9]), early_stopping=3)
     assert same_bits(net.parameters().flat, before) and path.read_bytes() == file
 
 
