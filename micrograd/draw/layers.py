@@ -17,6 +17,7 @@ from random import Random
 SWEEPS = 24
 PATIENCE = 4  # sweeps without an improvement, then it ends
 FEW, RESTARTS = 400, 6  # up to so many segments, so many shuffled starts more
+EXCHANGED = 6_000  # with more segments, neighbours are not exchanged: it takes longest
 WORK = 400_000  # segments times sweeps, at most: what a second or so allows
 
 
@@ -214,7 +215,7 @@ def order(graph: Layered) -> None:
                 if not fewest or idle >= PATIENCE:
                     break
                 sweep(graph, ranks, forwards=first == bool(i % 2))
-                if segments < WORK // 8:
+                if segments <= EXCHANGED:
                     transpose(graph, ranks)
                 now = crossings(graph, ranks)
                 idle = 0 if now < fewest else idle + 1
