@@ -162,7 +162,7 @@ def fit_recipe(net: Network, task: Task, options: argparse.Namespace, last: Last
         (*task.train, None),
         HELD_OUT if len(task.train[0]) >= 20 else None,
         seed=options.seed,
-        monitor="val_accuracy" if classes and len(task.train[0]) >= 2000 else None,
+        by_errors=classes and len(task.train[0]) >= 1000,
         resume=options.resume,
         progress=False if options.quiet else None,
         class_weight="balanced" if options.balanced else None,

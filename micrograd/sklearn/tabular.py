@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from micrograd.core import Array
 from micrograd.network.loss_functions import Poisson, Quantile
 from micrograd.sklearn.tabular_base import CHOSEN_BY_ERRORS, BaseTabular, softmax
+from micrograd.tabular import Target
 
 LOSSES = ("squared_error", "absolute_error", "huber", "poisson", "quantile")
 TEMPERATURES = np.exp(np.linspace(np.log(0.1), np.log(10), 201))
@@ -103,6 +104,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     def _outputs(self) -> int:
         return len(self.classes_)
 
+    def _described(self) -> list[Target]:
+        return [Target("y", [str(name) for name in self.classes_.tolist()])]
+
     def _network_loss(self) -> Any:
         return "cross_entropy"
 
@@ -115,11 +119,12 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     def _strata(self, y: Array) -> Array | None:
         return y if np.bincount(y).min() >= 2 else None
 
-    def _monitor(self, held_out: int) -> str | None:
-        return "val_accuracy" if held_out >= CHOSEN_BY_ERRORS else None
+    def _by_errors(self, held_out: int) -> bool:
+        return held_out >= CHOSEN_BY_ERRORS
 
     def _calibrate(self, judged: tuple[Any, ...] | None) -> None:
-        """The temperature with the smallest cross-entropy on the held-out rows."""
+        """Divides the logits by the temperature with the smallest cross-entropy on the held-out
+        rows: it becomes part of the last layer."""
         self.temperature_ = 1.0
         if judged is None:
             return
@@ -132,11 +137,14 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             loss = -np.log(np.maximum(p, 1e-12))
             losses.append(np.average(loss, weights=weights[0] if weights else None))
         self.temperature_ = float(TEMPERATURES[int(np.argmin(losses))])
+        for net in self.networks_:  # what leaves this estimator is calibrated, too
+            for parameter in list(net.parameters())[-2:]:
+                parameter.data[...] /= self.temperature_
 
     def _answers(self, outputs: list[Array]) -> Array:
         if len(outputs) == 1:
-            return softmax(outputs[0] / self.temperature_)
-        p: Array = np.mean([softmax(z / self.temperature_) for z in outputs], axis=0)
+            return softmax(outputs[0])
+        p: Array = np.mean([softmax(z) for z in outputs], axis=0)
         return p
 
 
@@ -245,6 +253,14 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     def _outputs(self) -> int:
         return len(self.levels_) or max(1, self._columns)
+
+    def _described(self) -> list[Target]:
+        names = [f"y{i}" for i in range(self._columns)] or ["y"]
+        ends = (self._centre, self._scale, self._least, self._most)
+        return [
+            Target(name, centre=float(c), scale=float(s), least=float(low), most=float(high))
+            for name, c, s, low, high in zip(names, *ends, strict=True)
+        ]
 
     def _network_loss(self) -> Any:
         named = {"squared_error": "mse", "absolute_error": "mae", "huber": "huber"}

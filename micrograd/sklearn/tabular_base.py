@@ -18,7 +18,7 @@ from micrograd.core import Array
 from micrograd.network.network import Network
 from micrograd.sklearn.parameters import limited_threads
 from micrograd.sklearn.tabular_recipe import HELD_OUT, PRESETS, Recipe, layers_for, train
-from micrograd.tabular import Column, Frame, Schema
+from micrograd.tabular import Column, Frame, Schema, Target
 from micrograd.tabular.infer import infer_column
 from micrograd.tabular.schema import as_table, is_frame
 
@@ -48,6 +48,10 @@ class BaseTabular(BaseEstimator):
 
     def _weights(self, y: Array, weights: Array | None) -> Array | None:
         return weights
+
+    def _described(self) -> list[Target]:
+        """What is predicted, for the schema."""
+        raise NotImplementedError
 
     # ---- fitting ----
 
@@ -83,6 +87,9 @@ class BaseTabular(BaseEstimator):
             kept = weights > 0
             frame, y, weights = frame.take(kept), y[kept], weights[kept]
         self.schema_ = self._infer(frame)
+        taken = set(frame.names)
+        self.schema_.targets = [_renamed(target, taken) for target in self._described()]
+        self.schema_.order += [target.name for target in self.schema_.targets]
         encoded = self._encoded(self.schema_.transform(frame))
         rng = check_random_state(self.random_state)
         with limited_threads(self):
@@ -159,9 +166,9 @@ class BaseTabular(BaseEstimator):
             if self.time_limit is not None:
                 left = self.time_limit - (time.monotonic() - started)
                 deadline = time.monotonic() + max(0.0, left) / (recipe.members - number)
-            monitor = self._monitor(0 if held_out is None else len(held_out))
+            by_errors = self._by_errors(0 if held_out is None else len(held_out))
             history = train(
-                net, recipe, part, judged, seed=seed, monitor=monitor, deadline=deadline,
+                net, recipe, part, judged, seed=seed, by_errors=by_errors, deadline=deadline,
                 progress=bool(self.verbose),
             )  # fmt: skip
             members.append(net)
@@ -172,8 +179,9 @@ class BaseTabular(BaseEstimator):
         self.n_iter_ = max(len(history.loss) for history in histories)
         self._calibrate(None if judged is None else judged)
 
-    def _monitor(self, held_out: int) -> str | None:
-        return None
+    def _by_errors(self, held_out: int) -> bool:
+        """Whether the epoch is chosen by the share of right answers of so many rows."""
+        return False
 
     def _calibrate(self, judged: tuple[Any, ...] | None) -> None:
         """What is learnt from the held-out rows besides the epoch."""
@@ -207,6 +215,25 @@ class BaseTabular(BaseEstimator):
             X = self._checked_table(X)
         encoded = self._encoded(schema.transform(X))
         return [net.predict(encoded).astype(np.float64) for net in self.networks_]
+
+    def save(self, path: Any) -> None:
+        """Writes the network and the schema of the table to one safetensors file.
+
+        `mg.load` gives the network back, and `micrograd predict` and `export` apply the schema.
+
+        Raises:
+            ImportError: the safetensors package is not installed.
+            ValueError: there are several networks, or the loss has settings.
+        """
+        check_is_fitted(self)
+        if len(self.networks_) > 1:
+            raise ValueError(
+                f"{type(self).__name__}.save: an average of {len(self.networks_)} networks, a file "
+                "holds one; write ONNX or pickle it, or fit with preset 'default'"
+            )
+        net = self.networks_[0]
+        net.metadata["schema"] = self.schema_.to_dict()
+        net.save(path)
 
     def permutation_importances(
         self, X: Any, y: Any, n_repeats: int = 5, random_state: Any = None
@@ -281,6 +308,13 @@ class BaseTabular(BaseEstimator):
         tags.input_tags.categorical = True
         tags.non_deterministic = False
         return tags
+
+
+def _renamed(target: Target, taken: set[str]) -> Target:
+    """A name that no column has."""
+    while target.name in taken:
+        target.name += " predicted"
+    return target
 
 
 def _owners(schema: Schema) -> list[int]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from micrograd.atomic import write_bytes
 from micrograd.convert.c.network import NOTICEABLE, CHeader, header_of
 from micrograd.convert.c.table import table_to_c
 from micrograd.convert.checks import Path
 from micrograd.convert.models import scaled_network
+from micrograd.convert.tables import is_tabular, parts_of, single
+
+if TYPE_CHECKING:
+    from micrograd.tabular.schema import Schema
 
 
 def to_c(
@@ -70,11 +74,16 @@ def to_c(
             is not finite in float32, or the loss has no probabilities.
         OSError: the file cannot be written.
     """
-    net, schema = scaled_network("to_c", net)
+    clamp = False
+    if is_tabular(net):
+        networks, known, clamp = parts_of("to_c", net)
+        net, schema = single("to_c", networks), cast("Schema | None", known)
+    else:
+        net, schema = scaled_network("to_c", net)
     if schema is not None:
         table = table_to_c(
             net, schema, path, prefix=prefix, quantize=quantize, probabilities=probabilities, X=X,
-            y=y,
+            y=y, clamp=clamp,
         )  # fmt: skip
         if table.rounding > NOTICEABLE:
             warnings.warn(f"to_c: {str(table).splitlines()[-1]}", stacklevel=2)

@@ -55,6 +55,7 @@ def table_to_c(
     probabilities: bool = False,
     X: Any = None,
     y: Any = None,
+    clamp: bool = False,
 ) -> CTable:
     """Writes a network and the schema of its table of numbers to one C99 header.
 
@@ -73,6 +74,7 @@ def table_to_c(
         path, prefix, quantize, probabilities: as for to_c.
         X: rows as they are in the table, to test and to measure on; None draws some as wide as the
             training rows were. y: the right answers for them, as net.loss takes them.
+        clamp: hold quantities within what the training rows had.
 
     Raises:
         ValueError: a feature is not a number; names it. Else as for to_c.
@@ -97,7 +99,12 @@ def table_to_c(
     lost = float(np.sqrt(((answers - rounded) ** 2).mean())) / spread
     tolerance = 1e-4 if quantize is None else 10.0
     network = f"{prefix}network_predict"
-    parts = [text, _functions(name, network, net, schema, probabilities, answers.shape[1])]
+    if clamp and not schema.targets[0].classes:
+        least, most = ([getattr(t, end) for t in schema.targets] for end in ("least", "most"))
+        answers = np.clip(answers, least, most)
+    held = clamp and not schema.targets[0].classes
+    functions = _functions(name, network, net, schema, probabilities, answers.shape[1], held)
+    parts = [text, functions]
     parts.append(_main(name, rows[:TEST_ROWS], answers[:TEST_ROWS], tolerance, quantize))
     write_bytes(path, _guarded(name, parts).encode("ascii"))
     return CTable(header, name, lost)
@@ -130,12 +137,18 @@ def _answers(net: Network, schema: Schema, encoded: Array, probabilities: bool) 
 
 
 def _doubles(name: str, values: Any) -> str:
-    listed = ", ".join(f"{value:.17g}" for value in np.ravel(values).tolist())
+    listed = ", ".join("NAN" if v != v else f"{v:.17g}" for v in np.ravel(values).tolist())
     return f"static const double {name}[] = {{{listed}}};\n"
 
 
 def _functions(
-    name: str, network: str, net: Network, schema: Schema, probabilities: bool, outputs: int
+    name: str,
+    network: str,
+    net: Network,
+    schema: Schema,
+    probabilities: bool,
+    outputs: int,
+    held: bool,
 ) -> str:
     """Both predict functions and the constants of the scaling."""
     guard, columns = name.upper(), schema.features
@@ -154,11 +167,17 @@ def _functions(
             body.append(f"x[{flag}] = row[{i}] == row[{i}] ? 0.0f : 1.0f; /* missing */")
             flag += 1
     body += [f"{network}(x, z);", "for (size_t i = 0; i < @_OUTPUTS; i++)"]
-    body.append("    out[i] = z[i];" if classes else "    out[i] = $_shift[i] + $_unit[i] * z[i];")
+    answer = "z[i]" if classes else "$_shift[i] + $_unit[i] * z[i]"
+    if held:
+        answer = f"fmin(fmax({answer}, $_least[i]), $_most[i])"
+    body.append(f"    out[i] = {answer};")
     constants = _doubles("$_centre", [c.centre for c in columns])
     constants += _doubles("$_scale", [c.scale for c in columns])
     if any(c.clip for c in columns):
         constants += _doubles("$_clip", [3.0 * c.clip for c in columns])
+    if held:
+        constants += _doubles("$_least", [t.least for t in schema.targets])
+        constants += _doubles("$_most", [t.most for t in schema.targets])
     if not classes:
         constants += _doubles("$_shift", [t.centre for t in schema.targets])
         constants += _doubles("$_unit", [t.scale for t in schema.targets])

@@ -10,7 +10,7 @@ import numpy as np
 from micrograd import __version__, checks
 from micrograd.atomic import write_bytes
 from micrograd.convert.checks import Path, check_network
-from micrograd.convert.onnx.file import IR_VERSION, OPSET, network_model
+from micrograd.convert.onnx.network import IR_VERSION, OPSET, network_model
 from micrograd.network.network import Network
 from micrograd.tabular.column import (
     CATEGORY,
