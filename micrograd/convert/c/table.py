@@ -79,12 +79,7 @@ def table_to_c(
     Raises:
         ValueError: a feature is not a number; names it. Else as for to_c.
     """
-    other = [c.name for c in schema.features if c.kind != NUMBER or c.unit]
-    if other:
-        raise ValueError(
-            f"table_to_c: column {', '.join(map(repr, other[:5]))} is no plain number, and a C "
-            "header is for tables of numbers; write an ONNX file, or train without it (--drop)"
-        )
+    _check_numbers(schema)
     rows = _rows(schema, X)
     encoded = _encoded(schema, rows)
     prefix = checked_prefix("table_to_c", prefix)
@@ -108,6 +103,15 @@ def table_to_c(
     parts.append(_main(name, rows[:TEST_ROWS], answers[:TEST_ROWS], tolerance, quantize))
     write_bytes(path, _guarded(name, parts).encode("ascii"))
     return CTable(header, name, lost)
+
+
+def _check_numbers(schema: Schema) -> None:
+    other = [c.name for c in schema.features if c.kind != NUMBER or c.unit]
+    if other:
+        raise ValueError(
+            f"table_to_c: column {', '.join(map(repr, other[:5]))} is no plain number, and a C "
+            "header is for tables of numbers; write an ONNX file, or train without it (--drop)"
+        )
 
 
 def _rows(schema: Schema, X: Any) -> Array:
@@ -171,16 +175,7 @@ def _functions(
     if held:
         answer = f"fmin(fmax({answer}, $_least[i]), $_most[i])"
     body.append(f"    out[i] = {answer};")
-    constants = _doubles("$_centre", [c.centre for c in columns])
-    constants += _doubles("$_scale", [c.scale for c in columns])
-    if any(c.clip for c in columns):
-        constants += _doubles("$_clip", [3.0 * c.clip for c in columns])
-    if held:
-        constants += _doubles("$_least", [t.least for t in schema.targets])
-        constants += _doubles("$_most", [t.most for t in schema.targets])
-    if not classes:
-        constants += _doubles("$_shift", [t.centre for t in schema.targets])
-        constants += _doubles("$_unit", [t.scale for t in schema.targets])
+    constants = _constants(schema, held)
     gives = "probabilities" if probabilities else "logits"
     gives = (
         f"{gives} of {', '.join(classes)}" if classes else ", ".join(t.name for t in schema.targets)
@@ -204,6 +199,21 @@ def _functions(
             f"{{\n    return {network}_class(i);\n}}\n"
         )
     return text.replace("@", guard).replace("$", name)
+
+
+def _constants(schema: Schema, held: bool) -> str:
+    """The numbers of the scaling; $ stands for the name of the function."""
+    constants = _doubles("$_centre", [c.centre for c in schema.features])
+    constants += _doubles("$_scale", [c.scale for c in schema.features])
+    if any(c.clip for c in schema.features):
+        constants += _doubles("$_clip", [3.0 * c.clip for c in schema.features])
+    if held:
+        constants += _doubles("$_least", [t.least for t in schema.targets])
+        constants += _doubles("$_most", [t.most for t in schema.targets])
+    if not schema.targets[0].classes:
+        constants += _doubles("$_shift", [t.centre for t in schema.targets])
+        constants += _doubles("$_unit", [t.scale for t in schema.targets])
+    return constants
 
 
 def _main(name: str, rows: Array, answers: Array, tolerance: float, quantize: Any) -> str:
