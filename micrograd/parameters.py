@@ -149,7 +149,16 @@ class Parameters(Sequence[Parameter]):
             self._flat_grad[...] = state["flat_grad"]
 
     def __copy__(self) -> Parameters:
-        return copy.deepcopy(self)
+        other = type(self).__new__(type(self))
+        Parameters.__init__(other, [(p.name, p.shape) for p in self], self.dtype)
+        other._flat[...] = self._flat
+        if not self.stale:
+            other._flat_grad[...] = self._flat_grad
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameters:
+        memo[id(self)] = other = copy.copy(self)
+        return other
 
     def settle(self) -> None:
         """Carries out a zeroing that was put off."""

@@ -82,7 +82,7 @@ class Access:
         self._writing = False
         self._readers: list[int] = []  # their threads
         self._waiting: deque[Any] = deque()  # a Gate for each reader that a write keeps out
-        self._drained = Event()  # a reader has left while a write waits
+        self._drained = _allocated(Event)  # a reader has left while a write waits
         _ALL.add(self)
 
     # ---- training ----
@@ -259,6 +259,22 @@ class Access:
         self._waiting.clear()
 
 
+def new_lock() -> Any:
+    """A Lock.
+
+    Raises:
+        MemoryError: there is no memory for it; Python says RuntimeError then.
+    """
+    return _allocated(Lock)
+
+
+def _allocated(kind: Callable[[], T]) -> T:
+    try:
+        return kind()
+    except RuntimeError as error:
+        raise MemoryError(str(error)) from None
+
+
 class _Gate:
     """What a reader waits at that a write keeps out."""
 
@@ -266,7 +282,7 @@ class _Gate:
 
     def __init__(self, thread: int) -> None:
         self.thread = thread
-        self.lock = Lock()
+        self.lock = new_lock()
         self.lock.acquire()
 
 

@@ -206,8 +206,10 @@ class Plan:
             )
         )  # fmt: skip
 
-    def values(self, buffer: int, rows: int, dtype: np.dtype[Any]) -> Array:
-        """A copy of what a buffer holds after a pass, (rows, columns)."""
+    def values(
+        self, buffer: int, rows: int, dtype: np.dtype[Any], out: Array | None = None
+    ) -> Array:
+        """A copy of what a buffer holds after a pass, (rows, columns); `out` is filled if given."""
         ld = ffi.new("int64_t *")
         pointer = lib.mg_plan_values(self.c, buffer, ld)
         columns = self.passes.buffers[buffer].columns
@@ -215,8 +217,10 @@ class Plan:
         flat: Array = np.frombuffer(ffi.buffer(pointer, size), dtype)
         step = int(ld[0]) * dtype.itemsize
         view = np.lib.stride_tricks.as_strided(flat, (rows, columns), (step, dtype.itemsize))
-        out: Array = view.copy()
-        return out
+        copied: Array = view.copy() if out is None else out
+        if out is not None:
+            out[...] = view
+        return copied
 
 
 def _made(passes: Passes, n_parameters: int, dtype: np.dtype[Any], share: bool) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from threading import Lock
 
 from micrograd.engine.value import Value
 from micrograd.network.blocks import walk
@@ -13,6 +12,7 @@ from micrograd.network.losses import Loss
 from micrograd.network.reverse import LossOp
 from micrograd.program.network_op import ScalarOp, loss_op, map_op
 from micrograd.program.recorder import RecordingError
+from micrograd.sharing import new_lock
 
 
 class Functions:
@@ -38,7 +38,7 @@ class Functions:
             if isinstance(layer, Map)
         }
         self._losses: dict[int, ScalarOp] = {}  # by the columns of the targets
-        self._recording = Lock()
+        self._recording = new_lock()
         self.targets = outputs  # columns of the targets, as long as none have come
         if loss.function is not None:
             self.targets = self._first_targets()

@@ -237,11 +237,12 @@ class Trained:
         batch = Batch(self.incoming.features(where, X), self.planner.out_features)
         with self._access.training(where):
             plan = self._plan_for(None, batch.rows)
+            out = np.empty((batch.rows, self.planner.out_features), self._dtype)
             status = plan.forward(batch)
             if status:
                 raise self.incoming.error(where, status, plan.result, batch)
             self._plan, self._pending = plan, None
-            return plan.values(plan.output, batch.rows, self._dtype)
+            return plan.values(plan.output, batch.rows, self._dtype, out)
 
     # ---- the steps of fit ----
 
