@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micrograd.data.cells import Numbers, looks_numeric
-from micrograd.data.reading import Frame
+from micrograd.data.frame import Frame
 
 ALMOST_ALL = 0.8  # share of numbers from which on the other cells are slips
 FEW = 20

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from micrograd.data.reading import Frame
+from micrograd.data.frame import Frame
 
 
 def as_frame(data: Any, source: str = "X") -> Frame:

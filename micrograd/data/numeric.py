@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from micrograd.data.cells import is_missing, numbers_of, parse_number
 from micrograd.data.columns import as_text, odd_cell
-from micrograd.data.reading import Frame, Reading, read_table
+from micrograd.data.frame import Frame
+from micrograd.data.reading import Reading, read_table
 from micrograd.data.target import infer_target
 
 

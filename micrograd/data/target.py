@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from micrograd.data import dates
 from micrograd.data.cells import is_missing, numbers_of, parse_number
 from micrograd.data.columns import as_text, check_slips, odd_cell
-from micrograd.data.reading import Frame
+from micrograd.data.frame import Frame
 
 KINDS = ("auto", "classes", "numbers")
 MOST_WHOLE = 100  # classes that whole numbers may stand for

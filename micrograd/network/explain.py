@@ -13,10 +13,10 @@ from micrograd.network.initial import starts
 from micrograd.network.tables import Explanation
 
 if TYPE_CHECKING:
-    from micrograd.network.network import Network
+    from micrograd.network.view import NetworkView
 
 
-def explain(net: Network, X: Any, y: Any) -> dict[str, Any]:
+def explain(net: NetworkView, X: Any, y: Any) -> dict[str, Any]:
     """Runs a network on a batch and names what it computes as the documents do.
 
     For each step l = 1, 2, ...: W1, b1, z1 (pre-activation), a1 (activation), da1 = dL_i/da1,
@@ -73,7 +73,7 @@ def explain(net: Network, X: Any, y: Any) -> dict[str, Any]:
 
 
 def _parameters_of(
-    net: Network, held: dict[str, Array], gradients: Array, step: Step, number: int
+    net: NetworkView, held: dict[str, Array], gradients: Array, step: Step, number: int
 ) -> dict[str, Array]:
     """W, b, dW and db of a step, as far as it has them."""
     out = {}
@@ -88,7 +88,7 @@ def _parameters_of(
     return out
 
 
-def place_not_finite(net: Network, X: Any, y: Any) -> str:
+def place_not_finite(net: NetworkView, X: Any, y: Any) -> str:
     """Where the first value of a pass that is not finite lies: "z2 (layer 1, ReLU())", or ""."""
     passed = explain(net, X, y)
     for number, step in enumerate(net.planner.graph("explaining").steps, start=1):

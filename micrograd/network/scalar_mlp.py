@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from micrograd.network.layers import Identity, Layer, Linear, ReLU
-from micrograd.network.network import Network
+from micrograd.network.view import NetworkView
 from micrograd.nn import MLP
 
+Made = TypeVar("Made", bound=NetworkView)
 
-def from_scalar(
-    mlp: MLP, loss: Any = "cross_entropy", dtype: str = "float64", cls: type[Network] = Network
-) -> Network:
-    """A Network with the layers and weights of an MLP; see Network.from_scalar."""
+
+def from_scalar(mlp: MLP, loss: Any, dtype: str, make: Callable[..., Made]) -> Made:
+    """A Network, made by `make`, with the layers and weights of an MLP; see Network.from_scalar."""
     if not isinstance(mlp, MLP):
         raise TypeError(f"Network.from_scalar: {mlp!r:.60} is a {type(mlp).__name__}, want an MLP")
     layers: list[Layer] = []
@@ -29,7 +30,7 @@ def from_scalar(
         layers.append(Linear(len(layer.neurons[0].w), len(layer.neurons)))
         if nonlin.pop():
             layers.append(ReLU())
-    net = cls(*layers, loss=loss, dtype=dtype, seed=0)
+    net = make(*layers, loss=loss, dtype=dtype, seed=0)
     parameters = iter(net.parameters())
     for layer in mlp.layers:
         next(parameters).data[...] = [[w.data for w in neuron.w] for neuron in layer.neurons]
@@ -37,7 +38,7 @@ def from_scalar(
     return net
 
 
-def to_scalar(net: Network) -> MLP:
+def to_scalar(net: NetworkView) -> MLP:
     """An MLP of Values with the layers and weights of a Network; see Network.to_scalar."""
     layers = [layer for layer in net.layers if not isinstance(layer, Identity)]
     sizes: list[int] = []

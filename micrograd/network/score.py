@@ -9,10 +9,10 @@ import numpy as np
 from micrograd.core import Array
 
 if TYPE_CHECKING:
-    from micrograd.network.network import Network
+    from micrograd.network.view import NetworkView
 
 
-def score(net: Network, X: Any, y: Any, sample_weight: Any = None) -> float:
+def score(net: NetworkView, X: Any, y: Any, sample_weight: Any = None) -> float:
     """The share of right classes, or R^2; see Network.score."""
     where = "Network.score"
     if net.loss_kind.function is not None:

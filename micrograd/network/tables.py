@@ -12,7 +12,7 @@ from micrograd.network.blocks import Block, walk
 from micrograd.network.layers import Layer
 
 if TYPE_CHECKING:
-    from micrograd.network.network import Network
+    from micrograd.network.view import NetworkView
 
 DEPTH = 8  # of nesting that a table shows by setting names in
 
@@ -58,7 +58,7 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     return "\n".join(lines)
 
 
-def summary(net: Network) -> Table:
+def summary(net: NetworkView) -> Table:
     """Layers, shapes and numbers of parameters; see Network.summary."""
     sizes: dict[str, int] = {}
     for p in net.parameters():

@@ -7,7 +7,8 @@
 Reading files wants pandas (extra "table"); frames and arrays that are there already do not.
 """
 
-from micrograd.data.reading import Frame, Reading, read_table
+from micrograd.data.frame import Frame
+from micrograd.data.reading import Reading, read_table
 from micrograd.data.target import Target
 from micrograd.tabular.column import Column
 from micrograd.tabular.schema import Schema

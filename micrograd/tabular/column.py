@@ -13,7 +13,7 @@ from micrograd.data import dates
 from micrograd.data.cells import MISSING, is_missing, numbers_of
 from micrograd.data.columns import as_text, odd_cell
 from micrograd.data.dates import DAY, PERIODS
-from micrograd.data.reading import Frame
+from micrograd.data.frame import Frame
 
 __all__ = [
     "CATEGORY",

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from micrograd.data import dates
 from micrograd.data.cells import is_missing, numbers_of
 from micrograd.data.columns import as_text, check_slips, odd_cell
-from micrograd.data.reading import Frame
+from micrograd.data.frame import Frame
 from micrograd.tabular.column import (
     CATEGORY,
     DATE,

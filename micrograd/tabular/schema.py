@@ -10,8 +10,8 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
+from micrograd.data.frame import Frame
 from micrograd.data.frames import as_frame
-from micrograd.data.reading import Frame
 from micrograd.data.target import Target, infer_target
 from micrograd.tabular.column import CATEGORY, LEFT_OUT, NUMBER, Column, scaled
 from micrograd.tabular.infer import infer_column

@@ -6,7 +6,6 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from house.pending import PENDING
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "micrograd"
@@ -119,7 +118,7 @@ def test_a_room_imports_what_the_table_allows():
                 continue
             if other not in allowed:
                 found.append(f"{path.relative_to(ROOT)}: {room} imports {other}")
-    assert set(found) - PENDING == set()
+    assert found == []
 
 
 # What shows itself in a notebook and lies below the room that draws: it loads that one by name.
@@ -184,7 +183,7 @@ def test_no_circle_of_rooms():
                 room_of(path),
             ):
                 edges[room_of(path)].add(other)
-    assert circles(edges) == [] or "circles" in PENDING
+    assert circles(edges) == []
 
 
 def test_no_circle_of_files():
@@ -194,7 +193,7 @@ def test_no_circle_of_files():
             for module, _ in imports(path):
                 if module not in ("micrograd", module_of(path)):
                     edges[module_of(path)].add(module)
-    assert circles(edges) == [] or "circles" in PENDING
+    assert circles(edges) == []
 
 
 def test_no_private_name_crosses_a_room():
@@ -214,7 +213,7 @@ def test_no_private_name_crosses_a_room():
                 hidden = node.attr.startswith("_") and not node.attr.startswith("__")
                 if hidden and node.value.id in modules and node.value.id not in ("core",):
                     found.append(f"{path.relative_to(ROOT)}: {node.value.id}.{node.attr}")
-    assert set(found) - PENDING == set()
+    assert found == []
 
 
 def test_the_compiled_module_is_touched_by_core_and_few_rooms():
@@ -226,8 +225,7 @@ def test_the_compiled_module_is_touched_by_core_and_few_rooms():
         }
         if names & {"ffi", "lib", "_core"} or re.search(r"\bcore\.(ffi|lib)\b", text):
             found[room_of(path)].append(path.name)
-    pending = {room for room in found if f"compiled {room}" in PENDING}
-    assert set(found) - {"core"} - pending <= set(COMPILED), dict(found)
+    assert set(found) - {"core"} <= set(COMPILED), dict(found)
     assert len(COMPILED) <= 4
 
 
@@ -255,9 +253,7 @@ def test_architecture_names_files_that_exist():
 def test_files_are_of_one_idea(most):
     sources = [*files(), *(ROOT / "csrc").rglob("*.[ch]")]
     long = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in sources}
-    assert {
-        p: n for p, n in long.items() if n > most and p != "csrc/micrograd.h" and p not in PENDING
-    } == {}
+    assert {p: n for p, n in long.items() if n > most and p != "csrc/micrograd.h"} == {}
 
 
 def test_functions_are_short_or_named_with_a_reason():
@@ -271,4 +267,4 @@ def test_functions_are_short_or_named_with_a_reason():
                 parameters -= bool(a.args) and a.args[0].arg in ("self", "cls")
                 if (lines > 60 or parameters > 10) and f"`{node.name}`" not in ARCHITECTURE:
                     found.append(f"{path.relative_to(ROOT)}: {node.name}")
-    assert set(found) - PENDING == set()
+    assert found == []
