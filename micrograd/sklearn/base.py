@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from micrograd.core import Array
 from micrograd.network.network import Network
-from micrograd.sklearn.model import Architecture, Model
+from micrograd.sklearn.members import fit_members
+from micrograd.sklearn.model import Architecture, Model, schema_of
 from micrograd.sklearn.parameters import (
     CONSTRAINTS,
     STOCHASTIC,
@@ -25,12 +27,12 @@ from micrograd.sklearn.parameters import (
     hidden_activations,
     hidden_dropout,
     hidden_sizes,
+    is_plain,
     limited_threads,
     refuse_masked,
 )
 from micrograd.sklearn.solvers import Epochs, Rows, Steps, loss_of, minimise
 from micrograd.sklearn.undo import as_before_on_failure
-from micrograd.tabular.plain import plain_schema
 
 
 class BaseMLP(BaseEstimator):
@@ -89,8 +91,14 @@ class BaseMLP(BaseEstimator):
                 as it was before. With early_stopping, training that diverges ends with the best
                 weights so far and a ConvergenceWarning.
         """
+        where = f"{type(self).__name__}.fit"
         with as_before_on_failure(self):
-            return self._fit(X, y, sample_weight, f"{type(self).__name__}.fit")
+            if self._is_ensemble():
+                return fit_members(self, where, lambda member: member.fit(X, y, sample_weight))
+            return self._fit(X, y, sample_weight, where)
+
+    def _is_ensemble(self) -> bool:
+        return isinstance(self.n_members, Integral) and int(self.n_members) > 1
 
     def _stochastic(self) -> bool:
         if self.solver not in STOCHASTIC:
@@ -103,6 +111,7 @@ class BaseMLP(BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: Any, where: str, classes: Any = None) -> Any:
         incremental = where.endswith("partial_fit")
         check_settings(self, where)
+        self.__dict__.pop("members_", None)
         if incremental and self.early_stopping:
             raise ValueError(
                 f"{where} has no early stopping; early_stopping=True is for fit: call "
@@ -385,14 +394,15 @@ class BaseMLP(BaseEstimator):
             NotFittedError: fit has not been called.
         """
         check_is_fitted(self)
+        if hasattr(self, "members_"):
+            raise AttributeError(
+                f"{type(self).__name__}: {len(self.members_)} members have a network each: "
+                "members_[0].network_"
+            )
         self._sync()
         net = self._model.net
         features: Any = getattr(self, "feature_names_in_", None)
-        names = net.in_features if features is None else [str(name) for name in features]
-        classes = self._names_of_classes()
-        single = bool(classes) or net.out_features == 1
-        targets = ["y"] if single else [f"y{i}" for i in range(net.out_features)]
-        net.metadata["schema"] = plain_schema(names, targets, classes).to_dict()
+        net.metadata["schema"] = schema_of(net, features, self._names_of_classes())
         return net
 
     def _names_of_classes(self) -> list[str]:
@@ -406,15 +416,12 @@ class BaseMLP(BaseEstimator):
             return self._model.logits(X)
 
     def _checked_logits(self, X: Any) -> Array:
-        check_is_fitted(self)
-        refuse_masked(type(self).__name__, X)
-        X = validate_data(
-            self,
-            X,
-            accept_sparse=["csr", "csc"],
-            dtype=(np.float64, np.float32),
-            reset=False,
-        )
+        """In the wider of the dtypes of the rows and the weights."""
+        if not is_plain(self, X):
+            check_is_fitted(self)
+            refuse_masked(type(self).__name__, X)
+            kinds, sparse = (np.float64, np.float32), ["csr", "csc"]
+            X = validate_data(self, X, accept_sparse=sparse, dtype=kinds, reset=False)
         z = self._logits(X)
         return z.astype(np.result_type(X.dtype, z.dtype), copy=False)
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import r2_score
+from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
@@ -22,7 +21,9 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from micrograd.core import Array
 from micrograd.sklearn.base import BaseMLP
-from micrograd.sklearn.parameters import CLASS_WEIGHT, CONSTRAINTS, LOSS
+from micrograd.sklearn.members import fit_members, mean_over
+from micrograd.sklearn.parameters import CLASS_WEIGHT, CONSTRAINTS
+from micrograd.sklearn.regressor import MLPRegressor
 from micrograd.sklearn.solvers import Rows
 from micrograd.sklearn.undo import as_before_on_failure
 
@@ -67,6 +68,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             float32 for adam and sgd on 200 rows or more, else that of X.
         n_jobs: threads, at most, within what mg.set_num_threads and the environment allow; None
             and -1 are all those. Results do not depend on it.
+        n_members: networks, each with its own seed; their probabilities, or numbers, are averaged.
         callbacks: functions of a TrainingState after each epoch, or objects with on_epoch or
             on_step; state.stop() ends training. state.history has loss, val_loss and val_score.
 
@@ -77,7 +79,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         loss_, loss_curve_, best_loss_: training loss, penalty included, of each epoch.
         validation_scores_, best_validation_score_, validation_loss_curve_: with early_stopping.
         n_iter_, t_: epochs, and rows seen. out_activation_: "softmax" or "logistic".
-        network_: the fitted Network.
+        network_: the fitted Network. members_: with n_members: the estimators of each, instead of
+            weights, curves and network_.
 
     Sparse X is made dense batch by batch.
 
@@ -121,6 +124,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         clip_norm: float | None = None,
         dtype: str = "auto",
         n_jobs: int | None = None,
+        n_members: int = 1,
         callbacks: Any = (),
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -152,6 +156,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.clip_norm = clip_norm
         self.dtype = dtype
         self.n_jobs = n_jobs
+        self.n_members = n_members
         self.callbacks = callbacks
 
     @available_if(lambda estimator: estimator._stochastic())
@@ -169,19 +174,30 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             TypeError, ValueError: a parameter, the data or the classes do not fit; the estimator is
                 then as it was before.
         """
+        where = "MLPClassifier.partial_fit"
         with as_before_on_failure(self):
-            return self._fit(X, y, sample_weight, "MLPClassifier.partial_fit", classes)
+            if self._is_ensemble():
+                return fit_members(
+                    self, where, lambda each: each.partial_fit(X, y, sample_weight, classes)
+                )
+            return self._fit(X, y, sample_weight, where, classes)
 
     def predict(self, X: Any) -> Array:
         """The class of each row (rows,), or its labels, 0 and 1 (rows, labels)."""
-        z = self._checked_logits(X)
-        p = self._of_labels(z) if self.out_activation_ == "logistic" else z
-        p = p.ravel() if self.n_outputs_ == 1 else p
+        if hasattr(self, "members_"):
+            p = self.predict_proba(X)
+            p = p[:, 1] if self.n_outputs_ == 1 else p
+        else:
+            z = self._checked_logits(X)
+            p = self._of_labels(z) if self.out_activation_ == "logistic" else z
+            p = p.ravel() if self.n_outputs_ == 1 else p
         classes: Array = self._label_binarizer.inverse_transform(p)
         return classes
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities (rows, classes), in the order of classes_; of labels, of each by itself."""
+        if hasattr(self, "members_"):
+            return mean_over(self.members_, lambda member: member.predict_proba(X))
         z = self._checked_logits(X)
         if self.out_activation_ == "logistic":
             return self._of_labels(np.concatenate([-z, z], axis=1) if self.n_outputs_ == 1 else z)
@@ -285,151 +301,4 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
-        return tags
-
-
-class MLPRegressor(RegressorMixin, BaseMLP):
-    """A multilayer perceptron that predicts numbers; drop-in for scikit-learn's.
-
-    y is (rows,) or (rows, outputs).
-
-    Args:
-        loss: "squared_error": half the mean squared error; "poisson": half the mean Poisson
-            deviance, y log(y / a) - y + a, of outputs a = exp(z), for y of 0 or more.
-
-    The other parameters, and the attributes, are those of MLPClassifier, without class_weight and
-    classes_; scores are R^2, out_activation_ is "identity" or "exp".
-
-    With several outputs the loss is the mean over them, as it is shown, while steps follow the
-    gradient of their sum, as in scikit-learn.
-
-    >>> from sklearn.datasets import load_diabetes
-    >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = MLPRegressor(hidden_layer_sizes=(16,), solver="lbfgs", max_iter=50, random_state=0)
-    >>> model.fit(X, y).score(X, y) > 0.4  # doctest: +SKIP
-    True
-    """
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**CONSTRAINTS, **LOSS}
-
-    def __init__(
-        self,
-        loss: str = "squared_error",
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: Any = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: int = 10,
-        max_fun: int = 15000,
-        dropout: Any = 0.0,
-        residual: bool = False,
-        clip_norm: float | None = None,
-        dtype: str = "auto",
-        n_jobs: int | None = None,
-        callbacks: Any = (),
-    ) -> None:
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.dropout = dropout
-        self.residual = residual
-        self.clip_norm = clip_norm
-        self.dtype = dtype
-        self.n_jobs = n_jobs
-        self.callbacks = callbacks
-
-    @available_if(lambda estimator: estimator._stochastic())
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """One epoch over X and y, from the weights and the optimizer's state there are.
-
-        Returns:
-            The estimator itself.
-
-        Raises:
-            TypeError, ValueError: a parameter or the data do not fit; the estimator is then as it
-                was before.
-        """
-        with as_before_on_failure(self):
-            return self._fit(X, y, sample_weight, "MLPRegressor.partial_fit")
-
-    def predict(self, X: Any) -> Array:
-        """The predicted numbers, (rows,) or (rows, outputs)."""
-        return self._predicted(self._checked_logits(X))
-
-    def _predicted(self, z: Array) -> Array:
-        a = np.exp(z) if self.out_activation_ == "exp" else z
-        return a.ravel() if a.shape[1] == 1 else a
-
-    # ---- what BaseMLP asks for ----
-
-    def _check_targets(self, X: Any, y: Any, where: str, first: bool) -> tuple[Any, Array]:
-        X, y = self._validated(X, y, reset=first, y_numeric=True)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        y = y.reshape(-1, 1) if y.ndim == 1 else y
-        if self.loss == "poisson" and y.min() < 0:
-            raise ValueError(f"{where}: y has {y.min()}; loss='poisson' wants 0 or more")
-        return X, y
-
-    def _outputs(self, y: Array) -> int:
-        return int(y.shape[1])
-
-    def _out_activation(self) -> str:
-        return "exp" if self.loss == "poisson" else "identity"
-
-    def _rows(self, X: Any, y: Array, weights: Array | None) -> Rows:
-        offset = None
-        if self.out_activation_ == "exp":
-            counts = y.astype(np.float64)
-            offset = (counts * np.log(np.where(counts > 0, counts, 1)) - counts).sum(axis=1)
-        return Rows(X, y, y, weights, offset)
-
-    def _score_rows(self, rows: Rows) -> float:
-        a = self._predicted(self._logits(rows.X))
-        if not np.isfinite(a).all():
-            return float("nan")
-        return float(r2_score(rows.y, a, sample_weight=rows.weights))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
         return tags

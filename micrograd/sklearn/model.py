@@ -15,6 +15,7 @@ from micrograd.network.layers import Dropout, Layer, Linear
 from micrograd.network.network import Network
 from micrograd.sklearn.parameters import ACTIVATIONS
 from micrograd.sklearn.sparse import SparseRows
+from micrograd.tabular.plain import plain_schema
 
 
 @dataclass(frozen=True)
@@ -196,3 +197,11 @@ def row_blocks(X: Any) -> list[slice]:
     rows, columns = X.shape
     block = max(1, _BLOCK_ELEMENTS // max(1, columns))
     return [slice(start, min(start + block, rows)) for start in range(0, rows, block)]
+
+
+def schema_of(net: Network, features: Any, classes: list[str]) -> dict[str, Any]:
+    """For a network's metadata: the names of the columns of X, or None, and of the classes."""
+    names = net.in_features if features is None else [str(name) for name in features]
+    single = bool(classes) or net.out_features == 1
+    targets = ["y"] if single else [f"y{i}" for i in range(net.out_features)]
+    return plain_schema(names, targets, classes).to_dict()

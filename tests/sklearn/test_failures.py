@@ -195,3 +195,20 @@ def test_sparse_rows_are_predicted_over_the_numbers_that_are_there():
     assert np.abs(model.predict_proba(wide[:5]) - before).max() > 0
     want = model.predict_proba(wide[:5].toarray())
     np.testing.assert_allclose(model.predict_proba(wide[:5]), want, rtol=1e-9)
+
+
+def test_the_short_way_of_plain_rows_refuses_what_the_long_one_refuses():
+    model = MLPClassifier(**SMALL).fit(X, LABELS)
+    want = model.predict_proba(X.tolist())
+    np.testing.assert_array_equal(model.predict_proba(X), want)
+    for rows in (X[:1], np.asfortranarray(X), X[::-2], X.astype(np.float32)):
+        np.testing.assert_array_equal(model.predict_proba(rows), model.predict_proba(list(rows)))
+    bad = X.copy()
+    bad[3, 2] = np.nan
+    for rows, words in ((bad, "NaN"), (X[:, :3], "3 features"), (X[:0], "0 sample"), (X[0], "2D")):
+        with pytest.raises(ValueError, match=words):
+            model.predict_proba(rows)
+    pd = pytest.importorskip("pandas")
+    named = MLPClassifier(**SMALL).fit(pd.DataFrame(X, columns=list("abcd")), LABELS)
+    with pytest.warns(UserWarning, match="feature names"):
+        named.predict_proba(X)
