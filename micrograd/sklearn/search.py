@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import joblib
@@ -56,7 +57,10 @@ class MLPSearchCV(GridSearchCV):
         """Fits every candidate on every fold, and the best one on all rows."""
         threads = core.get_num_threads()
         jobs = threads if self.n_jobs is None else self.n_jobs
-        with joblib.parallel_config(backend="threading", n_jobs=jobs):
+        # scikit-learn's workers set the filters of warnings, which belong to the process: in threads
+        # one can end with those of another, so they are put back here
+        filters = warnings.catch_warnings()
+        with filters, joblib.parallel_config(backend="threading", n_jobs=jobs):
             try:
                 core.set_num_threads(1)
                 return super().fit(X, y, **params)
