@@ -57,8 +57,8 @@ class MLPSearchCV(GridSearchCV):
         """Fits every candidate on every fold, and the best one on all rows."""
         threads = core.get_num_threads()
         jobs = threads if self.n_jobs is None else self.n_jobs
-        # scikit-learn's workers set the filters of warnings, which belong to the process: in threads
-        # one can end with those of another, so they are put back here
+        # scikit-learn's workers set the filters of warnings, which belong to the process;
+        # of two threads one can end with those of the other, so they are put back here
         filters = warnings.catch_warnings()
         with filters, joblib.parallel_config(backend="threading", n_jobs=jobs):
             try:
