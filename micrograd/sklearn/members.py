@@ -7,14 +7,12 @@ Estimation using Deep Ensembles" (2017), section 2.4.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from micrograd import core
 from micrograd.core import Array
 from micrograd.sklearn.parameters import check_settings
 
@@ -26,7 +24,11 @@ SHARED = (
 
 
 def fit_members(estimator: Any, where: str, train: Callable[[Any], Any]) -> Any:
-    """Trains all members, side by side where there are processors; `train` fits one of them."""
+    """Trains all members; `train` fits one of them.
+
+    One after the other: scikit-learn's checks set filters of warnings, which belong to the process,
+    and in threads one can end with those of another.
+    """
     check_settings(estimator, where)
     own: dict[str, Any] = estimator.__dict__
     go_on = estimator.warm_start or where.endswith("partial_fit")
@@ -40,15 +42,8 @@ def fit_members(estimator: Any, where: str, train: Callable[[Any], Any]) -> Any:
             for seed in rng.randint(2**31 - 1, size=estimator.n_members)
         ]
 
-    def alone(member: Any) -> Any:
-        with core.limited_threads(1):
-            return train(member)
-
-    jobs = estimator.n_jobs or -1
-    threads = core.get_num_threads()
-    threads = min(jobs, threads) if jobs > 0 else max(1, threads + 1 + jobs)
-    with ThreadPoolExecutor(min(threads, len(members))) as pool:
-        list(pool.map(alone, members))
+    for member in members:
+        train(member)
     for name in [name for name in own if name.endswith("_") or name in ("_model", "_optimizer")]:
         del own[name]
     first = members[0]

@@ -1,28 +1,21 @@
-"""A grid search whose fits run side by side in threads: the C core lets them."""
+"""A grid search over the parameters of an MLP."""
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-import joblib
 import numpy as np
 from sklearn.model_selection import GridSearchCV
 
-from micrograd import core
-
 
 class MLPSearchCV(GridSearchCV):
-    """GridSearchCV for MLPs, or for Pipelines with one: the same results, without other processes.
-
-    Each fit runs on one thread of the C core, and as many at once as there are threads: nothing is
-    copied to processes, and small networks do not wait for one another.
+    """GridSearchCV for MLPs, or for Pipelines with one, and with the same results.
 
     Args:
         estimator: MLPClassifier or MLPRegressor, or a Pipeline with one.
         param_grid: {parameter: values}, or a list of such grids.
         cv, scoring, refit, verbose, error_score, return_train_score: as of GridSearchCV.
-        n_jobs: fits at once; None: as many as mg.get_num_threads().
+        n_jobs: processes; None: this one, in which the C core uses threads where they pay.
 
     Attributes:
         cv_results_, best_params_, best_score_, best_estimator_, best_index_: as of GridSearchCV.
@@ -52,17 +45,3 @@ class MLPSearchCV(GridSearchCV):
             estimator, param_grid, cv=cv, scoring=scoring, refit=refit, n_jobs=n_jobs,
             verbose=verbose, error_score=error_score, return_train_score=return_train_score,
         )  # fmt: skip
-
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
-        """Fits every candidate on every fold, and the best one on all rows."""
-        threads = core.get_num_threads()
-        jobs = threads if self.n_jobs is None else self.n_jobs
-        # scikit-learn's workers set the filters of warnings, which belong to the process;
-        # of two threads one can end with those of the other, so they are put back here
-        filters = warnings.catch_warnings()
-        with filters, joblib.parallel_config(backend="threading", n_jobs=jobs):
-            try:
-                core.set_num_threads(1)
-                return super().fit(X, y, **params)
-            finally:
-                core.set_num_threads(threads)
