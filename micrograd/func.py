@@ -1,9 +1,10 @@
 """Derivatives as functions of functions: grad, vjp, jvp, jacrev, jacfwd, hessian.
 
-Each takes a function f of Values, and of lists and tuples of Values, nested as one likes, that
-returns such a thing. Results have the structure of what they belong to, with a Value for each
-number: `grad(f)(w)` that of w, a Jacobian the structure of f's result with, in place of each number
-of it, the structure of the input. Arguments may be Values or plain numbers.
+Each takes a function f of Values, and of lists, tuples, dicts and numpy arrays of Values, nested as
+one likes, that returns such a thing; with has_aux a pair of such a thing and anything else. Results
+have the structure of what they belong to, with a Value for each number: `grad(f)(w)` that of w, a
+Jacobian that of f's result with, in place of each number of it, the structure of the input.
+Arguments may be Values or plain numbers.
 
 Reverse mode (grad, vjp, jacrev) runs f once and walks its graph once per number that f returns.
 Forward mode (jvp, jacfwd) runs f on dual numbers, once per direction, and keeps no graph.
@@ -24,6 +25,7 @@ give constants and leave nothing behind.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any, TypeAlias
 
 from micrograd.engine import dual as forward
@@ -31,7 +33,8 @@ from micrograd.engine import modes
 from micrograd.engine.backward import accumulate, gradients, leaves, topological
 from micrograd.engine.dual import Dual
 from micrograd.engine.functions import dot
-from micrograd.engine.node import number_of, operand
+from micrograd.engine.node import number_of, shown
+from micrograd.engine.trees import Tree, leaves_of, like, same_structure, values_in, with_values
 from micrograd.engine.value import Operand, Value, constant
 from micrograd.engine.watch import Operations, count_operations
 
@@ -47,36 +50,7 @@ __all__ = [
     "vjp",
 ]
 
-Tree: TypeAlias = Any  # an Operand, or a list or tuple of Trees
 Argnums: TypeAlias = "int | tuple[int, ...]"
-
-# Structures.
-
-
-def leaves_of(tree: Tree, where: str) -> list[Operand]:
-    """The numbers and Values of a tree, in order. Raises TypeError at anything else."""
-    if isinstance(tree, (list, tuple)):
-        return [leaf for branch in tree for leaf in leaves_of(branch, where)]
-    return [operand(tree, where)]
-
-
-def like(tree: Tree, leaves: Iterable[Any]) -> Tree:
-    """A tree of the same structure, with these leaves."""
-    left = iter(leaves)
-
-    def rebuild(branch: Tree) -> Tree:
-        if isinstance(branch, (list, tuple)):
-            branches = [rebuild(b) for b in branch]
-            return branches if isinstance(branch, list) else tuple(branches)
-        return next(left)
-
-    return rebuild(tree)
-
-
-def _same_structure(a: Tree, b: Tree) -> bool:
-    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(map(_same_structure, a, b))
-    return not isinstance(a, (list, tuple)) and not isinstance(b, (list, tuple))
 
 
 def _values(tree: Tree, leaves: Sequence[Operand]) -> Tree:
@@ -87,7 +61,13 @@ class _Call:
     """f with the arguments `argnums` free: the tree of these, and f of a list of their leaves."""
 
     def __init__(
-        self, where: str, f: Callable[..., Tree], argnums: Argnums, args: Any, kwargs: Any
+        self,
+        where: str,
+        f: Callable[..., Tree],
+        argnums: Argnums,
+        args: Any,
+        kwargs: Any,
+        has_aux: bool = False,
     ) -> None:
         chosen = argnums if isinstance(argnums, tuple) else (argnums,)
         for i in chosen:
@@ -102,16 +82,37 @@ class _Call:
         trees = tuple(args[i] for i in chosen)
         self.tree = trees if isinstance(argnums, tuple) else trees[0]
         self.inputs = leaves_of(self.tree, where)
+        self.has_aux = has_aux
         self.result: Tree = None
+        self.size = 0  # how many numbers there are in the result
+        self._aux: Any = None
 
     def __call__(self, leaves: Sequence[Operand]) -> list[Operand]:
-        """The leaves of f's result; the result itself is kept for its structure."""
+        """The leaves of f's result, and behind them the Values in what it returns beside; the
+        result itself is kept for its structure.
+        """
         trees = like(tuple(self.args[i] for i in self.chosen), map(constant, leaves))
         args = list(self.args)
         for i, tree in zip(self.chosen, trees, strict=True):
             args[i] = tree
-        self.result = self.f(*args, **self.kwargs)
-        return leaves_of(self.result, f"{self.where}: a result of the function")
+        returned = self.f(*args, **self.kwargs)
+        self._aux = ()
+        if self.has_aux:
+            if not isinstance(returned, tuple) or len(returned) != 2:
+                raise TypeError(
+                    f"{self.where}: with has_aux the function returns (result, aux), a tuple of "
+                    f"two; it returned {shown(returned)}"
+                )
+            returned, self._aux = returned
+        self.result = returned
+        outputs = leaves_of(returned, f"{self.where}: a result of the function")
+        self.size = len(outputs)
+        return [*outputs, *values_in(self._aux)]
+
+    def aux(self, values: Iterable[Operand]) -> Any:
+        """What f returned beside its result, with these in the place of its Values."""
+        left = iter(values)
+        return with_values(self._aux, lambda _: constant(next(left)))
 
 
 # Reverse mode.
@@ -139,10 +140,12 @@ class _Recording:
         try:
             pairs = [_variable(x if self.outside else _without_graph(x)) for x in call.inputs]
             self.variables = [variable for _, variable in pairs]
-            self.outputs = call([x for x, _ in pairs])
+            everything = call([x for x, _ in pairs])
         finally:
             modes.no_grad_depth.reset(token)
+        self.outputs = everything[: call.size]
         self._own = set(self.variables)
+        self.aux = call.aux([self.outer(x) for x in everything[call.size :]])
 
     def _depends_on_more(self, root: Value, order: Sequence[Value]) -> bool:
         """Whether root's graph has leaves that take a gradient other than the variables."""
@@ -199,9 +202,11 @@ def _without_graph(x: Operand) -> Operand:
 
 
 def grad_and_value(
-    f: Callable[..., Any], argnums: Argnums = 0
-) -> Callable[..., tuple[Tree, Value]]:
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., tuple[Tree, Any]]:
     """A function that takes f's arguments and returns (gradient, f's value), in this order.
+
+    has_aux: f returns (value, aux), aux being anything, and the result is (gradient, (value, aux)).
 
     The gradient has the structure of argument `argnums`; for a tuple of numbers it is a tuple with
     one gradient each. Arguments with other numbers, and those by keyword, are passed on as they
@@ -210,46 +215,50 @@ def grad_and_value(
     Raises TypeError if f does not return one number, ValueError if there is no argument `argnums`.
     """
 
-    def gradient_and_value(*args: Any, **kwargs: Any) -> tuple[Tree, Value]:
-        call = _Call("func.grad", f, argnums, args, kwargs)
+    def gradient_and_value(*args: Any, **kwargs: Any) -> tuple[Tree, Any]:
+        call = _Call("func.grad", f, argnums, args, kwargs, has_aux)
         recording = _Recording(call)
-        if isinstance(call.result, (list, tuple)):
+        if call.result is not None and not isinstance(call.result, (Value, Real)):
             raise TypeError(
                 f"func.grad: the function returned a {type(call.result).__name__} of "
                 f"{len(call.result)}; want one Value (jacrev differentiates several)"
             )
         grads = recording.gradient(recording.outputs[0])
-        return _values(call.tree, grads), constant(recording.outer(recording.outputs[0]))
+        value = constant(recording.outer(recording.outputs[0]))
+        return _values(call.tree, grads), (value, recording.aux) if has_aux else value
 
     return gradient_and_value
 
 
-def grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Tree]:
-    """A function that takes f's arguments and returns the gradient of f's value; see
-    grad_and_value.
+def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Tree]:
+    """A function that takes f's arguments and returns the gradient of f's value, with has_aux
+    (gradient, aux); see grad_and_value.
     """
-    both = grad_and_value(f, argnums)
+    both = grad_and_value(f, argnums, has_aux)
 
     def gradient(*args: Any, **kwargs: Any) -> Tree:
-        return both(*args, **kwargs)[0]
+        gradient, value = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
 
     return gradient
 
 
-def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
+def vjp(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[Any, ...]:
     """(f(*primals), pullback): pullback(v) is v^T J, a tuple with one tree per primal.
+
+    has_aux: f returns (result, aux), and this (result, pullback, aux).
 
     v, the cotangents, has the structure of f's result. f runs once, however often the pullback is
     called; each call walks the graph once.
 
     Raises ValueError if v has another structure.
     """
-    call = _Call("func.vjp", f, tuple(range(len(primals))), primals, {})
+    call = _Call("func.vjp", f, tuple(range(len(primals))), primals, {}, has_aux)
     recording = _Recording(call)
     result = call.result
 
     def pullback(cotangents: Tree) -> tuple[Tree, ...]:
-        if not _same_structure(result, cotangents):
+        if not same_structure(result, cotangents):
             raise ValueError(
                 f"func.vjp: cotangents {cotangents!r} have not the structure of the result "
                 f"{result!r}"
@@ -257,10 +266,13 @@ def vjp(f: Callable[..., Tree], *primals: Tree) -> tuple[Tree, Callable[[Tree], 
         seeds = leaves_of(cotangents, "func.vjp: a cotangent")
         return tuple(_values(call.tree, recording.pull(seeds)))
 
-    return _values(result, [recording.outer(x) for x in recording.outputs]), pullback
+    out = _values(result, [recording.outer(x) for x in recording.outputs])
+    return (out, pullback, recording.aux) if has_aux else (out, pullback)
 
 
-def jacrev(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
+def jacrev(
+    f: Callable[..., Tree], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Tree]:
     """A function that takes f's arguments and returns the Jacobian, by one reverse pass per number
     that f returns: right for few results of many inputs.
 
@@ -269,10 +281,11 @@ def jacrev(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
     """
 
     def jacobian(*args: Any, **kwargs: Any) -> Tree:
-        call = _Call("func.jacrev", f, argnums, args, kwargs)
+        call = _Call("func.jacrev", f, argnums, args, kwargs, has_aux)
         recording = _Recording(call)
         rows = [_values(call.tree, recording.gradient(y)) for y in recording.outputs]
-        return like(call.result, rows)
+        jacobian = like(call.result, rows)
+        return (jacobian, recording.aux) if has_aux else jacobian
 
     return jacobian
 
@@ -281,8 +294,11 @@ def jacrev(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
 
 
 def jvp(
-    f: Callable[..., Tree], primals: Sequence[Tree], tangents: Sequence[Tree]
-) -> tuple[Tree, Tree]:
+    f: Callable[..., Tree],
+    primals: Sequence[Tree],
+    tangents: Sequence[Tree],
+    has_aux: bool = False,
+) -> tuple[Any, ...]:
     """(f(*primals), J v): the derivative of f's result in the direction v, the tangents.
 
     primals is the sequence of f's arguments, tangents one of the same structure. One pass on dual
@@ -291,29 +307,38 @@ def jvp(
     Raises ValueError if primals and tangents differ in structure.
     """
     primals, tangents = tuple(primals), tuple(tangents)
-    if not _same_structure(primals, tangents):
+    if not same_structure(primals, tangents):
         raise ValueError(
             f"func.jvp: tangents {tangents!r} have not the structure of the primals {primals!r}"
         )
-    call = _Call("func.jvp", f, tuple(range(len(primals))), primals, {})
+    call = _Call("func.jvp", f, tuple(range(len(primals))), primals, {}, has_aux)
     directions = leaves_of(tangents, "func.jvp: a tangent")
     results, derivatives = forward.push(call, call.inputs, directions)
-    return _values(call.result, results), _values(call.result, derivatives)
+    n = call.size
+    out = (_values(call.result, results[:n]), _values(call.result, derivatives[:n]))
+    return (*out, call.aux(results[n:])) if has_aux else out
 
 
-def jacfwd(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
+def jacfwd(
+    f: Callable[..., Tree], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Tree]:
     """A function that takes f's arguments and returns the Jacobian, by one forward pass per number
     in the argument `argnums`: right for many results of few inputs. The structure is jacrev's.
     """
 
     def jacobian(*args: Any, **kwargs: Any) -> Tree:
-        call = _Call("func.jacfwd", f, argnums, args, kwargs)
-        columns = []
+        call = _Call("func.jacfwd", f, argnums, args, kwargs, has_aux)
+        columns: list[list[Operand]] = []
+        results: list[Operand] = []
         for i in range(len(call.inputs)):
             directions = [1.0 if j == i else None for j in range(len(call.inputs))]
-            columns.append(forward.push(call, call.inputs, directions)[1])
-        rows = zip(*columns, strict=True) if columns else [() for _ in call([])]
-        return like(call.result, [_values(call.tree, row) for row in rows])
+            results, derivatives = forward.push(call, call.inputs, directions)
+            columns.append(derivatives[: call.size])
+        if not columns:
+            results = call([])
+        rows = zip(*columns, strict=True) if columns else [()] * call.size
+        jacobian = like(call.result, [_values(call.tree, row) for row in rows])
+        return (jacobian, call.aux(results[call.size :])) if has_aux else jacobian
 
     return jacobian
 

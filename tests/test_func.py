@@ -403,3 +403,53 @@ def test_forward_mode_stores_no_graph():
     peak(forward_derivative, 10)
     assert peak(forward_derivative, 50_000) < peak(forward_derivative, 500) + 2_000
     assert peak(func.grad, 50_000) > 50_000 * 50
+
+
+# ------------------------------------------------------------------ aux, dicts and arrays
+
+
+def test_has_aux():
+    def f(w, scale):
+        y = w[0] * w[1] * scale
+        return y * y, {"y": y, "text": "as it is", "list": [w[0], 3]}
+
+    gradient, aux = func.grad(f, has_aux=True)([2.0, 3.0], 0.5)
+    assert [g.data for g in gradient] == [9.0, 6.0]
+    assert aux["y"].data == 3.0 and not aux["y"].requires_grad and aux["text"] == "as it is"
+    assert aux["list"][0].data == 2.0 and aux["list"][1] == 3
+    gradient, (value, aux) = func.grad_and_value(f, has_aux=True)([2.0, 3.0], 0.5)
+    assert value.data == 9.0 and aux["y"].data == 3.0
+    for jacobian in (func.jacrev, func.jacfwd):
+        rows, aux = jacobian(lambda v: ([v * v, 2 * v], v + 1), has_aux=True)(3.0)
+        assert [r.data for r in rows] == [6.0, 2.0] and aux.data == 4.0 and type(aux) is Value
+    result, pullback, aux = func.vjp(lambda v: (v * v, v + 1), 3.0, has_aux=True)
+    assert (result.data, pullback(1.0)[0].data, aux.data) == (9.0, 6.0, 4.0)
+    result, tangent, aux = func.jvp(lambda v: (v * v, v + 1), (3.0,), (1.0,), has_aux=True)
+    assert (result.data, tangent.data, aux.data) == (9.0, 6.0, 4.0) and type(aux) is Value
+    outside = Value(5.0)
+    _, aux = func.grad(lambda v: (v * v, v * outside), has_aux=True)(2.0)
+    assert aux.requires_grad
+    with pytest.raises(TypeError, match=r"func.grad: with has_aux the function returns"):
+        func.grad(lambda v: v, has_aux=True)(2.0)
+
+
+def test_dicts_and_arrays():
+    np = pytest.importorskip("numpy")
+
+    def model(p, x):
+        return (p["w"] * x).sum() + p["b"][0] * p["b"][1]
+
+    p = {"w": np.array([1.0, 2.0]), "b": (3.0, Value(4.0))}
+    x = np.array([0.5, -1.0])
+    g = func.grad(model)(p, x)
+    assert list(g) == ["w", "b"] and [v.data for v in g["w"]] == [0.5, -1.0]
+    assert g["w"].shape == (2,) and tuple(v.data for v in g["b"]) == (4.0, 3.0)
+    hessian = func.hessian(lambda v: (v * v * v).sum())(np.array([1.0, 2.0]))
+    assert [[v.data for v in row] for row in hessian] == [[6.0, 0.0], [0.0, 12.0]]
+    out, pullback = func.vjp(lambda v: {"double": 2 * v, "square": v * v}, 3.0)
+    assert out["square"].data == 9.0
+    assert pullback({"double": 1.0, "square": 10.0})[0].data == 62.0
+    with pytest.raises(ValueError, match="have not the structure"):
+        pullback({"square": 1.0})
+    _, tangents = func.jvp(lambda m: m @ m, (np.eye(2),), (np.ones((2, 2)),))
+    assert [[v.data for v in row] for row in tangents] == [[2.0, 2.0], [2.0, 2.0]]

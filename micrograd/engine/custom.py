@@ -60,7 +60,7 @@ class Function:
     with several results.
 
     backward(ctx, grad) gets dL/d(result), one argument per result, and returns dL/d(operand), alone
-    or as a tuple with one entry per operand; None will do for an operand that takes no gradient.
+    or as a tuple with one entry per operand; None is 0, and needs no computing.
     jvp(ctx, *tangents), for forward mode, gets one tangent per operand and returns the result's, or
     a tuple of them. Both get Values and return Values or numbers.
 
@@ -232,10 +232,9 @@ class _Result:
                 f"{where}: returned {len(shares)} gradients for {len(operands)} operands; "
                 "want one for each"
             )
-        needs = call.context.needs_input_grad
         return [
-            plain(operand(share, f"{where}: gradient {i}")) if share is not None or needed else 0.0
-            for i, (share, needed) in enumerate(zip(shares, needs, strict=True))
+            0.0 if share is None else plain(operand(share, f"{where}: gradient {i}"))
+            for i, share in enumerate(shares)
         ]
 
     contributions = pull

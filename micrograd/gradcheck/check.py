@@ -15,6 +15,7 @@ from typing import Any
 from micrograd import func
 from micrograd.engine.modes import no_grad
 from micrograd.engine.node import number_of
+from micrograd.engine.trees import leaves_of, like
 from micrograd.engine.value import Operand, Value, constant
 from micrograd.gradcheck.differences import GradcheckError, Tolerances
 from micrograd.gradcheck.models import check_model, check_model_twice
@@ -142,7 +143,7 @@ class _Flat:
 
 def _flat(f: Callable[..., Any], inputs: Any, where: str) -> _Flat:
     tree = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
-    leaves = func.leaves_of(tree, f"{where}: inputs")
+    leaves = leaves_of(tree, f"{where}: inputs")
     point = [number_of(x) for x in leaves]
     varies = [not isinstance(x, Value) or x.requires_grad for x in leaves]
     checked = tuple(i for i, needed in enumerate(varies) if needed)
@@ -150,11 +151,11 @@ def _flat(f: Callable[..., Any], inputs: Any, where: str) -> _Flat:
         raise ValueError(f"{where}: nothing to check, no input requires a gradient")
 
     def on_leaves(*leaves: Operand) -> list[Operand]:
-        result = f(*func.like(tree, map(constant, leaves)))
-        return func.leaves_of(result, f"{where}: a result of the function")
+        result = f(*like(tree, map(constant, leaves)))
+        return leaves_of(result, f"{where}: a result of the function")
 
     with no_grad():
-        result = f(*func.like(tree, map(constant, point)))
+        result = f(*like(tree, map(constant, point)))
     branches = result if isinstance(result, (list, tuple)) else ()
     results = [name for i, y in enumerate(branches) for name in _paths(y, f"output {i}")]
     names = [name for i, x in enumerate(tree) for name in _paths(x, f"input {i}")]

@@ -13,6 +13,7 @@ from typing import Any
 
 from micrograd.engine import rules
 from micrograd.engine.node import FROZEN
+from micrograd.engine.rules import Rule
 from micrograd.engine.value import Operand, Value
 from micrograd.program.ops import PLAIN
 from micrograd.program.reads import LINEAR
@@ -38,6 +39,23 @@ def both_ways(
         a if a is b or (type(a) is type(b) is float and a == b) else recorder.where(condition, a, b)
         for a, b in zip(yes, no, strict=True)
     ]
+
+
+def _shares(
+    recorder: Recorder, rule: Rule, g: Operand, z: Value, operands: Sequence[Operand]
+) -> list[tuple[Operand, Operand]]:
+    """The operands that take a gradient, each with its share: one at a time where the rule has a
+    map for each, for what two of them ask would multiply.
+    """
+    if rule.pull is not None:
+        shares = both_ways(recorder, lambda: rule.contributions(g, z, operands))
+        return list(zip(operands, shares, strict=True))
+    out = []
+    for x, share in zip(operands, (rule.dx, rule.dy), strict=False):
+        if share is not None and isinstance(x, Value) and x._rule is not FROZEN:
+            (dx,) = both_ways(recorder, lambda: [share(g, z, *operands)])  # noqa: B023
+            out.append((x, dx))
+    return out
 
 
 def _both(recorder: Recorder, a: Mask, b: Mask) -> Mask:
@@ -82,8 +100,7 @@ def gradients(
             receive(x, recorder.where(condition, g, 0.0), recorder.where(condition, one, zero))
             receive(y, recorder.where(condition, 0.0, g), recorder.where(condition, zero, one))
             continue
-        shares = both_ways(recorder, lambda: rule.contributions(g, z, operands))  # noqa: B023
-        for x, dx in zip(operands, shares, strict=True):
+        for x, dx in _shares(recorder, rule, g, z, operands):
             if mask is not None and rule not in LINEAR:
                 dx = recorder.where(mask, dx, 0.0)
             receive(x, dx, mask)

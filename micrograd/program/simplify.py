@@ -80,8 +80,6 @@ class _Builder:
                 return self.add(Node(rules.MUL, (x, x)))
             if self._is(y, 3.0):
                 return self.add(Node(rules.MUL, (self.add(Node(rules.MUL, (x, x))), x)))
-            if self._is(y, -1.0):
-                return self.add(Node(rules.DIV, (self.constant(1.0), x)))
         elif rule is rules.MUL:
             if self._is(y, 1.0):
                 return x

@@ -247,7 +247,6 @@ def returning(forward=lambda x, y: x, backward=lambda g: (g, g), jvp=None):
         (lambda g: g, ValueError, "returned 1 gradients for 2 operands"),
         (lambda g: (g, g, g), ValueError, "returned 3 gradients for 2 operands"),
         (lambda g: None, ValueError, "returned 1 gradients for 2"),
-        (lambda g: (g, None), TypeError, "gradient 1: None is a NoneType"),
         (lambda g: ("1", g), TypeError, "gradient 0: '1' is a str"),
         (lambda g: [g, g], ValueError, "returned 1 gradients"),
     ],
@@ -301,3 +300,13 @@ def test_whole_numbers_will_do():
     assert x.grad == 5.0 and type(x.grad) is float
     _, tangent = func.jvp(returning(lambda x: 3, jvp=lambda t: 7).apply, (1.0,), (1.0,))
     assert tangent.data == 7.0
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_none_is_a_gradient_of_zero(create_graph):
+    x, y = Value(1.0), Value(2.0)
+    returning(backward=lambda g: (3.0 * g, None)).apply(x, y).backward(create_graph=create_graph)
+    assert (x.grad == 3.0, y.grad == 0.0) == (True, True)
+    alone = returning(forward=lambda x: x, backward=lambda g: None)
+    (gradient,) = grad(alone.apply(x) + x, x)
+    assert gradient.data == 1.0

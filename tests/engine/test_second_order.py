@@ -42,7 +42,7 @@ ROUTES = {
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_the_hessian_of_a_power_is_symmetric(route):
-    xs, ys = [0.0, 1e-310, 0.5, 2.0, 1e200, -2.0], [0.0, 0.5, 1.0, 2.0, 3.0, -1.0]
+    xs, ys = [0.0, 1e-310, 0.5, 2.0, 1e60, -2.0], [0.0, 0.5, 1.0, 2.0, 3.0, -1.0]
     for x, y in itertools.product(xs, ys):
         (_, xy), (yx, yy) = ROUTES[route](lambda a, b: a**b, [x, y])
         if x == 1e-310 and y != 0.0:
