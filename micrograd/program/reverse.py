@@ -50,7 +50,7 @@ def _shares(
     if rule.pull is not None:
         shares = both_ways(recorder, lambda: rule.contributions(g, z, operands))
         return list(zip(operands, shares, strict=True))
-    out = []
+    out: list[tuple[Operand, Operand]] = []
     for x, share in zip(operands, (rule.dx, rule.dy), strict=False):
         if share is not None and isinstance(x, Value) and x._rule is not FROZEN:
             (dx,) = both_ways(recorder, lambda: [share(g, z, *operands)])  # noqa: B023
