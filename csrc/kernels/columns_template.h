@@ -207,6 +207,9 @@ static void T(embedding_forward)(const mg_columns *c, mg_matrix x, mg_matrix y)
     }
 }
 
+/* Elements of a table whose sums over some rows are added up by themselves first. */
+#define PARTIAL_SUMS 4096
+
 static void T(embedding_backward)(const mg_columns *c, mg_matrix g, mg_matrix x, mg_matrix out)
 {
     const int64_t before = x.columns - c->numbers;
@@ -214,16 +217,23 @@ static void T(embedding_backward)(const mg_columns *c, mg_matrix g, mg_matrix x,
     for (int64_t j = 0; j < c->numbers; j++) {
         const int64_t size = (int64_t)c->constants[2 * j], width = (int64_t)c->constants[2 * j + 1];
         if (j >= c->columns.first && j < c->columns.last) {
-            real *table = (real *)c->gradients + at;
+            real *table = (real *)c->gradients + at, sums[PARTIAL_SUMS];
+            const int64_t count = size * width;
+            real *partial =
+                count <= PARTIAL_SUMS ? sums : table; /* of these rows; larger tables do without */
             if (!c->accumulate_parameters)
-                memset(table, 0, (size_t)(size * width) * sizeof(real));
+                memset(table, 0, (size_t)count * sizeof(real));
+            if (partial != table)
+                memset(partial, 0, (size_t)count * sizeof(real));
             for (int64_t i = 0; i < x.rows; i++) {
-                real *to = (real *)(uintptr_t)T(entry)(table, *T(place)(x, i, before + j), size, width);
+                real *to = (real *)(uintptr_t)T(entry)(partial, *T(place)(x, i, before + j), size, width);
                 for (int64_t o = 0; to && o < width; o++)
                     to[o] += (real)c->scale * *T(place)(g, i, column + o);
                 if (out.data && !c->accumulate)
                     *T(place)(out, i, before + j) = 0;
             }
+            for (int64_t o = 0; o < count && partial != table; o++)
+                table[o] += partial[o];
         }
         at += size * width;
         column += width;
@@ -256,7 +266,11 @@ static void T(columns_forward)(const mg_columns *c, mg_matrix x, mg_matrix y)
 }
 
 /* g: the gradient of the output; out, where there is data: that of the input. */
-static void T(columns_backward)(const mg_columns *c, mg_matrix g, mg_matrix x, mg_matrix out)
+/* Rows whose gradients of a parameter are added up in one chain, or one for each lane: 20 million of them are
+ * 2,441 such sums, which are then added up. */
+#define SPAN_ROWS 8192
+
+static void T(backward_span)(const mg_columns *c, mg_matrix g, mg_matrix x, mg_matrix out)
 {
     switch (c->kind) {
     case MG_SCALE: T(scale_backward)(c, g, x, out); break;
@@ -267,4 +281,20 @@ static void T(columns_backward)(const mg_columns *c, mg_matrix g, mg_matrix x, m
     if (out.data)
         T(pass_columns)(c->passed, c->passed_out, c->passed_in, c->accumulate, g, out);
 }
+
+static inline mg_matrix T(span)(mg_matrix x, int64_t first, int64_t rows)
+{
+    return (mg_matrix){x.data ? T(place)(x, first, 0) : NULL, rows, x.columns, x.ld};
+}
+
+static void T(columns_backward)(const mg_columns *c, mg_matrix g, mg_matrix x, mg_matrix out)
+{
+    mg_columns part = *c;
+    for (int64_t i = 0; i < x.rows; i += SPAN_ROWS, part.accumulate_parameters = 1) {
+        const int64_t rows = x.rows - i < SPAN_ROWS ? x.rows - i : SPAN_ROWS;
+        T(backward_span)(&part, T(span)(g, i, rows), T(span)(x, i, rows), T(span)(out, i, rows));
+    }
+}
+#undef SPAN_ROWS
+#undef PARTIAL_SUMS
 #undef EACH_GROUP

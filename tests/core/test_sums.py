@@ -150,3 +150,26 @@ def test_labels_that_change_while_training_are_refused_before_they_are_used():
     with pytest.raises(ValueError, match=r"y\[17\] is 1099511627776, the network has 3 classes"):
         net.fit(X, y, epochs=3, batch_size=16, callbacks=[spoil])
     assert np.isfinite(net.parameters().flat).all()
+
+
+def test_gradients_of_factors_and_of_embeddings_over_a_million_rows():
+    rng = np.random.default_rng(6)
+    rows = 1_000_000
+    X = np.empty((rows, 2), np.float32)
+    X[:, 0], codes = rng.uniform(0.1, 1, rows), rng.integers(0, 2, rows)
+    X[:, 1] = codes
+    y = np.full((rows, 1), -3, np.float32)  # every delta has the same sign
+    layers = mg.Embedding([2], 1, in_features=2), mg.Scale(2), mg.Linear(2, 1)
+    net = mg.Network(*layers, loss="mse", seed=0)
+    _, found = gradients(net, X, y)
+    table, factor, W, b = (p.data.astype(np.float64) for p in net.parameters())
+    made = np.column_stack([X[:, 0].astype(np.float64), table.ravel()[codes]])
+    delta = 2 / rows * ((made * factor) @ W.T + b - y)
+    through = delta * W
+    exact = np.concatenate([
+        np.bincount(codes, through[:, 1] * factor[1]),
+        (through * made).sum(0),
+        (delta.T @ (made * factor)).ravel(),
+        delta.sum(0),
+    ])  # fmt: skip
+    assert np.abs(found / exact - 1).max() < 2e-6
