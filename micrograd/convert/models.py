@@ -10,6 +10,7 @@ import numpy as np
 from micrograd import checks
 from micrograd.core import Array
 from micrograd.network.layers import Layer, Linear, Map, ReLU, Sigmoid, Tanh
+from micrograd.network.losses import softmax
 from micrograd.network.network import Network
 from micrograd.tabular.plain import plain_schema
 
@@ -172,8 +173,7 @@ def class_names(net: Network) -> list[str]:
 def through(function: str | None, z: Array) -> Array:
     """Outputs (rows, n) through "softmax" or "sigmoid"; "binary" makes two columns of one."""
     if function == "softmax":
-        e = np.exp(z - z.max(axis=1, keepdims=True))
-        z = e / e.sum(axis=1, keepdims=True)
+        z = softmax(z)
     elif function is not None:
         z = np.concatenate([-z, z], axis=1) if function == "binary" else z
         z = np.exp(-np.logaddexp(0, -z))

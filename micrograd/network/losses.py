@@ -10,6 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from micrograd.core import Array
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -58,3 +62,10 @@ def find(name: object) -> Loss:
             "or a function of Values is wanted"
         )
     return LOSSES[name]
+
+
+def softmax(z: Array) -> Array:
+    """exp(z) / sum exp(z) over the last axis: what the logits of cross_entropy stand for."""
+    e: Array = np.exp(z - z.max(axis=-1, keepdims=True))
+    e /= e.sum(axis=-1, keepdims=True)
+    return e

@@ -20,6 +20,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from micrograd.core import Array
+from micrograd.network.losses import softmax
 from micrograd.sklearn.base import BaseMLP
 from micrograd.sklearn.members import fit_members, mean_over
 from micrograd.sklearn.parameters import CLASS_WEIGHT, CONSTRAINTS
@@ -201,9 +202,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         z = self._checked_logits(X)
         if self.out_activation_ == "logistic":
             return self._of_labels(np.concatenate([-z, z], axis=1) if self.n_outputs_ == 1 else z)
-        p: Array = np.exp(z - z.max(axis=1, keepdims=True))
-        p /= p.sum(axis=1, keepdims=True)
-        return p
+        return softmax(z)
 
     @staticmethod
     def _of_labels(z: Array) -> Array:

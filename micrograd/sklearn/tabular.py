@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from micrograd.core import Array
 from micrograd.network.loss_functions import Poisson, Quantile
-from micrograd.sklearn.tabular_base import CHOSEN_BY_ERRORS, BaseTabular, softmax
+from micrograd.network.losses import softmax
+from micrograd.sklearn.tabular_base import CHOSEN_BY_ERRORS, BaseTabular
 from micrograd.tabular import Target
 
 LOSSES = ("squared_error", "absolute_error", "huber", "poisson", "quantile")

@@ -342,10 +342,3 @@ def _unpacked(plain: tuple[Sequence[Any], Any, Array]) -> Network:
     net = Network(*layers, loss=loss, dtype=str(flat.dtype), seed=0)
     net.parameters().flat[...] = flat
     return net
-
-
-def softmax(z: Array) -> Array:
-    """exp(z) / sum exp(z) over the last axis."""
-    e: Array = np.exp(z - z.max(axis=-1, keepdims=True))
-    e /= e.sum(axis=-1, keepdims=True)
-    return e
