@@ -157,7 +157,14 @@ class Access:
         Raises:
             RuntimeError: another thread trains.
         """
-        self.enter(where)
+        if self.owner is None:  # `enter`, written out: a step of an optimizer is short
+            try:
+                self.free.pop()
+            except IndexError:
+                self.contend(where)
+            self.holder = get_ident()
+        elif self.owner != get_ident():
+            raise in_use(where)
         try:
             self._writing = True  # before `_readers` is looked at; a reader does it the other way
             if self._readers:
@@ -184,7 +191,10 @@ class Access:
                 break
             self._readers.append(gate.thread)
             gate.lock.release()
-        self.leave()
+        if self.owner is None:
+            self.holder = None
+            if not self.free:
+                self.free.append(None)
 
     @contextmanager
     def writing(self, where: str) -> Iterator[None]:
