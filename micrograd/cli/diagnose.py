@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from micrograd import plot
+from micrograd.cli.advice import advice
 from micrograd.cli.command import Clock
 from micrograd.cli.files import check_outputs
 from micrograd.cli.images import images, is_image_set
@@ -45,6 +46,7 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
 
     diagnosis = diagnose(net, X[:ROWS], y[:ROWS])
     print(diagnosis)
+    print(advice(net.position.history if net.position is not None else {}))
     if options.plot:
         diagnosis.plot(options.plot, f"{options.model}, {options.source}")
 
