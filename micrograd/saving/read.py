@@ -79,10 +79,12 @@ class Saved:
 
 @contextmanager
 def _naming(path: Path, where: str) -> Iterator[None]:
-    """Whatever a file makes go wrong becomes a ValueError that names it."""
+    """Whatever a file makes go wrong becomes a ValueError that names it; no memory stays that."""
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
+    except MemoryError as error:
+        raise MemoryError(f"{where}: {os.fspath(path)}: {str(error) or 'no memory'}") from None
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
             ValueError) as error:  # fmt: skip
         text = str(error) or type(error).__name__
         raise ValueError(f"{where}: {os.fsdecode(path)}: {text}") from None
@@ -98,6 +100,7 @@ def load(path: Path) -> Network:
         OSError: there is no such file.
         ValueError: it is damaged, cut short, foreign or holds numbers that are not finite; names
             the file.
+        MemoryError: there is no room for the network, which is no larger than the file says.
     """
     require_safetensors("load")
     with _naming(path, "load"):
