@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from micrograd import checks
-from micrograd.atomic import write_bytes
+from micrograd.atomic import replacing
 from micrograd.core import Array
 from micrograd.network.losses import LOSSES
 from micrograd.network.network import Network
@@ -166,7 +166,25 @@ def write_file(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, 
     from safetensors.numpy import save as to_bytes
 
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    write_bytes(path, to_bytes(arrays, metadata=dict(metadata)))
+    content = to_bytes(arrays, metadata=dict(metadata))
+    head, rest = _in_order(content)
+    with replacing(path) as file:
+        file.write(head)
+        file.write(rest)
+
+
+def _in_order(content: bytes) -> tuple[bytes, memoryview]:
+    """The header with its metadata in the order of their names, and what is behind it.
+
+    The safetensors package writes them in another order each time, and the same model would give
+    other bytes.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors stay on 8 bytes
+    return len(text).to_bytes(8, "little") + text, memoryview(content)[end:]
 
 
 def require_safetensors(where: str) -> None:

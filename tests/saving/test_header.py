@@ -77,3 +77,12 @@ def test_what_a_file_could_not_say_apart_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="metadata has the key 1"):
         net.save(tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path):
+    net = mg.Network(mg.Linear(3, 2), seed=0)
+    contents = set()
+    for _ in range(12):
+        net.save(tmp_path / "m")
+        contents.add((tmp_path / "m").read_bytes())
+    assert len(contents) == 1
