@@ -21,8 +21,8 @@ for dtype in ("float32", "float64"):
     for threads, checkpoint in ((1, None), (2, None), (3, "sqrt")):
         core.set_num_threads(threads)
         net = mg.Network(
-            mg.Linear(12, 33), mg.GELU(), mg.Residual(mg.Linear(33, 33), mg.Tanh()), mg.Dropout(0.1),
-            mg.Linear(33, 5), dtype=dtype, seed=1, checkpoint=checkpoint,
+            mg.Linear(12, 33), mg.GELU(), mg.Residual(mg.Linear(33, 33), mg.Tanh()),
+            mg.Dropout(0.1), mg.Linear(33, 5), dtype=dtype, seed=1, checkpoint=checkpoint,
         )
         adam = mg.optim.Adam(net.parameters(), lr=1e-3)
         net.fit(X, y, epochs=50, batch_size=10, optimizer=adam, seed=0, progress=False)
