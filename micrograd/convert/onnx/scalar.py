@@ -213,7 +213,9 @@ def _atan2(to: Scalar, y: str, x: str) -> str:
     h = _hypot(to, x, y)
     angle = to.op("atan", [to.node("Div", y, to.node("Add", h, to.node("Abs", x)))])
     double = to.node("Mul", two, angle)
-    half_turn = _one_of(to, "Less", y, zero, to.to.constant(-math.pi), pi)
+    over = to.node("Less", to.node("Div", to.to.constant(1.0), y), zero)  # so is -0
+    below = to.node("Or", to.node("Less", y, zero), over)
+    half_turn = to.node("Where", below, to.to.constant(-math.pi), pi)
     left = to.node("Sub", half_turn, double)
     found = _one_of(to, "Less", x, zero, left, double)
     return _one_of(to, "Equal", h, zero, zero, found)
@@ -301,6 +303,8 @@ def _digamma(to: Scalar, x: str) -> str:
     reflected = _reflected(to, x, both, rest)
     right = positive(to, x)
     found = _one_of(to, "Less", x, number(0.5), reflected, right)
+    at_zero = to.node("Div", number(-1.0), x)  # an infinity of the other sign
+    found = _one_of(to, "Equal", x, number(0.0), at_zero, found)
     pole = to.node("And", to.node("Equal", x, to.node("Round", x)), to.node("Less", x, number(0.0)))
     return to.node("Where", pole, number(math.nan), found)
 
