@@ -149,6 +149,8 @@ class BaseTabular(BaseEstimator):
     def _train(self, X: Array, y: Array, weights: Array | None, rng: Any, started: float) -> None:
         """Trains the members one after the other; all choose their epoch by the same rows."""
         recipe = self._recipe(len(X))
+        if weights is not None:  # a batch is weighed by itself, so it has to hold rows of all kinds
+            recipe = replace(recipe, batch_size=min(256, len(X)))
         rows, held_out = self._split(y, rng)
         part = (X[rows], y[rows], None if weights is None else weights[rows])
         judged: tuple[Any, ...] | None = None
