@@ -55,11 +55,9 @@ void mg_team_run(mg_team_body *body, void *arguments, int threads)
     body(arguments, (mg_team){0, 1});
 }
 
-void mg_barrier(mg_team team)
+void mg_team_wait(void)
 {
-    if (team.size > 1) {
 #ifdef _OPENMP
 #pragma omp barrier
 #endif
-    }
 }

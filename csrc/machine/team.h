@@ -22,8 +22,15 @@ int mg_team_limit(int64_t threads);
 /* body(arguments, team) by each of so many members, and returns when all have: this thread is member 0.  A
  * team may turn out smaller than asked for, never larger. */
 void mg_team_run(mg_team_body *body, void *arguments, int threads);
-/* Waits until all members have come here. */
-void mg_barrier(mg_team team);
+/* Waits until all members of a team of several have come here. */
+void mg_team_wait(void);
+
+/* The same for any team: one of one member, which most are, has nobody to wait for. */
+static inline void mg_barrier(mg_team team)
+{
+    if (team.size > 1)
+        mg_team_wait();
+}
 
 /* The part of [0, count) that falls to this member: contiguous, and as even as can be. */
 static inline mg_range mg_share(int64_t count, mg_team team)

@@ -184,8 +184,10 @@ static void pass_body(void *arguments, mg_team team)
 
 double mg_weight_unit(double total_weight)
 {
-    const int exponent = total_weight > 0 ? ilogb(total_weight) : 0;
-    return exponent > -64 && exponent < 64 ? 1 : ldexp(1, exponent < -1000 ? 1000 : -exponent);
+    if (!(total_weight > 0) || (total_weight > 0x1p-64 && total_weight < 0x1p64))
+        return 1;
+    const int exponent = ilogb(total_weight);
+    return ldexp(1, exponent < -1000 ? 1000 : -exponent);
 }
 
 void mg_stage_weight(const mg_plan *plan, int64_t row, double weight)
