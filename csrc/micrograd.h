@@ -99,15 +99,15 @@ enum { MG_OP_INPUTS = 4, MG_OP_OUTPUTS = 3 };
  * from in1: the gradient of an activation's output becomes the documents' delta. */
 typedef struct {
     int32_t kind;
-    int32_t function;         /* activation, loss, or what MG_COLUMNS makes */
-    int32_t in[4], out[3];    /* buffers, -1 for none */
-    int32_t accumulate;       /* += */
-    int32_t gate;             /* MG_IDENTITY: none */
-    int32_t stream;           /* of random numbers, a dropout's own */
-    int32_t target_columns;   /* of MG_PROGRAM_LOSS */
-    int32_t samples;          /* of MG_PROGRAM_GRADIENTS: in each row */
+    int32_t function;                    /* activation, loss, or what MG_COLUMNS makes */
+    int32_t in[4], out[3];               /* buffers, -1 for none */
+    int32_t accumulate;                  /* += */
+    int32_t gate;                        /* MG_IDENTITY: none */
+    int32_t stream;                      /* of random numbers, a dropout's own */
+    int32_t target_columns;              /* of MG_PROGRAM_LOSS */
+    int32_t samples;                     /* of MG_PROGRAM_GRADIENTS: in each row */
     int32_t numbers, frequencies, width; /* of MG_COLUMNS */
-    int64_t weight, bias;     /* offsets into the parameters; no bias: -1 */
+    int64_t weight, bias;                /* offsets into the parameters; no bias: -1 */
     int64_t first_parameter;  /* of the program's, an offset into the parameters; without any: -1 */
     double slope, gate_slope; /* of leaky_relu */
     double rate;              /* of a dropout */
@@ -179,8 +179,8 @@ typedef struct mg_optimizer {
     void *parameters;
     void *gradients;
     void *state[3];
-    int64_t steps;           /* made so far */
-    double largest;          /* no parameter and no state is larger, as the last step left them; else infinity */
+    int64_t steps;  /* made so far */
+    double largest; /* no parameter and no state is larger, as the last step left them; else infinity */
     double momentum_product; /* of nadam: P_t of the steps made so far, 1 at first */
     int64_t n_slices;        /* 0: all elements have the settings above */
     const struct mg_slice *slices;
@@ -337,7 +337,7 @@ enum {
     MG_OP_SUM, /* from the first operand, not from 0 */
     MG_OP_WHERE,
     MG_OP_CLAMP, /* of x, low, high */
-    MG_OP_LESS, /* 1 or 0, without a derivative */
+    MG_OP_LESS,  /* 1 or 0, without a derivative */
     MG_OP_LESS_EQUAL,
     MG_OP_DETACH, /* the operand, without a derivative */
     MG_OP_INPUT,  /* operands: argument, column */

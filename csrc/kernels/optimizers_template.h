@@ -128,7 +128,8 @@ static inline ivec T(nadam_at)(const T(sweep) * s, int64_t i, int count, ivec mo
     const vec square = T(load_some)(s->state[1] + i, count) * s->keep_square + s->blend_square * g * g;
     most = T(store_some)(s, s->state[1] + i, square, count, most);
     const vec up = s->mean_share * mean + s->gradient_share * g;
-    return T(store_some)(s, s->p + i, p * s->shrink - up / (T(v_sqrt)(square) * s->root + s->eps), count, most);
+    return T(store_some)(s, s->p + i, p * s->shrink - up / (T(v_sqrt)(square) * s->root + s->eps), count,
+                         most);
 }
 
 /* state: mean of g, mean of g^2, the largest mean of g^2 so far or NULL. */

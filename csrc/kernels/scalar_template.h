@@ -147,47 +147,47 @@ static inline vec T(v_atan2_dx)(vec g, vec x, vec y)
 
 /* The table of ops, as in rules.py: value of x and y, then what the result's gradient g sends back to
  * x and to y. */
-#define UNARY_OPS(OP)                                                    \
-    OP(NEG, -x, -g)                                                      \
-    OP(ABS, T(v_abs)(x), g *T(v_slope_of_abs)(x))                        \
-    OP(EXP, T(v_exp)(x), g *z)                                           \
-    OP(LOG, T(v_log)(x), g / x)                                          \
-    OP(SQRT, T(v_sqrt)(x), g / (2 * z))                                  \
-    OP(SIN, T(v_sin)(x), g *T(v_cos)(x))                                 \
-    OP(COS, T(v_cos)(x), g * -T(v_sin)(x))                               \
-    OP(TANH, T(v_tanh)(x), g * (1 - z * z))                              \
-    OP(SIGMOID, T(v_sigmoid)(x), g * (1 - z) * z)                        \
-    OP(RELU, T(v_relu)(x), T(v_select)(x <= 0, (vec){0}, g))             \
-    OP(SOFTPLUS, T(v_softplus)(x), g *T(v_sigmoid)(x))                   \
-    OP(ERFC, T(v_erfc)(x), g * (-TWO_OVER_SQRT_PI * T(v_exp)(-(x * x)))) \
-    OP(GELU, T(v_gelu_ieee)(x), g *(T(v_gelu_derivative)(x) + 0 * x))    \
-    OP(LOG1P, T(v_log1p)(x), g / (1 + x))                                \
-    OP(EXPM1, T(v_expm1)(x), g * (z + 1))                                \
-    OP(LOG2, T(v_log2)(x), g / (x * LN_2))                               \
-    OP(LOG10, T(v_log10)(x), g / (x * LN_10))                            \
-    OP(TAN, T(v_tan)(x), g * (1 + z * z))                                \
-    OP(ASIN, T(v_asin)(x), T(v_asin_dx)(g, x))                           \
-    OP(ACOS, T(v_acos)(x), -T(v_asin_dx)(g, x))                          \
-    OP(ATAN, T(v_atan)(x), g / (1 + x * x))                              \
-    OP(SINH, T(v_sinh)(x), g *T(v_cosh)(x))                              \
-    OP(COSH, T(v_cosh)(x), g *T(v_sinh)(x))                              \
-    OP(ASINH, T(v_asinh)(x), g / T(v_hypot)(x, T(v_splat)(1)))           \
-    OP(ACOSH, T(v_acosh)(x), T(v_acosh_dx)(g, x))                        \
-    OP(ATANH, T(v_atanh)(x), g / ((1 - x) * (1 + x)))                    \
-    OP(CBRT, T(v_cbrt)(x), g / (3 * (z * z)))                            \
-    OP(ERF, T(v_erf)(x), g * (TWO_OVER_SQRT_PI * T(v_exp)(-(x * x))))    \
-    OP(LGAMMA, T(v_lgamma)(x), g *T(v_polygamma)(x, (vec){0}))           \
+#define UNARY_OPS(OP)                                                             \
+    OP(NEG, -x, -g)                                                               \
+    OP(ABS, T(v_abs)(x), g *T(v_slope_of_abs)(x))                                 \
+    OP(EXP, T(v_exp)(x), g *z)                                                    \
+    OP(LOG, T(v_log)(x), g / x)                                                   \
+    OP(SQRT, T(v_sqrt)(x), g / (2 * z))                                           \
+    OP(SIN, T(v_sin)(x), g *T(v_cos)(x))                                          \
+    OP(COS, T(v_cos)(x), g * -T(v_sin)(x))                                        \
+    OP(TANH, T(v_tanh)(x), g * (1 - z * z))                                       \
+    OP(SIGMOID, T(v_sigmoid)(x), g * (1 - z) * z)                                 \
+    OP(RELU, T(v_relu)(x), T(v_select)(x <= 0, (vec){0}, g))                      \
+    OP(SOFTPLUS, T(v_softplus)(x), g *T(v_sigmoid)(x))                            \
+    OP(ERFC, T(v_erfc)(x), g * (-TWO_OVER_SQRT_PI * T(v_exp)(-(x * x))))          \
+    OP(GELU, T(v_gelu_ieee)(x), g *(T(v_gelu_derivative)(x) + 0 * x))             \
+    OP(LOG1P, T(v_log1p)(x), g / (1 + x))                                         \
+    OP(EXPM1, T(v_expm1)(x), g *(z + 1))                                          \
+    OP(LOG2, T(v_log2)(x), g / (x * LN_2))                                        \
+    OP(LOG10, T(v_log10)(x), g / (x * LN_10))                                     \
+    OP(TAN, T(v_tan)(x), g * (1 + z * z))                                         \
+    OP(ASIN, T(v_asin)(x), T(v_asin_dx)(g, x))                                    \
+    OP(ACOS, T(v_acos)(x), -T(v_asin_dx)(g, x))                                   \
+    OP(ATAN, T(v_atan)(x), g / (1 + x * x))                                       \
+    OP(SINH, T(v_sinh)(x), g *T(v_cosh)(x))                                       \
+    OP(COSH, T(v_cosh)(x), g *T(v_sinh)(x))                                       \
+    OP(ASINH, T(v_asinh)(x), g / T(v_hypot)(x, T(v_splat)(1)))                    \
+    OP(ACOSH, T(v_acosh)(x), T(v_acosh_dx)(g, x))                                 \
+    OP(ATANH, T(v_atanh)(x), g / ((1 - x) * (1 + x)))                             \
+    OP(CBRT, T(v_cbrt)(x), g / (3 * (z * z)))                                     \
+    OP(ERF, T(v_erf)(x), g *(TWO_OVER_SQRT_PI * T(v_exp)(-(x * x))))              \
+    OP(LGAMMA, T(v_lgamma)(x), g *T(v_polygamma)(x, (vec){0}))                    \
     OP(DIGAMMA, T(v_polygamma)(x, (vec){0}), g *T(v_polygamma)(x, T(v_splat)(1))) \
-    OP(SIGN, T(v_slope_of_abs)(x), (vec){0})                             \
-    OP(FLOOR, T(v_floor)(x), (vec){0})                                   \
-    OP(CEIL, T(v_ceil)(x), (vec){0})                                     \
+    OP(SIGN, T(v_slope_of_abs)(x), (vec){0})                                      \
+    OP(FLOOR, T(v_floor)(x), (vec){0})                                            \
+    OP(CEIL, T(v_ceil)(x), (vec){0})                                              \
     OP(ROUND, T(v_rint)(x), (vec){0})
 
 #define BINARY_OPS(OP)                                                                             \
     OP(ADD, x + y, g, g)                                                                           \
     OP(SUB, x - y, g, -g)                                                                          \
     OP(MUL, x *y, g *y, g *x)                                                                      \
-    OP(DIV, x / y, g / y, T(v_div_dy)(g, z, y))                                                            \
+    OP(DIV, x / y, g / y, T(v_div_dy)(g, z, y))                                                    \
     OP(POW, T(v_pow)(x, y), T(v_pow_dx)(g, x, y), T(v_pow_dy)(g, z, x, y))                         \
     OP(MAXIMUM, T(v_select)((x > y) | (x != x), x, y), T(v_larger)(g, x, y), T(v_larger)(g, y, x)) \
     OP(MINIMUM, T(v_select)((x < y) | (x != x), x, y), T(v_larger)(g, y, x), T(v_larger)(g, x, y)) \
