@@ -10,14 +10,17 @@ from micrograd import checks
 
 
 def check_number(owner: Any, name: str, least: float = 0.0, below: float = math.inf) -> None:
+    """Raises TypeError or ValueError unless that field is a number in [least, below)."""
     checks.number(type(owner).__name__, name, getattr(owner, name), least, below)
 
 
 def check_count(owner: Any, name: str, least: int = 1) -> None:
+    """Raises TypeError or ValueError unless that field is an integer of `least` or more."""
     checks.count(type(owner).__name__, name, getattr(owner, name), least)
 
 
 def check_schedule(owner: Any, value: Any) -> None:
+    """Raises TypeError unless `value` is a schedule."""
     if not isinstance(value, Schedule):
         raise TypeError(
             f"{type(owner).__name__}: {checks.describe(value)} where a schedule is wanted; "
