@@ -77,12 +77,15 @@ def fetch_libgomp(machine: str, folder: Path) -> Path:
 def linker(machine: str, libgomp: Path, folder: Path) -> Path:
     """A command that links with zig against glibc 2.28 and this libgomp, for LDSHARED."""
     command = folder / "link"
+    # gcc's own, before zig's: its constructor asks the processor what it has, and without it the
+    # wheel would know the generic kernels only.
+    libgcc = run(COMPILERS[machine], "-print-libgcc-file-name").strip()
     target = f"{machine}-linux-gnu.{GLIBC}"
     command.write_text(
         f"#!{sys.executable}\nimport subprocess, sys\n"
         f"given = [a for a in sys.argv[1:] if a != '-fopenmp' and not a.startswith('-L')]\n"
-        f"fixed = {[*ZIG, '-target', target, '-shared', '-Wl,-s', str(libgomp)]!r}\n"
-        "sys.exit(subprocess.run([*fixed[:6], *given, *fixed[6:]]).returncode)\n"
+        f"fixed = {[*ZIG, '-target', target, '-shared', '-Wl,-s', str(libgomp), libgcc]!r}\n"
+        "sys.exit(subprocess.run([*fixed[:7], *given, *fixed[7:]]).returncode)\n"
     )
     command.chmod(0o755)
     return command
