@@ -31,7 +31,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = ["tests/kernels", "tests/network", "tests/program", "tests/optim", "tests/saving"]
-THREADED = ["tests/threads"]
+THREADED = [
+    "tests/test_sharing.py",
+    "tests/network/test_threads.py",
+    "tests/network/test_predictor.py",
+    "tests/program/test_sharing.py",
+    "tests/training/test_fit_many.py",
+]
 SETTINGS = {
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=0",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",

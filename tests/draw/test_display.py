@@ -99,9 +99,8 @@ def model(tmp_path):
     table = tmp_path / "trees.csv"
     table.write_text("\n".join([header, *rows]) + "\n")
     saved = tmp_path / "trees.safetensors"
-    assert (
-        main(["train", str(table), "--target", "kind", "--save", str(saved), "--epochs", "3"]) == 0
-    )
+    options = ["--target", "kind", "--save", str(saved), "--epochs", "3", "--preset", "none"]
+    assert main(["train", str(table), *options]) == 0
     return saved, table
 
 
