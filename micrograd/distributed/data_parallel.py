@@ -239,6 +239,8 @@ class DataParallel(Trainable):
             i = index[part.first - skipped : part.last - skipped]
             try:
                 self.net.accumulate_step(data, i, constraints, 0)
+                if constraints.unit != 1:  # ranks may have different ones
+                    self.parameters().flat_grad[...] /= constraints.unit
                 return constraints.gathered
             finally:
                 self.net.first_row = 0

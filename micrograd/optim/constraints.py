@@ -124,11 +124,18 @@ class Constraints:
     @property
     def gathered(self) -> tuple[float, float]:
         """The weight of all rows that the next step is made from, and their weighted loss."""
-        return self.sums.weight, self.sums.loss
+        return self.sums.weight, self.sums.loss / (self.sums.unit or 1)
+
+    @property
+    def unit(self) -> float:
+        """What the sums in the gradients are multiplied by: a power of two, 1 but for weights
+        whose sum is far from 1."""
+        return self.sums.unit or 1.0
 
     def regather(self, weight: float, loss: float) -> None:
-        """Says anew whose gradients have been gathered: rows of this weight and weighted loss."""
-        self.sums.weight, self.sums.loss, self.sums.unit = weight, loss, self.sums.unit or 1
+        """Says anew whose gradients have been gathered, in unit 1: rows of this weight and weighted
+        loss."""
+        self.sums.weight, self.sums.loss, self.sums.unit = weight, loss, 1.0 if weight else 0.0
 
     @property
     def loss(self) -> float:

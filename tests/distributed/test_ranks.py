@@ -173,3 +173,24 @@ with pytest.raises(ValueError, match="leaves of 32 rows"):
     model.loss(np.zeros((rows, 4)), np.zeros(rows, int))
 """
     run_ranks(2, source)
+
+
+def test_weights_far_from_one(tmp_path):
+    """Rank 0's rows weigh 2^70 in all, rank 1's 1: the C core sums them in different units."""
+    source = """
+import sys, numpy as np, micrograd as mg
+net = mg.Network(mg.Linear(3, 2), dtype="float64", seed=0)
+model = mg.distributed.DataParallel(net)
+X, y = np.random.default_rng(0).normal(size=(8, 3)), np.arange(8) % 2
+w = np.where(np.arange(8) < 4, 2.0**68, 0.25)
+sgd = mg.optim.SGD(model.parameters(), 0.1)
+model.fit(X, y, epochs=2, batch_size=8, optimizer=sgd, sample_weight=w, shuffle=False)
+if model.rank == 0: np.save(sys.argv[1], net.parameters().flat)
+"""
+    run_ranks(2, source, tmp_path / "flat.npy")
+    net = mg.Network(mg.Linear(3, 2), dtype="float64", seed=0)
+    X, y = np.random.default_rng(0).normal(size=(8, 3)), np.arange(8) % 2
+    w = np.where(np.arange(8) < 4, 2.0**68, 0.25)
+    sgd = mg.optim.SGD(net.parameters(), 0.1)
+    net.fit(X, y, epochs=2, batch_size=8, optimizer=sgd, sample_weight=w, shuffle=False)
+    np.testing.assert_allclose(np.load(tmp_path / "flat.npy"), net.parameters().flat, rtol=1e-12)
