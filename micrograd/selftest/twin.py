@@ -162,7 +162,7 @@ FORWARD: dict[type[Layer], Callable[[Twin, Any, torch.Tensor, str], torch.Tensor
     Tanh: lambda t, _, x, path: torch.tanh(x),
     GELU: lambda t, _, x, path: functional.gelu(x),
     SiLU: lambda t, _, x, path: functional.silu(x),
-    Softplus: lambda t, _, x, path: functional.softplus(x),
+    Softplus: lambda t, _, x, path: functional.softplus(x, threshold=40),
     ELU: lambda t, layer, x, _: t.elu(layer, x),
     SELU: lambda t, layer, x, _: t.elu(layer, x),
     Mish: lambda t, _, x, path: functional.mish(x),

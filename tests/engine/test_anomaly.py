@@ -168,7 +168,9 @@ def test_only_this_thread_and_this_task():
         events = asyncio.Event(), asyncio.Event()
         await asyncio.gather(careful(*events), careless(*events))
 
-    asyncio.run(both())
+    thread = threading.Thread(target=lambda: asyncio.run(both()))  # this one may have a loop
+    thread.start()
+    thread.join(60)
     assert seen == [-inf, -inf] and not modes.active
 
 

@@ -106,7 +106,7 @@ def torch_value(torch, layers, prefix, weights, x):
                 mg.Tanh: torch.tanh,
                 mg.GELU: functional.gelu,
                 mg.SiLU: functional.silu,
-                mg.Softplus: functional.softplus,
+                mg.Softplus: lambda z: functional.softplus(z, threshold=40),
                 mg.Mish: functional.mish,
                 mg.LeakyReLU: lambda z: functional.leaky_relu(z, 0.1),
                 mg.Softmax: lambda z: torch.softmax(z, dim=1),

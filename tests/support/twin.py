@@ -15,7 +15,7 @@ def torch_twin(net):
         "Tanh": lambda x: torch.nn.Tanh(),
         "GELU": lambda x: torch.nn.GELU(),
         "SiLU": lambda x: torch.nn.SiLU(),
-        "Softplus": lambda x: torch.nn.Softplus(),
+        "Softplus": lambda x: torch.nn.Softplus(threshold=40),
         "ELU": lambda x: torch.nn.ELU(x.alpha),
         "SELU": lambda x: torch.nn.SELU(),
         "Mish": lambda x: torch.nn.Mish(),

@@ -87,7 +87,7 @@ class _Modules:
             layers.Tanh: lambda _: nn.Tanh(),
             layers.GELU: lambda _: nn.GELU(),
             layers.SiLU: lambda _: nn.SiLU(),
-            layers.Softplus: lambda _: nn.Softplus(),
+            layers.Softplus: lambda _: nn.Softplus(threshold=40),  # 20, its default, is seen
             layers.ELU: lambda x: nn.ELU(x.alpha),
             layers.SELU: lambda _: nn.SELU(),
             layers.Mish: lambda _: nn.Mish(),
@@ -206,8 +206,8 @@ def _layer(module: Any, path: str) -> Layer:
         )
     if type(module) is nn.GELU and module.approximate != "none":
         raise ValueError(f"from_torch: {named} is an approximation; GELU() is exact here")
-    if type(module) is nn.Softplus and module.beta != 1:
-        raise ValueError(f"from_torch: {named} has a beta; Softplus() has none here")
+    if type(module) is nn.Softplus and (module.beta != 1 or module.threshold < 20):
+        raise ValueError(f"from_torch: {named} is not log(1 + exp(z)), which Softplus() is here")
     if type(module) is nn.Softmax and module.dim not in (None, 1, -1):
         raise ValueError(f"from_torch: {named} is not over the features; Softmax(dim=1) is")
     return table[type(module)](module)
