@@ -40,7 +40,7 @@ every_kind = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
 
 @every_kind
-@pytest.mark.parametrize("p", [0.5, 1, 1.5, 2, 3, 10, inf])
+@pytest.mark.parametrize("p", [0.5, 1, 1.5, 2, 3, 10, inf, -inf])
 @pytest.mark.parametrize("max_norm", [0, 1e-3, 1.0, 1e6, inf])
 def test_beside_torch(make, p, max_norm):
     torch = pytest.importorskip("torch")
@@ -54,6 +54,22 @@ def test_beside_torch(make, p, max_norm):
         np.testing.assert_allclose(grads(ours), theirs.grad.numpy(), rtol=1e-12, atol=0)
     else:
         assert same_bits(grads(ours), g)
+
+
+@every_kind
+def test_the_norm_0_counts_what_is_not_0(make):
+    """PyTorch's vector norm of all gradients as one vector, which its clipping is documented to be.
+
+    Its clip_grad_norm_ gives the number of tensors that have a gradient instead: the norm 0 of
+    their norms.
+    """
+    torch = pytest.importorskip("torch")
+    g = np.random.default_rng(0).normal(size=1001)
+    g[::7] = 0
+    want = torch.linalg.vector_norm(torch.from_numpy(g), 0).item()
+    ours = make(g)
+    assert mg.clip_grad_norm_(ours, 100.0, norm_type=0) == want == 858
+    np.testing.assert_allclose(grads(ours), g * 100 / (858 + 1e-6), rtol=1e-15)
 
 
 @pytest.mark.parametrize("p", [1, 2, 2.5, inf])
