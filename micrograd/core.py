@@ -85,9 +85,14 @@ def _threads_from_environment() -> int:
                 continue
             raise ImportError(f"{variable}={text!r}: a number of threads, 1 or more, is wanted")
         return int(text)
+    return len(processors())
+
+
+def processors() -> frozenset[int]:
+    """The processors that this process may use, by number."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return frozenset(os.sched_getaffinity(0))
+    return frozenset(range(os.cpu_count() or 1))
 
 
 _isa = _choose_isa()

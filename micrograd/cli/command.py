@@ -21,6 +21,14 @@ def suggestion(text: str, known: Iterable[str]) -> str:
     return f", did you mean {close[0]}?" if close else ""
 
 
+def said(error: BaseException) -> str:
+    """What an error says, in one line; a file comes before what is wrong with it."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    return " ".join(text.split())
+
+
 class Clock:
     """Where the time went: one lap after the other, without a gap."""
 

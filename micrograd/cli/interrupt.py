@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from micrograd.network.network import Network
     from micrograd.training.callbacks import TrainingState
 
 
 class LastEpoch:
-    """A callback that remembers the model as it was when the last epoch was complete."""
+    """A callback that remembers the network as it was when the last epoch was complete."""
 
-    def __init__(self) -> None:
-        self.epoch = 0
+    def __init__(self, net: Network) -> None:
+        self.net, self.epoch = net, 0
         self._kept: tuple[Any, ...] = ()
 
     def on_epoch(self, state: TrainingState) -> None:
@@ -20,22 +21,21 @@ class LastEpoch:
         assert state.position is not None
         self.epoch = state.epoch
         self._kept = (
-            state.model,
             state.optimizer,
-            state.model.parameters().flat.copy(),
-            state.model.step,
+            self.net.parameters().flat.copy(),
+            self.net.step,
             state.optimizer.state_dict(),
             state.position(),
         )
 
     def save(self, path: str) -> None:
         """Goes back to the last whole epoch and writes it, with all that training goes on from."""
-        model, optimizer, flat, step, settings, position = self._kept
-        model.parameters().flat[...] = flat
-        model.step = step
+        optimizer, flat, step, settings, position = self._kept
+        self.net.parameters().flat[...] = flat
+        self.net.step = step
         optimizer.load_state_dict(settings)
-        model.optimizer, model.position = optimizer, position
-        model.save(path)
+        self.net.optimizer, self.net.position = optimizer, position
+        self.net.save(path)
 
 
 def interrupted(last: LastEpoch, save: str | None, resume: str | None) -> KeyboardInterrupt:

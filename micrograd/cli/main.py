@@ -10,7 +10,8 @@ from pathlib import Path
 
 import micrograd
 from micrograd.cli import installed
-from micrograd.cli.command import Clock, UsageError
+from micrograd.cli.command import Clock, UsageError, said
+from micrograd.cli.launched import is_first
 from micrograd.cli.parser import USAGE, parsed
 
 IMPORTED, CPU_AT_IMPORT = time.perf_counter(), time.process_time()
@@ -40,10 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
     except (UsageError, OSError, ValueError, ArithmeticError, ImportError, MemoryError) as error:
-        text = str(error) or type(error).__name__
-        if isinstance(error, OSError) and error.filename is not None:
-            text = f"{error.filename}: {error.strerror}"
-        return complain(f"error: {text}", USAGE if isinstance(error, UsageError) else FAILURE)
+        code = USAGE if isinstance(error, UsageError) else FAILURE
+        if code == USAGE and "--distributed" in sys.argv and not is_first(os.environ):
+            return code  # rank 0 says it
+        return complain(f"error: {said(error)}", code)
     return 0
 
 

@@ -8,18 +8,22 @@ import io
 import math
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from micrograd import plot
 from micrograd.cli import files
-from micrograd.cli.command import Clock
+from micrograd.cli.command import Clock, UsageError
 from micrograd.cli.interrupt import LastEpoch, interrupted
 from micrograd.cli.task import Task, load
 from micrograd.cli.train_options import OPTIMIZERS, add_options, settle
 
 if TYPE_CHECKING:
+    from micrograd.cli.ranks import Ranks
+    from micrograd.distributed import DataParallel
     from micrograd.network.network import Network
     from micrograd.training.history import History
+
+    Shared = Network | DataParallel
 
 __all__ = ["add_options", "run"]
 
@@ -30,6 +34,19 @@ STOPPING_FRACTION = 0.1  # of the training rows, for early stopping: the test pa
 
 def run(options: argparse.Namespace, clock: Clock) -> None:
     """Trains a network, tests it, and says how well it did and where the time went."""
+    if options.reduction is not None and not options.distributed:
+        raise UsageError("--reduction is for --distributed")
+    if not options.distributed:
+        train(options, clock, None)
+        return
+    from micrograd.cli.ranks import Ranks
+
+    with Ranks() as ranks:
+        train(options, clock, ranks)
+
+
+def train(options: argparse.Namespace, clock: Clock, ranks: Ranks | None) -> None:
+    """The command, alone or on one of several ranks."""
     check_outputs(options)
     from micrograd import core
 
@@ -40,25 +57,44 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     clock.lap("loading data")
     recipe = settle(options, task.schema is not None)
     net = make_network(task, options, recipe)
-    if not options.quiet:
+    model: Shared = net if ranks is None else shared_out(net, options, ranks)
+    first = ranks is None or ranks.first
+    if first and not options.quiet:
         introduce(net, task)
-    last = LastEpoch()
+        if ranks is not None:
+            print(f"{ranks.ranks} ranks, threads of each: {core.get_num_threads()}", flush=True)
+    last = LastEpoch(net)
     try:
-        history = (fit_recipe if recipe else fit)(net, task, options, last)
+        history = (fit_recipe if recipe else fit)(model, task, options, last)
     except KeyboardInterrupt:
+        if not first:
+            raise
         raise interrupted(last, options.save, options.resume) from None
     clock.lap("training")
-    result = evaluate(net, task)
+    result = evaluate(model, task)
     clock.lap("evaluating")
     if options.save:
-        net.save(options.save)
+        model.save(options.save)
         clock.lap("saving")
+    if not first:
+        return
     if options.log:
         write_log(history, options.log)
     if options.plot:
         history.plot(options.plot, task.name)
         clock.lap("plotting")
     print(result if options.quiet else f"{result}\n{compared(task)}\n{clock.table()}")
+
+
+def shared_out(net: Network, options: argparse.Namespace, ranks: Ranks) -> DataParallel:
+    """The network as all ranks train it together."""
+    from micrograd import core
+    from micrograd.distributed import DataParallel
+
+    model = DataParallel(net, ranks.comm, options.reduction or "sum")
+    if options.threads:  # all of a machine's ranks share its processors unless this is said
+        core.set_num_threads(options.threads)
+    return model
 
 
 def introduce(net: Network, task: Task) -> None:
@@ -151,23 +187,30 @@ def chosen(options: argparse.Namespace, rows: int) -> Any:
     return replace(PRESETS[options.preset].sized(rows), **changed)
 
 
-def fit_recipe(net: Network, task: Task, options: argparse.Namespace, last: LastEpoch) -> History:
+def fit_recipe(net: Shared, task: Task, options: argparse.Namespace, last: LastEpoch) -> History:
     """Trains as the preset says; the epoch is chosen by a tenth of the training rows."""
     from micrograd.sklearn.tabular_recipe import HELD_OUT, train
 
     classes = task.loss == "cross_entropy"
     return train(
-        net,
+        cast("Network", net),
         chosen(options, len(task.train[0])),
         (*task.train, None),
         HELD_OUT if len(task.train[0]) >= 20 else None,
         seed=options.seed,
         by_errors=classes and len(task.train[0]) >= 1000,
         resume=options.resume,
-        progress=False if options.quiet else None,
+        progress=shown(options),
         class_weight="balanced" if options.balanced else None,
         callbacks=[last],
     )
+
+
+def shown(options: argparse.Namespace) -> bool | None:
+    """Whether epochs are shown: on a terminal, which mpiexec hides from its ranks."""
+    if options.quiet:
+        return False
+    return True if options.distributed else None
 
 
 def make_layers(task: Task, options: argparse.Namespace) -> list[Any]:
@@ -181,7 +224,7 @@ def make_layers(task: Task, options: argparse.Namespace) -> list[Any]:
     return stack[: -len(between)]
 
 
-def fit(net: Network, task: Task, options: argparse.Namespace, last: LastEpoch) -> History:
+def fit(net: Shared, task: Task, options: argparse.Namespace, last: LastEpoch) -> History:
     """Trains with a learning rate that falls from its peak to 0 along half a cosine."""
     from micrograd import optim, schedule
 
@@ -202,7 +245,7 @@ def fit(net: Network, task: Task, options: argparse.Namespace, last: LastEpoch) 
         optimizer=kind(net.parameters(), lr, **settings),
         validation=task.test if options.patience is None else STOPPING_FRACTION,
         clip_norm=options.clip_norm or None,
-        progress=False if options.quiet else None,
+        progress=shown(options),
         seed=options.seed,
         resume=options.resume,
         class_weight="balanced" if options.balanced else None,
@@ -213,7 +256,7 @@ def fit(net: Network, task: Task, options: argparse.Namespace, last: LastEpoch) 
     )
 
 
-def evaluate(net: Network, task: Task) -> str:
+def evaluate(net: Shared, task: Task) -> str:
     """How well the network does on the test part, in words."""
     X, y = task.test
     output = net.predict(X)

@@ -78,6 +78,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_reading_options(parser)
     _add_training(parser)
     _add_files(parser)
+    _add_ranks(parser)
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
@@ -130,3 +131,13 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     add("--plot", metavar="FILE.png", help="draw loss and accuracy by epoch")
     add("--log", metavar="FILE.csv", help="write loss, measures and seconds of each epoch there")
     add("--quiet", action="store_true", help="print the result on the test part, nothing else")
+
+
+def _add_ranks(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("several processes or machines").add_argument
+    about = "share every batch out over the ranks of an MPI job: mpiexec -n 4 micrograd train DATA "
+    about += "--distributed"
+    add("--distributed", action="store_true", help=about)
+    about = "how ranks add up gradients: sum; ordered, the same bits for any number of ranks; "
+    about += "bfloat16, half the bytes (default: sum)"
+    add("--reduction", choices=("sum", "ordered", "bfloat16"), help=about)

@@ -12,6 +12,7 @@ from micrograd import checks
 from micrograd.core import Array
 from micrograd.distributed.drift import check_drift
 from micrograd.distributed.partition import Part, even_part, tree_sum
+from micrograd.distributed.processors import share_processors
 from micrograd.distributed.reductions import REDUCTIONS
 from micrograd.distributed.shards import Shuffled
 from micrograd.distributed.wire import Wire, timeout_of, world
@@ -47,7 +48,8 @@ class DataParallel(Trainable):
     Every rank runs the same program and makes the same calls. Each works on its rows of a batch;
     then the gradients are added up, so that all ranks make the same step, with the gradient of the
     mean over all rows, weights included. Optimizers, clipping, fit, early stopping and saving work
-    as they do for `net`; progress is shown and files are written by rank 0.
+    as they do for `net`; progress is shown and files are written by rank 0. Ranks on one machine
+    share its processors, unless MICROGRAD_NUM_THREADS or a later set_num_threads says otherwise.
 
         $ mpiexec -n 4 python train.py
 
@@ -98,6 +100,7 @@ class DataParallel(Trainable):
         self.net: Model = net
         self.wire = Wire(world() if comm is None else comm, timeout_of(where, timeout))
         self.sharded, self.reduction = sharded, reduction
+        share_processors(self.wire.comm)
         parameters = net.parameters()
         self.wire.from_first(parameters.flat, "take rank 0's parameters")
         net.step = int(self.wire.from_first(np.array([net.step], np.int64))[0])

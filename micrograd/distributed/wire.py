@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -46,6 +46,12 @@ def timeout_of(where: str, timeout: float | None) -> float:
         ) from None
 
 
+def end_all(comm: Any) -> NoReturn:
+    """Ends all ranks of the job, this one too."""
+    comm.Abort(1)
+    os._exit(1)  # the launcher may take its time, and nothing further is to happen here
+
+
 class Wire:
     """A communicator, and what is sent over it.
 
@@ -76,7 +82,7 @@ class Wire:
     def end(self, message: str) -> None:
         """Says why and ends all ranks, this one too."""
         print(f"micrograd.distributed: {message}", file=sys.stderr, flush=True)
-        self.comm.Abort(1)
+        end_all(self.comm)
 
     def sum(self, x: Array, what: str = "add up numbers") -> Array:
         """The sum of all ranks' arrays, in place."""

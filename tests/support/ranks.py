@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMAND = "import sys; from micrograd.cli import main; sys.exit(main())"  # `micrograd`
 
 
 def mpiexec():
@@ -22,15 +23,20 @@ def mpiexec():
     return found
 
 
+def env_of(environment):
+    """The environment of a job: one thread a rank unless it says otherwise."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MICROGRAD_", "OMP_"))}
+    return env | {"MICROGRAD_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | environment
+
+
 def run_ranks(ranks, source, *arguments, check=True, timeout=120, **environment):
     """Runs a program on so many ranks; returns it with its output and the seconds it took."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("MICROGRAD_", "OMP_"))}
-    env |= {"MICROGRAD_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | environment
     command = [mpiexec(), "-n", str(ranks), sys.executable, "-c", source, *map(str, arguments)]
     started = time.monotonic()
     done = subprocess.run(
-        command, env=env, capture_output=True, text=True, timeout=timeout, check=False
-    )
+        command, env=env_of(environment), capture_output=True, text=True, timeout=timeout,
+        check=False,
+    )  # fmt: skip
     done.seconds = time.monotonic() - started
     assert not check or done.returncode == 0, done.stderr
     return done

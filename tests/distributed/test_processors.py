@@ -1,0 +1,46 @@
+"""Threads of ranks that share a machine."""
+
+import os
+
+import pytest
+from support.ranks import run_ranks
+
+SHOW = """
+import os, sys, micrograd as mg
+from micrograd import core
+if len(sys.argv) > 1 and sys.argv[1] == "bound":
+    from mpi4py import MPI
+    own = sorted(os.sched_getaffinity(0))[MPI.COMM_WORLD.Get_rank()]
+    os.sched_setaffinity(0, {own})
+elif len(sys.argv) > 1:
+    mg.set_num_threads(int(sys.argv[1]))
+mg.distributed.DataParallel(mg.Network(mg.Linear(2, 2)))
+print("threads", mg.get_num_threads(), flush=True)
+"""
+
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"), reason="the system binds no processes"
+)
+
+
+def threads(ranks, *arguments, **environment):
+    done = run_ranks(ranks, SHOW, *arguments, MICROGRAD_NUM_THREADS="", **environment)
+    return [int(line.split()[1]) for line in done.stdout.splitlines() if "threads" in line]
+
+
+def test_ranks_of_one_machine_share_its_processors():
+    processors = len(os.sched_getaffinity(0))
+    for ranks in (1, 2, processors + 1):
+        assert threads(ranks) == [max(1, processors // ranks)] * ranks
+
+
+def test_what_was_said_counts():
+    assert threads(2, OMP_NUM_THREADS="3") == [3, 3]
+    assert threads(2, "1") == [1, 1]
+
+
+def test_ranks_bound_to_processors_of_their_own():
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one processor")
+    assert threads(2, "bound") == [1, 1]
