@@ -1,6 +1,7 @@
 """Threads of ranks that share a machine."""
 
 import os
+import re
 
 import pytest
 from support.ranks import run_ranks
@@ -15,7 +16,7 @@ if len(sys.argv) > 1 and sys.argv[1] == "bound":
 elif len(sys.argv) > 1:
     mg.set_num_threads(int(sys.argv[1]))
 mg.distributed.DataParallel(mg.Network(mg.Linear(2, 2)))
-print("threads", mg.get_num_threads(), flush=True)
+print(f"<{mg.get_num_threads()}>", flush=True)
 """
 
 
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 def threads(ranks, *arguments, **environment):
     done = run_ranks(ranks, SHOW, *arguments, MICROGRAD_NUM_THREADS="", **environment)
-    return [int(line.split()[1]) for line in done.stdout.splitlines() if "threads" in line]
+    return [int(number) for number in re.findall(r"<(\d+)>", done.stdout)]
 
 
 def test_ranks_of_one_machine_share_its_processors():
