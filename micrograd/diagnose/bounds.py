@@ -15,6 +15,7 @@ import numpy as np
 
 from micrograd.core import Array
 from micrograd.network.blocks import DenseBlock, Highway, Residual, unnest
+from micrograd.network.columns import Columnwise, Scale
 from micrograd.network.layers import Layer, Linear
 
 Nested = Generator[Any, Any, float]  # a bound, found by going into a block: see blocks.unnest
@@ -51,6 +52,16 @@ def spectral_norm(weight: Array, tolerance: float = 1e-5, iterations: int = 2000
     return scale * math.sqrt(square)
 
 
+def jacobian_norm(layer: Layer, weight: Array) -> float:
+    """The norm of what a layer does to its input: ||W|| of a Linear, the largest factor of a Scale.
+
+    nan for the other layers for columns: theirs depends on the data.
+    """
+    if isinstance(layer, Linear):
+        return spectral_norm(weight)
+    return float(np.abs(weight).max()) if isinstance(layer, Scale) else math.nan
+
+
 def bounds(layers: Sequence[Layer], norms: Mapping[str, float]) -> dict[str, float]:
     """What |delta| of each Linear can be at most, in units of |delta| of the last one.
 
@@ -61,7 +72,7 @@ def bounds(layers: Sequence[Layer], norms: Mapping[str, float]) -> dict[str, flo
 
     Args:
         layers: of the network.
-        norms: spectral norm of the weight of each Linear, by its path ("0", "3.1", "3.gate").
+        norms: jacobian_norm of each layer with a weight, by its path ("0", "3.1", "3.gate").
 
     Returns:
         The bounds by path; all nan where the last layer with weights is no plain Linear.
@@ -85,9 +96,9 @@ def _back(
     """Notes the bounds in these layers; returns that of the gradient at their input."""
     for i, layer in reversed(list(enumerate(layers, first))):
         path = f"{prefix}{i}"
-        if isinstance(layer, Linear):
+        if isinstance(layer, Linear | Columnwise):
             out[path] = gradient
-            gradient *= norms[path]
+            gradient *= norms.get(path, math.nan)
         elif isinstance(layer, Residual):
             inside = yield _back(layer.layers, f"{path}.", 0, gradient, norms, out)
             if layer.projection:

@@ -11,7 +11,10 @@ from micrograd import checks
 from micrograd.core import Array
 from micrograd.diagnose import bounds
 from micrograd.diagnose.report import Diagnosis, LayerFlow
+from micrograd.network.explain import explain_with_gradients
 from micrograd.network.graph import Step
+from micrograd.network.initial import starts
+from micrograd.network.layers import Linear
 from micrograd.network.network import Network
 
 
@@ -51,15 +54,10 @@ class _Batch:
 
     def __init__(self, net: Network, X: Any, y: Any) -> None:
         self.net = net
-        self.seen = net.explain(X, y)
+        self.seen, self.gradients = explain_with_gradients(net, X, y)
         self.graph = net.planner.graph("explaining")
+        self.layers = {start.path: start.layer for start in starts(net.layers)}
         self.weights = {p.name: p.data for p in net.parameters()}
-        self.gradients = {
-            f"{step.path}.{kind}": self.seen[f"d{letter}{number}"]
-            for number, step in enumerate(self.graph.steps, start=1)
-            for letter, kind in (("W", "weight"), ("b", "bias"))
-            if f"d{letter}{number}" in self.seen
-        }
 
     def updates(self, lr: float | None, optimizer: Any) -> dict[str, float]:
         """|change| / |W| of a step, by the layer's path."""
@@ -94,9 +92,9 @@ class _Batch:
     def flows(self, updates: dict[str, float]) -> list[LayerFlow]:
         """A LayerFlow for every step that has a gradient, in order."""
         norms = {
-            name.removesuffix(".weight"): bounds.spectral_norm(weight)
-            for name, weight in self.weights.items()
-            if name.endswith(".weight")
+            path: bounds.jacobian_norm(layer, self.weights[f"{path}.weight"])
+            for path, layer in self.layers.items()
+            if f"{path}.weight" in self.weights
         }
         allowed = bounds.bounds(self.net.layers, norms)
         rows = math.sqrt(len(self.seen["a0"]))
@@ -128,8 +126,8 @@ class _Batch:
         path, layer = step.path or "", step.activation
         bound, norm, update = (of.get(path, math.nan) for of in by_path)
         kind = "" if layer is None else type(layer).__name__
-        dW_db = [self.gradients.get(f"{path}.{part}") for part in ("weight", "bias")]
-        gradient = math.hypot(*(_norm(d) for d in dW_db if d is not None)) if path else math.nan
+        own = [_norm(d) for name, d in self.gradients.items() if name.rpartition(".")[0] == path]
+        gradient = math.hypot(*own) if path and own else math.nan
         return LayerFlow(
             name=path or kind,
             layer=f"{self._size(path)} {kind}".strip(),
@@ -146,8 +144,10 @@ class _Batch:
     def _size(self, path: str) -> str:
         if not path:
             return ""
-        outputs, inputs = self.weights[f"{path}.weight"].shape
-        return f"{inputs}->{outputs}"
+        layer = self.layers.get(path)
+        if not isinstance(layer, Linear):
+            return str(layer or "")
+        return f"{layer.in_features}->{layer.out_features}"
 
 
 def _norm(x: Array) -> float:

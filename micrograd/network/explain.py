@@ -24,7 +24,9 @@ def explain(net: NetworkView, X: Any, y: Any) -> dict[str, Any]:
     is that of one sample, so dW1 = delta1.T @ a0 / m, db1 = sum of delta1's rows / m (section 4).
     For cross_entropy the last a is softmax(z) and the last delta is a - y; for bce the last a is
     sigmoid(z). For mse delta is 2 (a - y) / outputs: the documents' a - y is that of half the
-    squared error. An activation after no Linear is a step without W and b. `loss` is the mean.
+    squared error. An activation after no Linear is a step without W and b. A layer for columns is a
+    step of its own: its weight is W1, its bias b1, its other parameters go by their names, such as
+    frequency_1 and dfrequency_1. `loss` is the mean.
 
     The same kernels run in the same order as in loss() and backward(): dW1 has the bits of the
     gradient they leave. The network, its gradients and its cached pass stay as they are.
@@ -40,16 +42,24 @@ def explain(net: NetworkView, X: Any, y: Any) -> dict[str, Any]:
     Raises:
         TypeError, ValueError: input that does not fit.
     """
+    return explain_with_gradients(net, X, y)[0]
+
+
+def explain_with_gradients(
+    net: NetworkView, X: Any, y: Any
+) -> tuple[Explanation, dict[str, Array]]:
+    """What explain returns, and the gradient of every parameter of the network by its name."""
     parameters = net.parameters()
     dtype = parameters.dtype
     batch = net.batch("Network.explain", X, y)
-    gradients = np.zeros(parameters.size, dtype)
-    graph, plan = net.planner.explaining(batch.columns, net.step, address(gradients))
+    flat = np.zeros(parameters.size, dtype)
+    graph, plan = net.planner.explaining(batch.columns, net.step, address(flat))
     with parameters.access.reading():
         status = plan.loss(batch) or plan.backward(accumulate=False)
         held = {p.name: p.data.copy() for p in parameters}
     if status:
         raise net.incoming.error("Network.explain", status, plan.result, batch)
+    gradients = _by_name(held, flat)
 
     def read(buffer: int) -> Array:
         return plan.values(buffer, batch.rows, dtype)
@@ -58,7 +68,7 @@ def explain(net: NetworkView, X: Any, y: Any) -> dict[str, Any]:
     a0 = batch.x.copy()
     out = Explanation({"loss": float(plan.result.loss), "a0": a0})
     for number, step in enumerate(graph.steps, start=1):
-        out |= _parameters_of(net, held, gradients, step, number)
+        out |= _parameters_of(step, number, held, gradients)
         out[f"z{number}"] = read(values[step.z]) if step.z else a0
         out[f"a{number}"] = read(values[step.a])
         if step.a != step.z and step.a in deltas:
@@ -69,22 +79,29 @@ def explain(net: NetworkView, X: Any, y: Any) -> dict[str, Any]:
     if net.loss_kind.output and last.a == last.z == graph.output:
         number = len(graph.steps)
         out[f"a{number}"] = apply(net.loss_kind.output, out[f"z{number}"])
+    return out, gradients
+
+
+def _by_name(held: dict[str, Array], flat: Array) -> dict[str, Array]:
+    """The gradients as they lie one behind the other, each under its parameter's name."""
+    out, start = {}, 0
+    for name, value in held.items():
+        out[name] = flat[start : start + value.size].reshape(value.shape)
+        start += value.size
     return out
 
 
 def _parameters_of(
-    net: NetworkView, held: dict[str, Array], gradients: Array, step: Step, number: int
+    step: Step, number: int, held: dict[str, Array], gradients: dict[str, Array]
 ) -> dict[str, Array]:
-    """W, b, dW and db of a step, as far as it has them."""
+    """W, b, dW and db of a step, and what else it has."""
     out = {}
-    start = 0
-    for p in net.parameters():
-        path, _, kind = p.name.rpartition(".")
+    for name, value in held.items():
+        path, _, kind = name.rpartition(".")
         if path == step.path:
-            letter = "W" if kind == "weight" else "b"
-            out[f"{letter}{number}"] = held[p.name]
-            out[f"d{letter}{number}"] = gradients[start : start + p.data.size].reshape(p.shape)
-        start += p.data.size
+            short = {"weight": f"W{number}", "bias": f"b{number}"}.get(kind, f"{kind}_{number}")
+            out[short] = value
+            out[f"d{short}"] = gradients[name]
     return out
 
 

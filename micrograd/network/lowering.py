@@ -158,6 +158,7 @@ class _Lowering:
         firsts = layer.firsts(False)
         if firsts:
             node.weight = self.offsets[f"{path}.{firsts[0].name}"]
+        self.graph.steps.append(Step(node.output, node.output, path))
         return node.output
 
     # ---- blocks ----

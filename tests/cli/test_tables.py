@@ -115,6 +115,18 @@ def test_a_table_as_it_is(capsys, tmp_path, name):
     onnx_agrees(capsys, tmp_path, model, other, second)
 
 
+@pytest.mark.parametrize("preset", ["fast", "default"])
+def test_every_preset_is_diagnosed_predicts_and_leaves(capsys, tmp_path, preset):
+    header, rows = passengers()
+    source, model = write(tmp_path / "a.csv", header, rows, ","), str(tmp_path / "m")
+    printed(
+        capsys, "train", source, "--target", "Survived", "--save", model, "--preset", preset,
+        "--epochs", "2",
+    )  # fmt: skip
+    assert "layer" in printed(capsys, "diagnose", model, source)
+    onnx_agrees(capsys, tmp_path, model, source, answers(capsys, model, source))
+
+
 def onnx_agrees(capsys, tmp_path, model, source, rows):
     """The exported file says of a table what predict says."""
     runtime = pytest.importorskip("onnxruntime")

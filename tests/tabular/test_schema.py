@@ -39,6 +39,16 @@ def test_kinds_and_the_table_that_is_printed(table):
     assert "40 different texts in 40 rows" in text[5] and "a quantity" in text[6]
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("PassengerId", "left out"), ("customer_id", "left out"), ("userID", "left out"),
+     ("paid", "number"), ("Grid", "number"), ("liquid", "number")],
+)  # fmt: skip
+def test_whole_numbers_that_tell_rows_apart(table, name, kind):
+    schema = Schema.infer({**table, name: np.arange(ROWS) * 3 + 7}, "price")
+    assert {column.name: column.kind for column in schema.columns}[name] == kind
+
+
 def test_numbers_are_scaled_as_realmlp_does(table):
     schema = Schema.infer(table, "price", features=["width"])
     x = table["width"]
