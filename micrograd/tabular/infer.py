@@ -39,7 +39,9 @@ MOST_CATEGORIES = 255  # of a column; the rarer ones are taken as one that was n
 ALL_DIFFERENT = 0.5  # share of different texts from which on a text tells rows apart, not kinds
 _CODE = re.compile(r"0[0-9]+")
 _LONG = re.compile(r"[0-9]{16,}")
-_IDENTIFIER = re.compile(r"(?:unnamed: ?\d+|index|id|row|row_?id|.*_id|[A-Za-z]*[a-z]Id|.*ID|nr|no\.?|#)")
+_IDENTIFIER = re.compile(
+    r"(?:unnamed: ?\d+|index|id|row|row_?id|.*_id|[A-Za-z]*[a-z]Id|.*ID|nr|no\.?|#)"
+)
 
 
 def infer_column(frame: Frame, name: str, kind: str | None = None) -> Column:

@@ -1,5 +1,6 @@
 """No silent wrong answer: targets of another width, memory that runs out, arrays that change."""
 
+import os
 import subprocess
 import sys
 
@@ -125,7 +126,8 @@ net.loss(X, y)
 net.backward()
 assert np.array_equal(net.parameters().flat_grad, wanted)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    spoilt = os.environ | {"MALLOC_PERTURB_": "85"}  # what is freed is written over
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env=spoilt)
 
 
 # ---- assignments ----
