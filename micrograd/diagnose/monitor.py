@@ -63,9 +63,9 @@ class Monitor:
         if found.verdict in self.stop_on:
             state.stop()
 
-    def plot(self, path: str | os.PathLike[str], title: str = "") -> None:
+    def plot(self, path: str | os.PathLike[str] | None = None, title: str = "") -> Any:
         """Draws the ratio and the update of each layer over the epochs, as Diagnosis.plot does
-        over the layers.
+        over the layers; returns the matplotlib Figure.
 
         Raises:
             ImportError, ValueError, OSError: as Diagnosis.plot; ValueError before the first epoch.
@@ -82,4 +82,4 @@ class Monitor:
             ]
             for name in ("ratio", "update")
         )
-        monitored_flow(self.epochs, names, ratios, updates, path, title)
+        return monitored_flow(self.epochs, names, ratios, updates, path, title)

@@ -6,7 +6,7 @@ import math
 import os
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Literal
+from typing import Any, Literal
 
 Verdict = Literal["healthy", "vanishing", "exploding", "dead units"]
 
@@ -166,11 +166,15 @@ class Diagnosis:
         drawing: str = import_module("micrograd.draw.notebook").framed(self._repr_svg_())
         return drawing
 
-    def plot(self, path: str | os.PathLike[str], title: str = "") -> None:
+    def plot(self, path: str | os.PathLike[str] | None = None, title: str = "") -> Any:
         """Draws ratio, bound, gradient, spectral norm and shares over the layers.
 
         Args:
-            path: the file to write: .png, .svg or .pdf.
+            path: also write it there; the ending names the format: .png, .svg or .pdf.
+            title: stands above.
+
+        Returns:
+            The matplotlib Figure.
 
         Raises:
             ImportError: matplotlib is not installed.
@@ -178,10 +182,11 @@ class Diagnosis:
         """
         from micrograd.plot.flow import gradient_flow
 
-        names = ("ratio", "bound", "gradient", "norm", "update", "saturated", "dead")
-        quantities = {name: [getattr(x, name) for x in self.layers] for name in names}
+        measured = ("ratio", "bound", "gradient", "norm", "update", "saturated", "dead")
+        quantities = {name: [getattr(x, name) for x in self.layers] for name in measured}
         text = f"{title}: {self.verdict}" if title else self.verdict
-        gradient_flow([x.name for x in self.layers], quantities, (FADED, GROWN), path, text)
+        names = [x.name for x in self.layers]
+        return gradient_flow(names, quantities, (FADED, GROWN), path, text)
 
 
 def _is_used(rows: list[tuple[str, ...]], column: int, title: str) -> bool:

@@ -124,6 +124,14 @@ class Predictor(Classifying):
         """The outputs (rows, out_features)."""
         return self(X)
 
+    def weights(self) -> dict[str, Array]:
+        """Every weight matrix and bias by its name in the network, copied.
+
+        >>> net.freeze().weights()["0.weight"].shape  # doctest: +SKIP
+        (128, 64)
+        """
+        return {p.name: p.data.copy() for p in self._parameters}
+
     # ---- a copy of what never changes is itself; a pickle holds what it was made from ----
 
     def __copy__(self) -> Predictor:

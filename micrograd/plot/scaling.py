@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from micrograd.plot.curves import check, require_matplotlib
+from micrograd.plot.style import picture, text
 
 
 def scaling(
@@ -22,22 +22,15 @@ def scaling(
 
     Raises:
         ImportError, ValueError, OSError: as `check`; the file cannot be written.
-    """
-    if path is None:
-        require_matplotlib()
-    else:
-        check(path)
-    from matplotlib.figure import Figure  # not pyplot: no window, no global state
 
-    figure = Figure(figsize=(5.5, 4.0), layout="constrained")
-    axis = figure.subplots()
-    axis.plot(ranks, ranks, linestyle="--", color="0.6", label="ideal")
-    axis.plot(ranks, speedups, marker="o", label="predicted")
-    axis.set_xscale("log", base=2)
-    axis.set_yscale("log", base=2)
-    axis.set(xlabel="ranks", ylabel="speedup over one rank", title=title)
-    axis.grid(alpha=0.3)
-    axis.legend()
-    if path is not None:
-        figure.savefig(path)
+    >>> mg.plot.scaling([1, 2, 4], [1.0, 1.9, 3.4])  # doctest: +SKIP
+    """
+    with picture(path, size=(6.0, 4.4)) as (figure, (axes,)):
+        axes.plot(ranks, ranks, linestyle="--", color="0.5", label="ideal")
+        axes.plot(ranks, speedups, marker="o", label="predicted")
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log", base=2)
+        axes.set(xlabel="ranks", ylabel="speedup over one rank", title=text(title, 70))
+        axes.grid(alpha=0.3)
+        axes.legend()
     return figure

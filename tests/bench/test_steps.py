@@ -330,6 +330,11 @@ def test_plots(tmp_path):
     paths = plots.draw(found, scans, tmp_path / "new" / "folder")
     assert [p.name for p in paths] == ["roofline-1.png", "roofline-2.png", "scaling.png"]
     assert all(p.read_bytes().startswith(b"\x89PNG") for p in paths)
+    (axes,) = plots.roofline(found, 1).axes  # a Figure, and no file
+    rows = [row for row in found.rows if row.threads == 1]
+    entries = [e for row in rows for e in row.entries if e.error is None]
+    rates = [y for line in axes.lines if line.get_marker() != "None" for y in line.get_ydata()]
+    assert len(rates) == len(entries) and plots.roofline(found, 99) is None
 
 
 # ---- the machine ----

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from micrograd.core import Array
+from micrograd.plot.style import picture, text
 
 # Critical values of the studentised range at 0.05, divided by sqrt(2), for 2 to 8 contenders
 # (Demsar 2006, table 5a).
@@ -101,29 +103,29 @@ def lost(results: Results, names: Sequence[str], errors: Array) -> list[str]:
     return lines
 
 
-def critical_difference_plot(results: Results, names: Sequence[str], path: str) -> None:
-    """Mean ranks on a line, those that do not differ joined by a bar (Demsar 2006, figure 1)."""
-    from micrograd import checks
+def critical_difference_plot(
+    results: Results, names: Sequence[str], path: str | None = None
+) -> Any:
+    """Mean ranks on a line, those that do not differ joined by a bar (Demsar 2006, figure 1).
 
-    checks.require("bench", "matplotlib", "matplotlib", "plot")
-    from matplotlib.figure import Figure
+    Returns:
+        The matplotlib Figure, written to `path` unless that is None.
 
+    Raises:
+        ImportError, ValueError, OSError: as micrograd.plot.check.
+    """
     found = ranks(mean_errors(results, names)).mean(axis=0)
     order = np.argsort(found)
     difference = critical_difference(len(results), len(names))
-    figure = Figure(figsize=(7, 0.5 + 0.4 * len(names)))
-    axes = figure.add_subplot()
-    for row, i in enumerate(order):
-        axes.plot(found[i], -row, "o", color="black")
-        axes.annotate(
-            f"{names[i]} {found[i]:.2f}", (found[i], -row), (8, -3), textcoords="offset points"
-        )
-    for row, i in enumerate(order):
-        near = [j for j in order[row:] if found[j] - found[i] < difference]
-        if len(near) > 1:
-            axes.plot([found[i], found[near[-1]]], [-row - 0.3] * 2, color="grey", linewidth=2)
-    axes.set_xlim(0.5, len(names) + 1)
-    axes.set_yticks([])
-    axes.set_xlabel(f"mean rank over {len(results)} sets; grey: no difference at 0.05")
-    figure.tight_layout()
-    figure.savefig(path)
+    with picture(path, size=(7.5, 1.0 + 0.4 * len(names))) as (figure, (axes,)):
+        for row, i in enumerate(order):
+            axes.plot(found[i], -row, "o", color="black")
+            label = text(f"{names[i]} {found[i]:.2f}")
+            axes.annotate(label, (found[i], -row), (8, -3), textcoords="offset points")
+            near = [j for j in order[row:] if found[j] - found[i] < difference]
+            if len(near) > 1:
+                axes.plot([found[i], found[near[-1]]], [-row - 0.3] * 2, color="0.5")
+        axes.set_xlim(0.5, len(names) + 1)
+        axes.set_yticks([])
+        axes.set_xlabel(f"mean rank over {len(results)} sets; grey: no difference at 0.05")
+    return figure
