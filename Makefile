@@ -31,3 +31,6 @@ demos:     ## every demo, once; MNIST with one seed; no line is longer than 100 
 	    case $$demo in demos/13_mnist.py) seeds='--seeds 1';; *) seeds=;; esac; \
 	    text=$$($(PYTHON) $$demo $$seeds) || exit 1; \
 	    if echo "$$text" | LC_ALL=C.UTF-8 grep -E '.{101}'; then exit 1; fi; done
+
+docs:      ## the site, into build/site; any warning stops it
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict

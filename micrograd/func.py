@@ -276,8 +276,8 @@ def jacrev(
     """A function that takes f's arguments and returns the Jacobian, by one reverse pass per number
     that f returns: right for few results of many inputs.
 
-    In place of each number of f's result it has what `grad` would return for that number: J[i][j] =
-    df_i/dx_j for f from a list to a list.
+    In place of each number of f's result it has what `grad` would return for that number:
+    `J[i][j]` = df_i/dx_j for f from a list to a list.
     """
 
     def jacobian(*args: Any, **kwargs: Any) -> Tree:
@@ -345,7 +345,7 @@ def jacfwd(
 
 def hessian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]:
     """A function that takes f's arguments and returns the second derivatives, forward over reverse:
-    H[i][j] = d2f/dx_i dx_j for f from a list to a number.
+    `H[i][j]` = d2f/dx_i dx_j for f from a list to a number.
 
     It is jacfwd(jacrev(f)), and has the structure that this gives.
     """

@@ -19,9 +19,9 @@ def test_there_is_an_example_of_each():
 
 
 @pytest.mark.parametrize("program, printed", EXAMPLES)
-def test_example(program, printed):
+def test_example(program, printed, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert NUMBER.sub("#", done.stdout) == NUMBER.sub("#", printed)

@@ -158,7 +158,7 @@ class NAdam(Optimizer):
     Args:
         momentum_decay: 0 or more.
         decoupled_weight_decay: the decay of AdamW.
-        The others as for Adam.
+        others: as for Adam.
 
     Raises:
         TypeError, ValueError: as of SGD.
@@ -239,7 +239,7 @@ class RAdam(Optimizer):
 
     Args:
         decoupled_weight_decay: the decay of AdamW.
-        The others as for Adam.
+        others: as for Adam.
 
     Raises:
         TypeError, ValueError: as of SGD.

@@ -45,8 +45,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         verbose: show the progress.
 
     Attributes:
-        classes_; schema_: what the columns are; networks_: the fitted Networks; history_: the
-        History of each; temperature_; n_features_in_, feature_names_in_; n_iter_.
+        classes_, temperature_, n_iter_, n_features_in_, feature_names_in_: as their names say.
+        schema_: what the columns are.
+        networks_: the fitted Networks.
+        history_: the History of each.
 
     A frame may have its columns in another order afterwards, and others beside them.
     """
