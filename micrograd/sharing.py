@@ -60,18 +60,21 @@ class Access:
         free: holds one thing, and nothing while somebody trains: list.pop is atomic.
         owner: the thread that is in a `training` block, or None.
         holder: the thread that has taken what was in `free`, or None.
+        written: somebody writes, or waits for readers to leave so that it can.
+        readers: the threads that read.
+        waiting: a gate for each reader that a write keeps out.
     """
 
     __slots__ = (
         "__weakref__",
         "_depth",
         "_drained",
-        "_readers",
-        "_waiting",
-        "_writing",
         "free",
         "holder",
         "owner",
+        "readers",
+        "waiting",
+        "written",
     )
 
     def __init__(self) -> None:
@@ -79,9 +82,9 @@ class Access:
         self.owner: int | None = None
         self.holder: int | None = None
         self._depth = 0  # of the owner's blocks
-        self._writing = False
-        self._readers: list[int] = []  # their threads
-        self._waiting: deque[Any] = deque()  # a Gate for each reader that a write keeps out
+        self.written = False
+        self.readers: list[int] = []
+        self.waiting: deque[Any] = deque()
         self._drained = _allocated(Event)  # a reader has left while a write waits
         _ALL.add(self)
 
@@ -166,35 +169,41 @@ class Access:
         elif self.owner != get_ident():
             raise in_use(where)
         try:
-            self._writing = True  # before `_readers` is looked at; a reader does it the other way
-            if self._readers:
-                self._wait_for_readers()
+            self.written = True  # before `readers` is looked at; a reader does it the other way
+            if self.readers:
+                self.wait_for_readers()
         except BaseException:
             self.end_write()
             raise
 
-    def _wait_for_readers(self) -> None:
+    def wait_for_readers(self) -> None:
+        """Of a write that has said so in `written`: returns when nobody reads."""
         me = get_ident()
-        while me in self._readers:  # a call of this thread that an interrupt has ended
-            self._readers.remove(me)
-        while self._readers:
+        while me in self.readers:  # a call of this thread that an interrupt has ended
+            self.readers.remove(me)
+        while self.readers:
             self._drained.wait(GRACE)
             self._drained.clear()
 
     def end_write(self) -> None:
         """Ends what `begin_write` began: the readers that have come meanwhile are let in."""
-        self._writing = False
-        while self._waiting:
-            try:
-                gate = self._waiting.popleft()
-            except IndexError:  # it has gone by itself
-                break
-            self._readers.append(gate.thread)
-            gate.lock.release()
+        self.written = False
+        if self.waiting:
+            self.let_in()
         if self.owner is None:
             self.holder = None
             if not self.free:
                 self.free.append(None)
+
+    def let_in(self) -> None:
+        """Counts those that a write has kept out as readers, and lets them go on."""
+        while self.waiting:
+            try:
+                gate = self.waiting.popleft()
+            except IndexError:  # it has gone by itself
+                break
+            self.readers.append(gate.thread)
+            gate.lock.release()
 
     @contextmanager
     def writing(self, where: str) -> Iterator[None]:
@@ -215,27 +224,27 @@ class Access:
         """Waits until nobody writes; `end_read` has to follow."""
         me = get_ident()
         try:
-            self._readers.append(me)
-            if self._writing:
+            self.readers.append(me)
+            if self.written:
                 self.end_read()
                 self._wait(me)
         except BaseException:  # an interrupt while it stood in line, or before
-            if me in self._readers:
+            if me in self.readers:
                 self.end_read()
             raise
 
     def end_read(self) -> None:
         """Ends what `begin_read` began."""
-        self._readers.remove(get_ident())
-        if self._writing:
+        self.readers.remove(get_ident())
+        if self.written:
             self._drained.set()
 
     def _wait(self, me: int) -> None:
         """Stands in line until a write has ended, which then counts this thread as a reader."""
         gate = _Gate(me)
-        self._waiting.append(gate)
+        self.waiting.append(gate)
         try:
-            if self._writing or not self._gone(gate):
+            if self.written or not self._gone(gate):
                 gate.lock.acquire()
                 return
         except BaseException:
@@ -246,7 +255,7 @@ class Access:
     def _gone(self, gate: _Gate) -> bool:
         """Takes a gate out of the line; False where a write has let it in already."""
         try:
-            self._waiting.remove(gate)
+            self.waiting.remove(gate)
         except ValueError:
             return False
         return True
@@ -264,9 +273,9 @@ class Access:
         """In a forked child the other threads are gone, and what they held is free."""
         if self.owner != get_ident():
             self.free, self.owner, self.holder, self._depth = [None], None, None, 0
-        self._writing = False
-        self._readers.clear()
-        self._waiting.clear()
+        self.written = False
+        self.readers.clear()
+        self.waiting.clear()
 
 
 def new_lock() -> Any:

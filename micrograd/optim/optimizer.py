@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from threading import get_ident
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +24,8 @@ from micrograd.parameters import Parameter, Parameters
 Pairs = Sequence[tuple[int, Any]]  # the number of a Value among the optimizer's items, and itself
 HINTS = {"learning_rate": "lr", "beta1": "betas", "beta2": "betas", "epsilon": "eps",
          "decay": "weight_decay", "parameters": "params", "rho": "alpha"}  # fmt: skip
+
+optimizer_step: Any = lib.mg_optimizer_step
 
 
 class Optimizer:
@@ -38,6 +41,7 @@ class Optimizer:
         steps: how many steps have been made.
         state: the arrays of the state by PyTorch's names, each with a number for each parameter of
             the model: numpy arrays (size,), or lists for Values.
+        following: the holders of settings that are functions of the step.
         c: the same for the C core.
     """
 
@@ -63,7 +67,8 @@ class Optimizer:
         self.state: dict[str, Any] = {}
         self.param_groups: list[Group] = []
         self.c = c = new_struct(self.kind, core.ISA_CODE)
-        self.settings = Holder(c)
+        self.following: list[Holder] = []
+        self.settings = Holder(c, self.following)
         if self.owner is not None:
             c.dtype, c.n = self.owner.dtype_code, self.owner.size
             c.parameters, c.gradients = self.owner.data_pointer, self.owner.grad_pointer
@@ -161,7 +166,7 @@ class Optimizer:
     @property
     def scheduled(self) -> bool:
         """Whether a setting is a function of the step, so that each step has to ask for it."""
-        return any(holder.schedules for holder in (self.settings, *self.param_groups))
+        return bool(self.following)
 
     def current_lr(self) -> float:
         """The learning rate of the next step."""
@@ -170,12 +175,8 @@ class Optimizer:
 
     def arguments(self) -> Any:
         """The C core's struct, ready for the next step."""
-        holder = self.settings
-        if holder.schedules:
+        for holder in self.following:
             holder.follow(self.c.steps)
-        for group in self.param_groups:
-            if group.schedules:
-                group.follow(self.c.steps)
         return self.c
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -193,16 +194,33 @@ class Optimizer:
             RuntimeError: another thread is training the model.
         """
         loss = None if closure is None else closure()
-        c = self.arguments()
-        owner = self.owner
+        c, owner = self.arguments() if self.following else self.c, self.owner
         if owner is not None:
-            owner.access.begin_write(self._where)
+            access = owner.access
+            free = access.free
+            try:  # access.begin_write and end_write, written out: a small step is short
+                if access.owner is None:
+                    free.pop()
+                else:
+                    access.enter(self._where)
+            except IndexError:
+                access.contend(self._where)
             try:
+                access.holder = get_ident()
+                access.written = True
+                if access.readers:
+                    access.wait_for_readers()
                 if owner.stale:
                     owner.settle()
-                lib.mg_optimizer_step(c, core.threads)
+                optimizer_step(c, core.threads)
             finally:
-                owner.access.end_write()
+                access.written = False
+                if access.waiting:
+                    access.let_in()
+                if access.owner is None:
+                    access.holder = None
+                    if not free:
+                        free.append(None)
             return loss
         for group in self.param_groups:
             group.c.steps = c.steps

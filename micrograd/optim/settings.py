@@ -20,11 +20,13 @@ class Holder:
     """Settings of an optimizer, or of one of its groups.
 
     c: the C core's struct; numbers: what lies in it by name, without the factor of the learning
-    rate; schedules: functions of the step for some of them.
+    rate; schedules: functions of the step for some of them. following: the holders of an optimizer
+    that have some, which is what a step has to ask for; this one stands in it while it has.
     """
 
-    def __init__(self, c: Any) -> None:
+    def __init__(self, c: Any, following: list[Holder]) -> None:
         self.c = c
+        self._following = following
         self.numbers: dict[str, float] = {}
         self.schedules: dict[str, Callable[[int], float]] = {}
         self.factor = 1.0  # of the learning rate
@@ -37,6 +39,8 @@ class Holder:
             else:
                 self.schedules.pop(field, None)
                 self._write(field, value)
+        others = [holder for holder in self._following if holder is not self]
+        self._following[:] = [*others, self] if self.schedules else others
 
     def _write(self, field: str, value: float) -> None:
         self.numbers[field] = value
@@ -133,7 +137,7 @@ class Group(Holder, MutableMapping[str, Any]):
     """
 
     def __init__(self, optimizer: Any, numbers: list[int], c: Any) -> None:
-        Holder.__init__(self, c)
+        Holder.__init__(self, c, optimizer.following)
         self.optimizer = optimizer
         self.members = numbers  # of the optimizer's items
         self.own: set[str] = set()
