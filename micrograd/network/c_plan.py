@@ -284,11 +284,14 @@ def _fill(c: Any, op: Op) -> Any:
     return constants
 
 
+_KINDS = {np.dtype(name).char: code for name, code in core.DTYPES.items()}  # a name takes 2 us
+
+
 def apply(function: str, z: Array) -> Array:
     """A function of the C core of a matrix (rows, columns), such as the one a loss applies."""
     out = np.empty_like(z)
     to, source = address(out), address(z)
-    kind, (rows, columns) = core.DTYPES[z.dtype.name], z.shape
+    kind, (rows, columns) = _KINDS[z.dtype.char], z.shape
     if function == "softmax":
         lib.mg_softmax(core.ISA_CODE, kind, rows, columns, source, columns, to, columns)
     else:

@@ -1,4 +1,5 @@
-"""What MLPClassifier and MLPRegressor share: fitting, stopping, predicting and pickling."""
+"""What MLPClassifier and MLPRegressor share: fitting and stopping; micrograd.sklearn.fitted is what
+comes after."""
 
 from __future__ import annotations
 
@@ -9,16 +10,15 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from micrograd.core import Array
-from micrograd.network.network import Network
+from micrograd.sklearn.fitted import Fitted
 from micrograd.sklearn.members import fit_members
-from micrograd.sklearn.model import Architecture, Model, schema_of
+from micrograd.sklearn.model import Architecture, Model
 from micrograd.sklearn.parameters import (
     CONSTRAINTS,
     STOCHASTIC,
@@ -27,7 +27,6 @@ from micrograd.sklearn.parameters import (
     hidden_activations,
     hidden_dropout,
     hidden_sizes,
-    is_plain,
     limited_threads,
     refuse_masked,
 )
@@ -35,7 +34,7 @@ from micrograd.sklearn.solvers import Epochs, Rows, Steps, loss_of, minimise
 from micrograd.sklearn.undo import as_before_on_failure
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(Fitted):
     """A multilayer perceptron behind scikit-learn's interface; see its two kinds."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
@@ -119,7 +118,7 @@ class BaseMLP(BaseEstimator):
             )
         if incremental:
             self._take_classes(y, classes)
-        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        first = "coefs_" not in vars(self) or not (self.warm_start or incremental)
         X, y = self._check_targets(X, y, where, first)
         weights = self._checked_weights(X, y, sample_weight, where)
         rng = self._random_state = check_random_state(self.random_state)
@@ -132,7 +131,7 @@ class BaseMLP(BaseEstimator):
         if self.solver in STOCHASTIC:
             self._prepare_curves(first)
         rows = self._rows(X, y, weights)
-        with limited_threads(self):
+        with limited_threads(self), self._model.weights.changing():
             if self.solver == "lbfgs":
                 self._run_lbfgs(rows, where)
             else:
@@ -212,19 +211,6 @@ class BaseMLP(BaseEstimator):
         elif self.validation_scores_ is None:
             self.best_loss_, self.best_validation_score_ = None, -math.inf
             self.validation_scores_, self.validation_loss_curve_ = [], []
-
-    def _show(self, model: Model) -> None:
-        self._model = model
-        self.coefs_, self.intercepts_ = list(model.coefs), list(model.intercepts)
-        if model.architecture.residual:
-            self.projections_ = list(model.projections)
-
-    def _sync(self) -> None:
-        """Takes over arrays that somebody has put into coefs_ and intercepts_."""
-        model = self._model
-        mine, theirs = (*model.coefs, *model.intercepts), (*self.coefs_, *self.intercepts_)
-        if len(mine) != len(theirs) or any(m is not t for m, t in zip(mine, theirs, strict=True)):
-            model.adopt(self.coefs_, self.intercepts_)
 
     def _check_same(self, X: Any, where: str) -> None:
         """Checks that the network there is is the one to go on with; its dtype stays."""
@@ -382,65 +368,9 @@ class BaseMLP(BaseEstimator):
         if self.verbose:
             print(text)
 
-    # ---- predicting ----
-
-    @property
-    def network_(self) -> Network:
-        """The fitted Network, for micrograd.convert, save() and diagnose(); its output are logits.
-
-        Its metadata, which save() writes too, have the names of the classes and of the features.
-
-        Raises:
-            NotFittedError: fit has not been called.
-        """
-        check_is_fitted(self)
-        if hasattr(self, "members_"):
-            raise AttributeError(
-                f"{type(self).__name__}: {len(self.members_)} members have a network each: "
-                "members_[0].network_"
-            )
-        self._sync()
-        net = self._model.net
-        features: Any = getattr(self, "feature_names_in_", None)
-        net.metadata["schema"] = schema_of(net, features, self._names_of_classes())
-        return net
-
-    def _names_of_classes(self) -> list[str]:
-        """What the classes are called, where a row has one of several."""
-        return []
-
-    def _logits(self, X: Any) -> Array:
-        """What the network gives before out_activation_, for rows that have been checked."""
-        self._sync()
-        with limited_threads(self):
-            return self._model.logits(X)
-
-    def _checked_logits(self, X: Any) -> Array:
-        """In the wider of the dtypes of the rows and the weights."""
-        if not is_plain(self, X):
-            check_is_fitted(self)
-            refuse_masked(type(self).__name__, X)
-            kinds, sparse = (np.float64, np.float32), ["csr", "csc"]
-            X = validate_data(self, X, accept_sparse=sparse, dtype=kinds, reset=False)
-        z = self._logits(X)
-        return z.astype(np.result_type(X.dtype, z.dtype), copy=False)
-
     # ---- what scikit-learn asks for ----
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "_model" in state:
-            self._sync()
-            for name in ("coefs_", "intercepts_", "projections_"):  # the model has them
-                state.pop(name, None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "_model" in state:
-            self._show(self._model)

@@ -20,7 +20,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from micrograd.core import Array
-from micrograd.network.losses import softmax
+from micrograd.network.c_plan import apply
 from micrograd.sklearn.base import BaseMLP
 from micrograd.sklearn.members import fit_members, mean_over
 from micrograd.sklearn.parameters import CLASS_WEIGHT, CONSTRAINTS
@@ -192,7 +192,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             z = self._checked_logits(X)
             p = self._of_labels(z) if self.out_activation_ == "logistic" else z
             p = p.ravel() if self.n_outputs_ == 1 else p
-        classes: Array = self._label_binarizer.inverse_transform(p)
+        if p.ndim == 1 and len(self.classes_) == 2:
+            chosen = (p > 0.5).astype(np.intp)
+        elif self.out_activation_ == "softmax":
+            chosen = p.argmax(axis=1)
+        else:
+            labels: Array = self._label_binarizer.inverse_transform(p)
+            return labels
+        classes: Array = self.classes_[chosen]
         return classes
 
     def predict_proba(self, X: Any) -> Array:
@@ -202,13 +209,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         z = self._checked_logits(X)
         if self.out_activation_ == "logistic":
             return self._of_labels(np.concatenate([-z, z], axis=1) if self.n_outputs_ == 1 else z)
-        return softmax(z)
+        return apply("softmax", z)
 
     @staticmethod
     def _of_labels(z: Array) -> Array:
-        """sigmoid(z) without overflow."""
-        p: Array = np.exp(-np.logaddexp(0, -z))
-        return p
+        """sigmoid(z) of each output by itself."""
+        return apply("sigmoid", z)
 
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithms of predict_proba(X); -inf where a probability is 0."""

@@ -15,6 +15,7 @@ from micrograd.network.layers import Dropout, Layer, Linear
 from micrograd.network.network import Network
 from micrograd.sklearn.parameters import ACTIVATIONS
 from micrograd.sklearn.sparse import SparseRows
+from micrograd.sklearn.still import Weights
 from micrograd.tabular.plain import plain_schema
 
 
@@ -96,6 +97,7 @@ class Model:
         coefs, intercepts: views of its weights, (in, out) as scikit-learn has them, and biases.
         projections: for each Linear the view (in, out) of the projection around it, or None.
         scale, loss_factor: see Output, for this number of outputs.
+        weights: what predicts; it has to know when the weights change.
     """
 
     def __init__(self, architecture: Architecture, seed: int) -> None:
@@ -111,6 +113,7 @@ class Model:
         outputs = architecture.sizes[-1]
         self.loss_factor = output.loss_factor[0] * outputs ** output.loss_factor[1]
         self.scale = output.scale[0] * float(outputs) ** output.scale[1]
+        self.weights = Weights(self.net)
         self._sparse: SparseRows | None = None
 
     def draw(self, rng: np.random.RandomState, factors: list[float]) -> None:
@@ -155,7 +158,7 @@ class Model:
         May be called from several threads.
         """
         if not hasattr(X, "tocsr"):
-            return self.net.predict(X)
+            return self.weights.predict(X)
         if self._sparse is None:
             self._sparse = SparseRows(self.net)
         return self._sparse.predict(X.tocsr())

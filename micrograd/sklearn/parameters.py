@@ -21,6 +21,7 @@ from sklearn.utils._param_validation import (
 )
 
 from micrograd import core
+from micrograd.core import Array
 from micrograd.network import layers
 from micrograd.training.callbacks import split_callbacks
 
@@ -206,8 +207,9 @@ _REAL = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 def is_plain(estimator: Any, X: Any) -> bool:
-    """Whether X is an array that a fitted estimator can take as it is: scikit-learn's checks would
-    find nothing, and take a hundred times as long as a row through a small network."""
+    """Whether X is an array that a fitted estimator can take as it is, if its numbers are finite,
+    which the C core sees anyway: scikit-learn's checks would find nothing, and take a hundred times
+    as long as a row through a small network."""
     own = estimator.__dict__
     return (
         type(X) is np.ndarray
@@ -217,5 +219,12 @@ def is_plain(estimator: Any, X: Any) -> bool:
         and "_model" in own
         and "feature_names_in_" not in own
         and X.shape[1] == own.get("n_features_in_")
-        and bool(np.isfinite(X).all())
     )
+
+
+def narrowed(X: Array, dtype: np.dtype[Any]) -> Array:
+    """X in the dtype of the weights; what float32 cannot hold becomes infinite."""
+    if X.dtype == dtype:
+        return X
+    with np.errstate(over="ignore"):
+        return X.astype(dtype)
