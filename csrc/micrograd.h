@@ -62,8 +62,9 @@ enum {
  * PIECEWISE  clip((x_j - e_t) / (e_(t+1) - e_t), 0, 1), t < `width`, the first and the last not clipped
  *            outwards                                                 constants: e (n, width + 1), rising
  * EMBEDDING  row x_j of table j, zeros for a code that it has not     constants: rows and columns of each
- *                                                                     parameters: the tables */
-enum { MG_SCALE, MG_PERIODIC, MG_PIECEWISE, MG_EMBEDDING };
+ *                                                                     parameters: the tables
+ * PARAMETRIC x_j + s_j (f(x_j) - x_j), f an activation                parameters: s (columns) */
+enum { MG_SCALE, MG_PERIODIC, MG_PIECEWISE, MG_EMBEDDING, MG_PARAMETRIC };
 enum { MG_MOST_WIDTH = 16 }; /* of PERIODIC */
 
 /* What an op of a plan does with its buffers: those of the forward pass, the loss, those of the backward
@@ -107,6 +108,7 @@ typedef struct {
     int32_t target_columns;              /* of MG_PROGRAM_LOSS */
     int32_t samples;                     /* of MG_PROGRAM_GRADIENTS: in each row */
     int32_t numbers, frequencies, width; /* of MG_COLUMNS */
+    int32_t activation;                  /* of MG_PARAMETRIC, with its `slope` */
     int64_t weight, bias;                /* offsets into the parameters; no bias: -1 */
     int64_t first_parameter;  /* of the program's, an offset into the parameters; without any: -1 */
     double slope, gate_slope; /* of leaky_relu */
@@ -232,6 +234,8 @@ void mg_plan_bind(mg_plan *plan, void *parameters, void *gradients);
 void mg_plan_set_random(mg_plan *plan, uint64_t seed, uint64_t step);
 /* The place in the whole batch of the first row that the plan is given: 0, unless a batch is shared out. */
 void mg_plan_set_first_row(mg_plan *plan, int64_t row);
+/* What the rates of all dropouts are multiplied by from now on, 0 to 1: 1 at first. */
+void mg_plan_set_dropout(mg_plan *plan, double factor);
 uint64_t mg_plan_step(const mg_plan *plan);
 
 /* A plan without a backward pass predicts from now on with its parameters as they are now, in a copy that is

@@ -20,8 +20,8 @@ _NAMES = {
     "core": "get_num_threads isa set_num_threads",
     "parameters": "Parameter",
     "network": """DenseBlock Dropout ELU Embedding GELU Highway Identity LeakyReLU Linear Map Mish
-        Network Periodic PiecewiseLinear Poisson Predictor Quantile ReLU Residual SELU Scale SiLU
-        Sigmoid Softmax Softplus Tanh""",
+        Network Parametric Periodic PiecewiseLinear Poisson Predictor Quantile ReLU Residual SELU
+        Scale SiLU Sigmoid Softmax Softplus Tanh""",
     "optim": "clip_grad_norm_ clip_grad_value_",
     "saving": "load save",
     "training": "EarlyStopping History TrainingState fit_many",

@@ -50,6 +50,7 @@ from micrograd.network import Linear as Linear
 from micrograd.network import Map as Map
 from micrograd.network import Mish as Mish
 from micrograd.network import Network as Network
+from micrograd.network import Parametric as Parametric
 from micrograd.network import Periodic as Periodic
 from micrograd.network import PiecewiseLinear as PiecewiseLinear
 from micrograd.network import Poisson as Poisson

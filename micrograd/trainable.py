@@ -53,6 +53,7 @@ class Trainable:
         sample_weight: Any = None,
         class_weight: Any = None,
         label_smoothing: float = 0.0,
+        dropout_factor: Any = None,
         metrics: Any = None,
         early_stopping: Any = None,
         accumulate: int = 1,
@@ -96,6 +97,9 @@ class Trainable:
                 sample weights. For cross_entropy, and bce with one output.
             label_smoothing: the share of the target that goes to all classes alike; for
                 cross_entropy and bce.
+            dropout_factor: what the rates of all Dropout layers are multiplied by, from 0 to 1, or
+                a function of the step (0, 1, 2, ...), such as those of micrograd.schedule; None:
+                net.dropout_factor, which afterwards is what it was.
             metrics: names ("accuracy", "balanced_accuracy", "mae", "mse", "rmse", "r2") or
                 functions of (y_true, output), output as predict() gives it; measured after each
                 epoch on the validation data, else on the training data, with their sample weights
@@ -128,6 +132,7 @@ class Trainable:
     # ---- what training asks, and a model that is shared out over processes answers otherwise ----
 
     first_row = 0  # of a batch's rows that this process works on
+    dropout_factor: Any = None  # None where there is no Dropout to multiply the rates of
 
     def names_in(self, where: str, y: Any) -> list[str] | None:
         """The names of the classes where y has names; None where it has numbers."""

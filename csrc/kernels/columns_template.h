@@ -77,6 +77,62 @@ static void T(scale_backward)(const mg_columns *c, mg_matrix g, mg_matrix x, mg_
     }
 }
 
+/* ---- an activation with a learned slope ---- */
+
+/* Row by row, as what it does with an element is the same for all columns. */
+static void T(parametric_forward)(const mg_columns *c, mg_matrix x, mg_matrix y)
+{
+    const int64_t first = c->columns.first, count = c->columns.last - first;
+    const real *factor = (const real *)c->parameters + first;
+    for (int64_t i = 0; i < x.rows; i++) {
+        const mg_matrix from = {T(place)(x, i, first), 1, count, x.ld};
+        const mg_matrix to = {T(place)(y, i, first), 1, count, y.ld};
+        T(map)(c->activation, c->slope, from, to);
+        const real *number = from.data;
+        real *made = to.data;
+        for (int64_t j = 0; j < count; j++)
+            made[j] = number[j] + factor[j] * (made[j] - number[j]);
+    }
+}
+
+/* Columns at a time, whose sums over the rows lie on the stack. */
+#define PARAMETRIC_COLUMNS 128
+
+static void T(parametric_tile)(const mg_columns *c, mg_range part, mg_matrix g, mg_matrix x, mg_matrix out)
+{
+    const real *factor = (const real *)c->parameters + part.first;
+    const int64_t count = part.last - part.first;
+    real made[PARAMETRIC_COLUMNS], through[PARAMETRIC_COLUMNS], sums[PARAMETRIC_COLUMNS] = {0};
+    const mg_matrix a = {made, 1, count, count}, passed = {through, 1, count, count};
+    for (int64_t i = 0; i < x.rows; i++) {
+        const mg_matrix z = {T(place)(x, i, part.first), 1, count, x.ld};
+        const mg_matrix above = {T(place)(g, i, part.first), 1, count, g.ld};
+        T(map)(c->activation, c->slope, z, a);
+        const real *number = z.data, *gradient = above.data;
+        for (int64_t j = 0; j < count; j++)
+            sums[j] += gradient[j] * (made[j] - number[j]);
+        if (!out.data)
+            continue;
+        T(gate)(c->activation, c->slope, T(gate_takes_input)(c->activation) ? z : a, above, passed, 0);
+        real *to = T(place)(out, i, part.first);
+        for (int64_t j = 0; j < count; j++) {
+            const real value = gradient[j] + factor[j] * (through[j] - gradient[j]);
+            to[j] = c->accumulate ? to[j] + value : value;
+        }
+    }
+    for (int64_t j = 0; j < count; j++)
+        T(settle)(c, part.first + j, sums[j]);
+}
+
+static void T(parametric_backward)(const mg_columns *c, mg_matrix g, mg_matrix x, mg_matrix out)
+{
+    for (int64_t j = c->columns.first; j < c->columns.last; j += PARAMETRIC_COLUMNS) {
+        const int64_t next = j + PARAMETRIC_COLUMNS;
+        T(parametric_tile)(c, (mg_range){j, next < c->columns.last ? next : c->columns.last}, g, x, out);
+    }
+}
+#undef PARAMETRIC_COLUMNS
+
 /* ---- cosines of a number ---- */
 
 /* Of one number: frequencies and phases (k), weights (width, k), biases (width), and where each begins. */
@@ -261,6 +317,7 @@ static void T(columns_forward)(const mg_columns *c, mg_matrix x, mg_matrix y)
     case MG_PERIODIC: T(periodic_forward)(c, x, y); break;
     case MG_PIECEWISE: T(piecewise_forward)(c, x, y); break;
     case MG_EMBEDDING: T(embedding_forward)(c, x, y); break;
+    case MG_PARAMETRIC: T(parametric_forward)(c, x, y); break;
     }
     T(pass_columns)(c->passed, c->passed_in, c->passed_out, 0, x, y);
 }
@@ -277,6 +334,7 @@ static void T(backward_span)(const mg_columns *c, mg_matrix g, mg_matrix x, mg_m
     case MG_PERIODIC: T(periodic_backward)(c, g, x, out); break;
     case MG_PIECEWISE: T(piecewise_backward)(c, g, x, out); break;
     case MG_EMBEDDING: T(embedding_backward)(c, g, x, out); break;
+    case MG_PARAMETRIC: T(parametric_backward)(c, g, x, out); break;
     }
     if (out.data)
         T(pass_columns)(c->passed, c->passed_out, c->passed_in, c->accumulate, g, out);

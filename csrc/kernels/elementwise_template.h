@@ -84,6 +84,12 @@ static void T(gate)(int function, double slope_, mg_matrix x_, mg_matrix y_, mg_
     }
 }
 
+/* Whether x of gate is what f was applied to, and not what it gave. */
+static inline int T(gate_takes_input)(int function)
+{
+    return function == MG_GELU || function == MG_SILU || function == MG_SOFTPLUS || function == MG_MISH;
+}
+
 /* C += bias over a tile, then relu or nothing.  low and high are the bias of its two vectors. */
 static inline void T(bias_tile)(real *c, int64_t c_row, int rows, int columns, vec low, vec high, int relu)
 {

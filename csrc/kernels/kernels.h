@@ -110,6 +110,8 @@ typedef struct {
 typedef struct {
     int kind;
     int64_t numbers, frequencies, width;
+    int activation;                        /* of MG_PARAMETRIC */
+    double slope;                          /* its own */
     int accumulate, accumulate_parameters; /* gradients of the input, and of the parameters */
     double scale;                          /* of the gradients of the parameters */
     const void *parameters;

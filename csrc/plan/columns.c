@@ -6,7 +6,8 @@ int64_t mg_columns_parameters(const mg_op *op, int64_t in)
     const int64_t n = op->numbers, k = op->frequencies, m = op->width;
     int64_t sum = 0;
     switch (op->function) {
-    case MG_SCALE: return in;
+    case MG_SCALE:
+    case MG_PARAMETRIC: return in;
     case MG_PERIODIC: return 2 * n * k + n * m * k + n * m;
     case MG_EMBEDDING:
         for (int64_t j = 0; j < n; j++)
@@ -34,7 +35,7 @@ static int64_t made_columns(const mg_op *op, int64_t in)
 
 static int constants_fit(const mg_op *op)
 {
-    if (op->function == MG_SCALE || op->function == MG_PERIODIC)
+    if (op->function == MG_SCALE || op->function == MG_PERIODIC || op->function == MG_PARAMETRIC)
         return 1;
     if (!op->constants)
         return 0;
@@ -58,9 +59,11 @@ int mg_columns_fit(const mg_plan *plan, const mg_op *op)
     const int forward = op->kind == MG_COLUMNS;
     const int64_t in = plan->buffers[forward ? op->in[0] : op->in[1]].columns;
     const int64_t out = plan->buffers[forward ? op->out[0] : op->in[0]].columns;
-    if (op->function < MG_SCALE || op->function > MG_EMBEDDING || op->numbers < 0 || op->numbers > in)
+    if (op->function < MG_SCALE || op->function > MG_PARAMETRIC || op->numbers < 0 || op->numbers > in)
         return 0;
     if (op->function == MG_PERIODIC && (op->frequencies < 1 || op->width < 1 || op->width > MG_MOST_WIDTH))
+        return 0;
+    if (op->function == MG_PARAMETRIC && (op->activation < 0 || op->activation > MG_MISH))
         return 0;
     if ((op->function == MG_PIECEWISE && op->width < 1) || !constants_fit(op) || out != made_columns(op, in))
         return 0;
@@ -74,7 +77,8 @@ int mg_columns_fit(const mg_plan *plan, const mg_op *op)
 /* This member's columns: of those that the layer works on, and of those that it passes on. */
 static mg_columns columns_of(const mg_plan *plan, const mg_op *op, mg_matrix x, mg_team team)
 {
-    const int64_t numbers = op->function == MG_SCALE ? x.columns : op->numbers;
+    const int all = op->function == MG_SCALE || op->function == MG_PARAMETRIC;
+    const int64_t numbers = all ? x.columns : op->numbers;
     const int64_t made = op->function == MG_PERIODIC    ? numbers * (op->width + 1)
                          : op->function == MG_PIECEWISE ? numbers * op->width
                                                         : numbers;
@@ -84,6 +88,8 @@ static mg_columns columns_of(const mg_plan *plan, const mg_op *op, mg_matrix x, 
                         .numbers = numbers,
                         .frequencies = op->frequencies,
                         .width = op->width,
+                        .activation = op->activation,
+                        .slope = op->slope,
                         .accumulate = op->accumulate,
                         .parameters = op->weight < 0 ? NULL : plan->parameters + at,
                         .gradients = op->weight < 0 || !plan->gradients ? NULL : plan->gradients + at,

@@ -224,8 +224,8 @@ static void run_rows(const mg_plan *plan, const mg_run *run, const mg_op *op, mg
     case MG_ADD: kernels->add(in[0], in[1], out[0]); break;
     case MG_MIX: kernels->mix(in[0], in[1], in[2], out[0]); break;
     case MG_DROPOUT:
-        kernels->dropout(op->rate, mg_mixed(run->random + (uint64_t)op->stream), plan->first_row + mine.first,
-                         in[0], out[0], op->accumulate);
+        kernels->dropout(op->rate * plan->dropout, mg_mixed(run->random + (uint64_t)op->stream),
+                         plan->first_row + mine.first, in[0], out[0], op->accumulate);
         break;
     case MG_ACTIVATE_BACKWARD:
         kernels->gate(op->function, op->slope, in[1], in[0], out[0], op->accumulate);

@@ -72,6 +72,7 @@ mg_plan *mg_plan_new(int isa, int dtype, int n_ops, const mg_op *ops, int n_buff
     plan->n_buffers = n_buffers;
     plan->n_storages = n_storages;
     plan->n_parameters = n_parameters;
+    plan->dropout = 1;
     plan->ops = copied(ops, (size_t)n_ops, sizeof *ops);
     plan->buffers = copied(buffers, (size_t)n_buffers, sizeof *buffers);
     plan->buffer_ld = calloc((size_t)n_buffers, sizeof *plan->buffer_ld);
@@ -121,6 +122,11 @@ void mg_plan_set_random(mg_plan *plan, uint64_t seed, uint64_t step)
 void mg_plan_set_first_row(mg_plan *plan, int64_t row)
 {
     plan->first_row = row;
+}
+
+void mg_plan_set_dropout(mg_plan *plan, double factor)
+{
+    plan->dropout = factor;
 }
 
 uint64_t mg_plan_step(const mg_plan *plan)

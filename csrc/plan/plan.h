@@ -35,6 +35,7 @@ struct mg_plan {
     char *parameters, *gradients;
     uint64_t seed, step;
     int64_t first_row; /* in the whole batch, of which this plan may have a part */
+    double dropout;    /* a factor of all rates */
 
     const char **panels; /* of each op, the weights laid out for reading; NULL for those that are read */
     char *laid_out;      /* what they point into, where it is this plan's own */

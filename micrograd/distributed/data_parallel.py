@@ -127,6 +127,7 @@ class DataParallel(Trainable):
     # ---- the model's own ----
 
     optimizer, position, step, metadata = _OfNet(), _OfNet(), _OfNet(), _OfNet()
+    dropout_factor = _OfNet()
 
     def __getattr__(self, name: str) -> Any:
         if name == "net" or name.startswith("__"):

@@ -1,7 +1,7 @@
 """Networks: layers, blocks and losses, lowered to a plan of the C core."""
 
 from micrograd.network.blocks import DenseBlock, Highway, Residual
-from micrograd.network.columns import Embedding, Periodic, PiecewiseLinear, Scale
+from micrograd.network.columns import Embedding, Parametric, Periodic, PiecewiseLinear, Scale
 from micrograd.network.layers import (
     ELU,
     GELU,
@@ -39,6 +39,7 @@ __all__ = [
     "Map",
     "Mish",
     "Network",
+    "Parametric",
     "Periodic",
     "PiecewiseLinear",
     "Poisson",

@@ -121,6 +121,10 @@ class Plan:
         lib.mg_plan_set_random(self.c, self._seed, step)
         lib.mg_plan_set_first_row(self.c, first_row)
 
+    def scale_dropout(self, factor: float) -> None:
+        """What the rates of all dropouts are multiplied by from now on."""
+        lib.mg_plan_set_dropout(self.c, factor)
+
     def freeze(self, like: Plan | None = None) -> Plan:
         """Predicts from now on with the parameters as they are, laid out for reading; returns self.
 
@@ -280,6 +284,8 @@ def _fill(c: Any, op: Op) -> Any:
     if layer is None:
         return None
     c.numbers, c.frequencies, c.width = layer.worked_on, layer.waves, layer.made
+    if layer.bent_by is not None:
+        c.activation, c.slope = _code(layer.bent_by.function), layer.bent_by.slope
     c.constants = constants = ffi.new("double[]", layer.constants) if layer.constants else NULL
     return constants
 

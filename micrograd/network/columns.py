@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from micrograd import checks
-from micrograd.network.layers import First, Layer
+from micrograd.network.layers import Activation, First, Layer
 
 MOST_WIDTH = 16  # of Periodic, as in csrc/micrograd.h
 
@@ -42,6 +42,11 @@ class Columnwise(Layer):
     def constants(self) -> tuple[float, ...]:
         """Numbers that are not learnt, in order."""
         return ()
+
+    @property
+    def bent_by(self) -> Activation | None:
+        """The activation whose slope it learns."""
+        return None
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({self.takes}, {self.gives(self.takes or 0)})"
@@ -81,6 +86,60 @@ class Scale(Columnwise):
     def firsts(self, before_relu: bool) -> tuple[First, ...]:
         """s (features,)."""
         return (First("weight", (self.features,), mean=1.0),)
+
+
+@dataclass(frozen=True)
+class Parametric(Columnwise):
+    """An activation with a learned slope for each feature: RealMLP's parametric activation.
+
+        y_j = x_j + s_j (f(x_j) - x_j), with s = 1 at the start, where it is f alone
+
+    s = 0 is the identity; between them, and beyond, lies how far the activation bends
+    (arXiv 2407.04491, section 3, there for SELU and Mish).
+
+    Args:
+        activation: a layer such as SELU() or Mish(). features: columns, 1 or more.
+
+    Raises:
+        TypeError, ValueError: activation is no such layer, or features no such number.
+
+    >>> net = mg.Network(mg.Linear(4, 64), mg.Parametric(mg.Mish(), 64), mg.Linear(64, 3))
+    """
+
+    activation: Activation
+    features: int
+    function = "parametric"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.activation, Activation):
+            raise TypeError(
+                f"Parametric: activation is {checks.describe(self.activation)}, a layer that is an "
+                "activation, such as SELU(), is wanted"
+            )
+        count = checks.count("Parametric", "features", self.features, below=2**31)
+        object.__setattr__(self, "features", count)
+
+    @property
+    def takes(self) -> int:
+        """features."""
+        return self.features
+
+    @property
+    def worked_on(self) -> int:
+        """None but by their place: all columns have a slope."""
+        return 0
+
+    @property
+    def bent_by(self) -> Activation:
+        """activation."""
+        return self.activation
+
+    def firsts(self, before_relu: bool) -> tuple[First, ...]:
+        """s (features,)."""
+        return (First("weight", (self.features,), mean=1.0),)
+
+    def __str__(self) -> str:
+        return f"Parametric({self.activation}, {self.features})"
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def explain_with_gradients(
     batch = net.batch("Network.explain", X, y)
     flat = np.zeros(parameters.size, dtype)
     graph, plan = net.planner.explaining(batch.columns, net.step, address(flat))
+    plan.scale_dropout(net.dropout_factor)
     with parameters.access.reading():
         status = plan.loss(batch) or plan.backward(accumulate=False)
         held = {p.name: p.data.copy() for p in parameters}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from micrograd import core
+from micrograd import checks, core
 from micrograd.core import Array
 from micrograd.network.batch import Incoming
 from micrograd.network.c_plan import (
@@ -40,7 +40,7 @@ class Trained:
     seed: int
     not_copied = (  # by a copy or a pickle of a network, which makes its own
         "planner", "incoming", "_parameters", "_access", "_dtype", "_replans", "_plan", "_step",
-        "_first_row", "_pending", "_pending_thread",
+        "_first_row", "_dropout_factor", "_pending", "_pending_thread",
     )  # fmt: skip
 
     def __init__(self, planner: Planner, incoming: Incoming) -> None:
@@ -54,6 +54,7 @@ class Trained:
             self._plan = planner.training(planner.functions.targets, 1, 0)
         self._step = 0  # as long as there is no plan
         self._first_row = 0
+        self._dropout_factor = 1.0
         # The pass that backward() goes back over: the arrays that it points into, and whose it is.
         self._pending: Any = None
         self._pending_thread = 0
@@ -85,6 +86,18 @@ class Trained:
         if self._plan is not None:
             self._plan.place(self.seed, row)
 
+    @property
+    def dropout_factor(self) -> Any:
+        """What the rates of Dropout layers are multiplied by in training passes to come, 0 to 1: 1
+        at first, and of a copy."""
+        return self._dropout_factor
+
+    @dropout_factor.setter
+    def dropout_factor(self, factor: Any) -> None:
+        self._dropout_factor = checks.number("Network", "dropout_factor", factor, 0, most=1)
+        if self._plan is not None:
+            self._plan.scale_dropout(self._dropout_factor)
+
     def reseed(self, seed: int) -> None:
         """Takes another seed for the dropout masks to come; parameters stay."""
         self.seed = seed
@@ -104,6 +117,7 @@ class Trained:
             targets = self.planner.functions.targets if plan is None else plan.targets
         plan = self.planner.training(targets, rows, self.step)
         plan.place(self.seed, self._first_row)
+        plan.scale_dropout(self._dropout_factor)
         return plan
 
     # ---- passes ----

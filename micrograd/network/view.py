@@ -34,6 +34,10 @@ class NetworkView(Protocol):
         """The name of its loss."""
 
     @property
+    def dropout_factor(self) -> Any:
+        """What the rates of its dropout are multiplied by."""
+
+    @property
     def step(self) -> int:
         """Training passes so far."""
 

@@ -34,6 +34,7 @@ LAYERS = _by_name(
     layers.Softmax,
     layers.Dropout,
     columns.Scale,
+    columns.Parametric,
     columns.Periodic,
     columns.PiecewiseLinear,
     columns.Embedding,

@@ -27,6 +27,7 @@ from micrograd.network import (
     Linear,
     Map,
     Mish,
+    Parametric,
     Periodic,
     PiecewiseLinear,
     Poisson,
@@ -191,7 +192,10 @@ class _Maker:
             self.sizes = tuple(int(n) for n in self.rng.integers(1, 9, size=numbers))
             widths = tuple(int(n) for n in self.rng.integers(1, 6, size=numbers))
             return Embedding(self.sizes, widths, features)
-        return Scale(features) if kind == 3 else None
+        if kind == 3:
+            bent = (SELU(), Mish(), LeakyReLU(0.2), Tanh())[self.rng.integers(4)]
+            return Parametric(bent, features)
+        return Scale(features) if kind == 4 else None
 
     def network(self) -> tuple[list[Layer], int, int]:
         """Layers, and how many features they take and give."""

@@ -24,6 +24,7 @@ from micrograd.network import (
     Linear,
     Map,
     Mish,
+    Parametric,
     Periodic,
     PiecewiseLinear,
     ReLU,
@@ -98,6 +99,11 @@ class Twin:
         self.streams += 1
         return x * torch.from_numpy(~dropped / (1 - layer.p))
 
+    def parametric(self, layer: Parametric, x: torch.Tensor, path: str) -> torch.Tensor:
+        """Between x and the activation of it, and beyond."""
+        bent = FORWARD[type(layer.activation)](self, layer.activation, x, path)
+        return x + self.parameters[f"{path}.weight"] * (bent - x)
+
     def periodic(self, layer: Periodic, x: torch.Tensor, path: str) -> torch.Tensor:
         """Each number, and the cosines of it mixed; then what is passed on."""
         n = layer.worked_on
@@ -171,6 +177,7 @@ FORWARD: dict[type[Layer], Callable[[Twin, Any, torch.Tensor, str], torch.Tensor
     Dropout: lambda t, layer, x, _: t.dropout(layer, x),
     Map: lambda t, _, x, path: t.map(x),
     Scale: lambda t, _, x, path: x * t.parameters[f"{path}.weight"],
+    Parametric: lambda t, layer, x, path: t.parametric(layer, x, path),
     Periodic: lambda t, layer, x, path: t.periodic(layer, x, path),
     PiecewiseLinear: lambda t, layer, x, _: t.piecewise(layer, x),
     Embedding: lambda t, layer, x, path: t.embedding(layer, x, path),

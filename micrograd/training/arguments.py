@@ -26,6 +26,7 @@ class Arguments:
     sample_weight: Any
     class_weight: Any
     label_smoothing: Any
+    dropout_factor: Any
     metrics: Any
     early_stopping: Any
     accumulate: Any

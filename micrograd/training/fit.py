@@ -51,6 +51,7 @@ def fit(model: Model, given: Arguments) -> History:
                 run.finish_epoch(whole)
         finally:
             bar.close()
+            run.restore_dropout()
         run.finish()
     return run.state.history
 
@@ -111,6 +112,7 @@ def prepared(
     if saved is not None and saved.position is not None and saved.position.seed is not None:
         seed = saved.position.seed
     data = make_data(model, where, given, epochs, batch_size, seed)
+    dropout_factor = _checked_factor(where, model, given.dropout_factor)
     patience = None
     if given.early_stopping is not None:
         settings = as_early_stopping(where, given.early_stopping)
@@ -118,7 +120,9 @@ def prepared(
     kept = settings_of(given, data)
     if saved is not None:
         check(where, saved, kept, given)
-    setting = Setting(where, constraints, accumulate, on_step, patience, given.resume, kept)
+    setting = Setting(
+        where, constraints, accumulate, on_step, dropout_factor, patience, given.resume, kept
+    )
     run = kind(model, data.feed, setting)
     begin = partial(run.start, given.optimizer, epochs, seed, bool(given.shuffle), saved)
     return Prepared(run, data, on_epoch, begin), names
@@ -128,6 +132,25 @@ def _checked_seed(where: str, seed: Any) -> int:
     """The seed, drawn where there is none."""
     given = checks.seed(where, seed)
     return int(cast("int", np.random.SeedSequence().entropy)) if given is None else given
+
+
+def _checked_factor(where: str, model: Model, factor: Any) -> Callable[[int], float] | None:
+    """The factor of dropout rates as a function of the step; None where it is not given.
+
+    Raises:
+        TypeError, ValueError: it is no number from 0 to 1, or the model has no such layers.
+    """
+    if factor is None:
+        return None
+    if model.dropout_factor is None:
+        raise TypeError(
+            f"{where}: dropout_factor is {checks.describe(factor)}, but a model without layers has "
+            "no dropout; leave it out"
+        )
+    if callable(factor):
+        return cast("Callable[[int], float]", factor)
+    number = checks.number(where, "dropout_factor", factor, 0, most=1)
+    return lambda _: number
 
 
 def _check_optimizer(where: str, model: Model, optimizer: Any) -> None:

@@ -32,7 +32,8 @@ class Whole(Run):
     def _train(self) -> tuple[float, bool]:
         feed, optimizer, model = self.feed, self.state.optimizer, self.model
         many = getattr(model, "train_batches", None)
-        if not isinstance(feed, ArrayFeed) or feed.weighted or many is None or optimizer.scheduled:
+        changing = optimizer.scheduled or self.setting.dropout_factor is not None
+        if not isinstance(feed, ArrayFeed) or feed.weighted or many is None or changing:
             return super()._train()
         model.position = None
         totals, order, size = np.zeros(2), feed.order(self.rng), feed.batch_size
@@ -68,8 +69,11 @@ class _Job:
             if self.names is not None:
                 self.model.keep_names(self.names)
             run = self.made.run
-            while not run.over():
-                run.finish_epoch(run.one_epoch(self.made.data))
+            try:
+                while not run.over():
+                    run.finish_epoch(run.one_epoch(self.made.data))
+            finally:
+                run.restore_dropout()
             run.finish()
         return run.state.history
 

@@ -17,10 +17,12 @@ class Model(Resumable, Protocol):
     """A model that can be trained.
 
     out_features: columns of the output, 0 where there is none. first_row: the place in its batch of
-    the first row that this process works on, 0 unless the batch is shared out.
+    the first row that this process works on, 0 unless the batch is shared out. dropout_factor: of
+    the rates of dropout, None where there is no such layer.
     """
 
     first_row: int
+    dropout_factor: Any
 
     out_features: int
 

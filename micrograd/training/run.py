@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ class Setting:
     constraints: Constraints
     accumulate: int
     on_step: list[Callback]
+    dropout_factor: Callable[[int], float] | None
     patience: Patience | None
     path: str | os.PathLike[str] | None
     kept: dict[str, Any]  # the arguments that a run keeps, for who goes on with it
@@ -49,6 +50,7 @@ class Run:
     def __init__(self, model: Model, feed: Feed, setting: Setting) -> None:
         self.model, self.feed, self.setting = model, feed, setting
         self.constraints = setting.constraints
+        self.dropout_before = model.dropout_factor
         self.seconds = 0.0
         self.best: Array | None = None
         self.recent = Recent()
@@ -100,6 +102,17 @@ class Run:
         self._follow()
         return whole
 
+    def _scale_dropout(self) -> None:
+        """Before a step: the rates of its dropout."""
+        factor = self.setting.dropout_factor
+        if factor is not None:
+            self.model.dropout_factor = factor(self.state.optimizer.steps)
+
+    def restore_dropout(self) -> None:
+        """After the run: the factor that the model had before."""
+        if self.setting.dropout_factor is not None:
+            self.model.dropout_factor = self.dropout_before
+
     def _train(self) -> tuple[float, bool]:
         """The steps of an epoch: its mean loss, and whether it was not broken off."""
         self.model.position = None  # in the midst of an epoch there is none to go on from
@@ -113,6 +126,7 @@ class Run:
         index = np.empty(0, np.int64)
         try:
             for data, index, share in batches:
+                self._scale_dropout()
                 loss = step(data, index, optimizer, constraints)
                 total += loss * share
                 weight += share
@@ -129,6 +143,7 @@ class Run:
         total = weight = 0.0
         while True:
             try:
+                self._scale_dropout()
                 loss, share = self._gather(islice(batches, self.setting.accumulate))
                 if not share:
                     return self.model.epoch_mean(total, weight), True

@@ -11,6 +11,9 @@ import micrograd as mg
 RNG = np.random.default_rng(0)
 LAYERS = [
     mg.Scale(4),
+    mg.Parametric(mg.SELU(), 4),
+    mg.Parametric(mg.Mish(), 4),
+    mg.Parametric(mg.LeakyReLU(0.3), 4),
     mg.Periodic(4, numbers=3, frequencies=5, width=2, sigma=0.7),
     mg.Periodic(4, sigma=1.0),
     mg.PiecewiseLinear(((-1.0, -0.2, 0.1, 1.0), (-2.0, 0.0, 0.5, 0.75)), in_features=4),

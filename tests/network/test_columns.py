@@ -1,4 +1,4 @@
-"""Scale, Periodic, PiecewiseLinear and Embedding beside numpy, finite differences and a copy."""
+"""Layers for tables beside numpy, finite differences and a copy."""
 
 import numpy as np
 import pytest
@@ -56,8 +56,25 @@ def codes(rows=ROWS):
     return X
 
 
+def parametric(p, X, layer):
+    z = X.astype(float)
+    softplus = np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0)
+    minus = 1.6732632423543772 * np.expm1(np.minimum(z, 0))
+    bent = {
+        "selu": 1.0507009873554805 * np.where(z > 0, z, minus),
+        "mish": z * np.tanh(softplus),
+        "leaky_relu": np.where(z > 0, z, layer.activation.slope * z),
+        "tanh": np.tanh(z),
+    }[layer.activation.function]
+    return z + p["weight"] * (bent - z)
+
+
 CASES = [
     (mg.Scale(4), scale),
+    (mg.Parametric(mg.SELU(), 4), parametric),
+    (mg.Parametric(mg.Mish(), 4), parametric),
+    (mg.Parametric(mg.LeakyReLU(0.3), 4), parametric),
+    (mg.Parametric(mg.Tanh(), 4), parametric),
     (mg.Periodic(4, sigma=1.0), periodic),
     (mg.Periodic(4, numbers=3, frequencies=5, width=2, sigma=0.7), periodic),
     (mg.PiecewiseLinear(EDGES), piecewise),
@@ -152,6 +169,7 @@ def test_same_bits_for_any_number_of_threads_and_after_saving(layer, reference, 
     ("make", "complaint"),
     [
         (lambda: mg.Scale(0), "Scale: features is 0"),
+        (lambda: mg.Parametric(mg.SELU(), 0), "Parametric: features is 0"),
         (lambda: mg.Periodic(3, numbers=4), "Periodic: numbers is 4"),
         (lambda: mg.Periodic(3, width=17), "Periodic: width is 17"),
         (lambda: mg.Periodic(3, sigma=0), "Periodic: sigma is 0"),
@@ -164,3 +182,18 @@ def test_same_bits_for_any_number_of_threads_and_after_saving(layer, reference, 
 def test_settings_that_do_not_fit(make, complaint):
     with pytest.raises(ValueError, match=complaint):
         make()
+
+
+def test_parametric_takes_an_activation_and_is_it_at_the_start():
+    with pytest.raises(TypeError, match=r"activation is .*Linear.*, such as SELU\(\), is wanted"):
+        mg.Parametric(mg.Linear(3, 3), 3)
+    X = RNG.normal(size=(ROWS, 200))  # more columns than a tile of the kernel has
+    plain, learned = (
+        mg.Network(mg.Linear(200, 200), layer, mg.Linear(200, 2), loss="mse", seed=1)
+        for layer in (mg.Mish(), mg.Parametric(mg.Mish(), 200))
+    )
+    assert learned.parameters()[2].data.shape == (200,)
+    flat = [p.data for p in learned.parameters()]
+    for p, data in zip(plain.parameters(), [flat[0], flat[1], flat[3], flat[4]], strict=True):
+        p.data[...] = data
+    np.testing.assert_allclose(learned.predict(X), plain.predict(X), atol=1e-5)

@@ -15,7 +15,7 @@ from micrograd.convert.scalar_function import scalar_function
 from micrograd.convert.steps import INPUT, Add, Concat, Gate, Graph, Step, graph_of, writer_of
 from micrograd.core import Array
 from micrograd.network import layers
-from micrograd.network.columns import Embedding, Periodic, PiecewiseLinear, Scale
+from micrograd.network.columns import Embedding, Parametric, Periodic, PiecewiseLinear, Scale
 from micrograd.network.network import Network
 
 FEW = 4  # outputs, below which a dot product for each is faster than columns
@@ -187,16 +187,25 @@ def _linear(to: Writer, step: Step) -> None:
     to.body.append(f"{function}({x}, {inputs}, {constants}, {bias}, {outputs}, {out});")
 
 
-def _elementwise(function: str) -> Callable[[Writer, Step], None]:
-    def write(to: Writer, step: Step) -> None:
-        name = f"{function}f" if function == "tanh" else to.use(function)
-        more = ""
-        if isinstance(step.layer, (layers.LeakyReLU, layers.ELU)):
-            more = f", {source.literal(step.layer.slope)}"
-        x = to.value(step.inputs[0])
-        to.loop(to.graph.columns[step.output], to.value(step.output), f"{name}({x}[i]{more})")
+def _applied(to: Writer, layer: layers.Activation, x: str) -> str:
+    """The activation of x."""
+    name = f"{layer.function}f" if layer.function == "tanh" else to.use(layer.function)
+    sloped = isinstance(layer, (layers.LeakyReLU, layers.ELU))
+    return f"{name}({x}{f', {source.literal(layer.slope)}' if sloped else ''})"
 
-    return write
+
+def _elementwise(to: Writer, step: Step) -> None:
+    assert isinstance(step.layer, layers.Activation)
+    x = to.value(step.inputs[0])
+    expression = _applied(to, step.layer, f"{x}[i]")
+    to.loop(to.graph.columns[step.output], to.value(step.output), expression)
+
+
+def _parametric(to: Writer, step: Step) -> None:
+    assert isinstance(step.layer, Parametric)
+    x, s = f"{to.value(step.inputs[0])}[i]", f"{to.parameter(f'{step.path}.weight')}[i]"
+    expression = f"{x} + {s} * ({_applied(to, step.layer.activation, x)} - {x})"
+    to.loop(to.graph.columns[step.output], to.value(step.output), expression)
 
 
 def _map(to: Writer, step: Step) -> None:
@@ -235,9 +244,10 @@ def _concat(to: Writer, step: Step) -> None:
 
 TABLE: dict[type, Callable[[Writer, Step], None]] = {
     layers.Linear: _linear,
-    **{kind: _elementwise(name) for name, kind in layers.ACTIVATIONS.items()},
+    **dict.fromkeys(layers.ACTIVATIONS.values(), _elementwise),
     layers.Softmax: _softmax,
     Scale: columns.scale,
+    Parametric: _parametric,
     Periodic: columns.periodic,
     PiecewiseLinear: columns.piecewise,
     Embedding: columns.embedding,

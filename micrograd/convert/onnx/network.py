@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from micrograd.convert.scalar_function import scalar_function
 from micrograd.convert.steps import INPUT, Add, Concat, Gate, Graph, Step, graph_of, writer_of
 from micrograd.core import Array
 from micrograd.network import layers
-from micrograd.network.columns import Embedding, Periodic, PiecewiseLinear, Scale
+from micrograd.network.columns import Embedding, Parametric, Periodic, PiecewiseLinear, Scale
 from micrograd.network.network import Network
 from micrograd.tabular.schema import Schema
 
@@ -204,6 +205,15 @@ def _op(name: str) -> Callable[..., str]:
     return write
 
 
+def _parametric(to: Builder, step: Step, x: str) -> str:
+    assert isinstance(step.layer, Parametric)
+    inner = replace(step, layer=step.layer.activation, path=f"{step.path}.activation")
+    bent = to.node("Sub", [TABLE[type(inner.layer)](to, inner, x), x], f"{step.path} bent")
+    name = f"{step.path}.weight"
+    bent = to.node("Mul", [bent, to.constant(to.parameters[name], name)], f"{step.path} scaled")
+    return to.node("Add", [x, bent], f"{step.path} Parametric")
+
+
 TABLE: dict[type, Callable[..., str]] = {
     layers.Linear: _linear,
     layers.ReLU: _op("Relu"),
@@ -218,6 +228,7 @@ TABLE: dict[type, Callable[..., str]] = {
     layers.Mish: _composed(mish),
     layers.Softmax: _softmax,
     Scale: columns.scale,
+    Parametric: _parametric,
     Periodic: columns.periodic,
     PiecewiseLinear: columns.piecewise,
     Embedding: columns.embedding,
