@@ -2,6 +2,7 @@
 
 from micrograd.distributed.data_parallel import DataParallel
 from micrograd.distributed.drift import DriftError
+from micrograd.distributed.reading import shard
 from micrograd.distributed.simulate import Prediction, Scaling, simulate
 
-__all__ = ["DataParallel", "DriftError", "Prediction", "Scaling", "simulate"]
+__all__ = ["DataParallel", "DriftError", "Prediction", "Scaling", "shard", "simulate"]

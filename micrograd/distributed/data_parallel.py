@@ -65,7 +65,7 @@ class DataParallel(Trainable):
             "bfloat16", half the bytes, with error feedback.
         sharded: False: every rank gives fit() the same X and y, mapped from a file where they are
             large, and reads its own rows of each batch; the number of ranks does not change the
-            model. True: each rank gives rows of its own.
+            model. True: each rank gives rows of its own, such as those of `shard`.
         timeout: seconds to wait for the other ranks, then the job is ended with a message;
             the environment's MICROGRAD_MPI_TIMEOUT, else 60.
 

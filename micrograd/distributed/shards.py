@@ -1,13 +1,15 @@
-"""Rows that lie with the ranks: batches of them, and folders of files shared out over ranks."""
+"""Rows that lie with the ranks, in batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from micrograd import checks
+from micrograd.data.source import random_access
 from micrograd.distributed.wire import Wire
 
 
@@ -41,7 +43,10 @@ class Shuffled:
         order = np.arange(self.rows)
         if self.shuffle:
             order = np.random.default_rng([*self.seed, epoch]).permutation(self.rows)
-        for step in range(self.steps):
-            first, last = (self.rows * i // self.steps for i in (step, step + 1))
-            index = np.sort(order[first:last])  # the batch is a set: files are read in their order
-            yield tuple(a[index] for a in self.arrays if a is not None)
+        given = [a for a in self.arrays if a is not None]
+        files = [part for a in given for part in getattr(a, "arrays", [a])]
+        with random_access(files) if self.shuffle else nullcontext():
+            for step in range(self.steps):
+                first, last = (self.rows * i // self.steps for i in (step, step + 1))
+                index = np.sort(order[first:last])  # a batch is a set: files are read in order
+                yield tuple(a[index] for a in given)

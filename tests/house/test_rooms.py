@@ -50,7 +50,7 @@ ALLOWED = {
     "tabular": {"data", "core"},
     "convert": {"network", "program", "engine", "parameters", "tabular", "core"},
     "data": {"core"},
-    "distributed": {"training", "trainable", "optim", "parameters", "plot", "core"},
+    "distributed": {"training", "trainable", "optim", "parameters", "plot", "data", "core"},
 }
 TOP = {"cli", "bench", "play", "selftest", "__main__"}  # these may import every room
 
