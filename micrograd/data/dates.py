@@ -106,6 +106,20 @@ def parts(form: str, times: NDArray[np.float64]) -> list[str]:
 PERIODS = {"season": YEAR, "weekday": 7.0, "hour": 1.0}  # days
 
 
+def rates(times: NDArray[np.float64], chosen: Sequence[str]) -> list[NDArray[np.float64]]:
+    """How fast what `encode` makes of times changes, in a day."""
+    days = times / DAY
+    found = []
+    for part in chosen:
+        if part == "days":
+            found.append(np.where(np.isnan(days), np.nan, 1.0))
+            continue
+        turn = 2 * np.pi / PERIODS[part]
+        angle = 2 * np.pi * np.remainder(days / PERIODS[part], 1.0)
+        found += [turn * np.cos(angle), -turn * np.sin(angle)]
+    return found
+
+
 def encode(times: NDArray[np.float64], chosen: Sequence[str]) -> list[NDArray[np.float64]]:
     """A column each for days, and sine and cosine for what comes again; NaN stays NaN."""
     days = times / DAY

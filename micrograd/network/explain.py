@@ -83,6 +83,34 @@ def explain_with_gradients(
     return out, gradients
 
 
+def input_gradient(net: NetworkView, X: Any, y: Any) -> Array:
+    """How the loss of each row changes with its features: dL_i / dx_i, without dropout.
+
+    What a row is sensitive to (Simonyan et al. 2014, arXiv 1312.6034). With a loss that is linear
+    in the outputs, such as `lambda z, w: z * w`, it is the derivative of the outputs themselves.
+
+    Args:
+        net: the network, which stays as it is.
+        X, y: as for Network.loss.
+
+    Returns:
+        (rows, in_features), in the network's dtype.
+
+    Raises:
+        TypeError, ValueError: input that does not fit.
+    """
+    parameters, where = net.parameters(), "Network.input_gradient"
+    batch = net.batch(where, X, y)
+    flat = np.zeros(parameters.size, parameters.dtype)
+    _, plan = net.planner.explaining(batch.columns, net.step, address(flat), inputs=True)
+    plan.scale_dropout(0.0)
+    with parameters.access.reading():
+        status = plan.loss(batch) or plan.backward(accumulate=False)
+    if status:
+        raise net.incoming.error(where, status, plan.result, batch)
+    return plan.values(plan.passes.gradients[0], batch.rows, parameters.dtype)
+
+
 def _by_name(held: dict[str, Array], flat: Array) -> dict[str, Array]:
     """The gradients as they lie one behind the other, each under its parameter's name."""
     out, start = {}, 0

@@ -298,6 +298,13 @@ class Network(Trained, Classifying, Storable):
 
         return explain(self, X, y)
 
+    def input_gradient(self, X: Any, y: Any) -> Array:
+        """How the loss of each row changes with its features, (rows, in_features); see
+        micrograd.network.explain.input_gradient."""
+        from micrograd.network.explain import input_gradient
+
+        return input_gradient(self, X, y)
+
     # ---- training ----
 
     def prepare(self, where: str, X: Any, y: Any) -> None:

@@ -98,15 +98,17 @@ class Planner:
             rows=rows if self.depends_on_rows else None,
         )
 
-    def explaining(self, targets: int, step: int, gradients: Any) -> tuple[Graph, Plan]:
+    def explaining(
+        self, targets: int, step: int, gradients: Any, inputs: bool = False
+    ) -> tuple[Graph, Plan]:
         """A graph whose every value and gradient can be read after a pass, and a plan for it; its
-        gradients go to `gradients`, an address.
+        gradients go to `gradients`, an address. With `inputs` the input has one, too.
 
         Raises:
             RecordingError, MemoryError: as `training`.
         """
         graph = self.graph("explaining")
-        passes = reverse.training(graph, self.functions.loss(targets), keep_all=True)
+        passes = reverse.training(graph, self.functions.loss(targets), keep_all=True, inputs=inputs)
         plan = Plan(
             passes,
             passes.values[graph.output],

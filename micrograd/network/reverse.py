@@ -89,13 +89,15 @@ class Passes:
 class _Emitter:
     """Appends the ops of one stage after the other."""
 
-    def __init__(self, graph: Graph, keep_all: bool = False, eager: bool = False) -> None:
+    def __init__(
+        self, graph: Graph, keep_all: bool = False, eager: bool = False, inputs: bool = False
+    ) -> None:
         self.graph = graph
         self.keep_all = keep_all  # every gradient can be read afterwards
         self.eager = eager  # a stage's output is not wanted once the next stage has been gone over
         self.out = Passes(buffers=[Buffer(-1, 0, graph.columns[0])], values={0: 0})
         self.block_of: dict[int, int] = {}  # of a value that lies in no other
-        self.has_gradient = {0: False}
+        self.has_gradient = {0: inputs}
         self.gradient: dict[int, int] = {}  # buffers; what is being added up
         self.gated: set[int] = set()  # values whose gradient is that of z already
         self.written: dict[int, int] = {}  # the last op that wrote a buffer
@@ -372,14 +374,18 @@ def forward_only(graph: Graph, loss: LossOp | None) -> Passes:
 
 
 def training(
-    graph: Graph, loss: LossOp, order: Sequence[Event] | None = None, keep_all: bool = False
+    graph: Graph,
+    loss: LossOp,
+    order: Sequence[Event] | None = None,
+    keep_all: bool = False,
+    inputs: bool = False,
 ) -> Passes:
     """The ops of a step: forward through all stages, the loss, and back.
 
     order: of a graph with isolated stages; None: each stage is evaluated once. With keep_all every
-    gradient has a buffer of its own.
+    gradient has a buffer of its own; with `inputs` the input, value 0, has one, too.
     """
-    emitter = _Emitter(graph, keep_all, eager=order is not None)
+    emitter = _Emitter(graph, keep_all, order is not None, inputs)
     stages = range(len(graph.stages))
     plain: list[Event] = [Forward(i) for i in stages]
     plain += [Backward(i) for i in reversed(stages)]
@@ -390,6 +396,8 @@ def training(
             emitter.forward(event.stage)
         if number == len(stages) - 1:
             emitter.loss(loss, with_gradient=True)
+    if inputs:
+        emitter.out.gradients[0] = emitter.gradient[0]
     return emitter.out
 
 

@@ -17,6 +17,7 @@ from micrograd import checks
 from micrograd.core import Array
 from micrograd.network.network import Network
 from micrograd.sklearn.parameters import limited_threads
+from micrograd.sklearn.tabular_explain import Explaining
 from micrograd.sklearn.tabular_recipe import HELD_OUT, PRESETS, Recipe, layers_for, train
 from micrograd.tabular import Column, Frame, Schema, Target
 from micrograd.tabular.infer import infer_column
@@ -24,10 +25,9 @@ from micrograd.tabular.schema import as_table, is_frame
 
 LEAST_HELD_OUT = 30  # rows: of fewer the best epoch is not told from a lucky one
 CHOSEN_BY_ERRORS = 100  # held-out rows from which on the epoch is chosen by the errors
-STEP = 1e-3  # of explain: of an encoded column, in float64, where rounding is 1e-13 of it
 
 
-class BaseTabular(BaseEstimator):
+class BaseTabular(Explaining, BaseEstimator):
     """An estimator for tables as they are; see its two kinds."""
 
     # ---- what the kinds add ----
@@ -237,55 +237,6 @@ class BaseTabular(BaseEstimator):
         net.metadata["schema"] = self.schema_.to_dict()
         net.save(path)
 
-    def permutation_importances(
-        self, X: Any, y: Any, n_repeats: int = 5, random_state: Any = None
-    ) -> dict[str, float]:
-        """How much the score falls when a column is shuffled, by name, the largest first.
-
-        Args:
-            X, y: rows that were not trained on, better.
-            n_repeats: shuffles that are averaged.
-        """
-        check_is_fitted(self)
-        frame = self.schema_.align(self._checked_table(X))
-        rng = check_random_state(random_state)
-        whole = self.score(frame, y)
-        found = {}
-        for name in (column.name for column in self.schema_.features):
-            place = frame.names.index(name)
-            scores = []
-            for _ in range(checks.count("permutation_importances", "n_repeats", n_repeats)):
-                columns = list(frame.columns)
-                columns[place] = columns[place][rng.permutation(len(frame))]
-                scores.append(self.score(replace(frame, columns=columns), y))
-            found[name] = float(whole - np.mean(scores))
-        return dict(sorted(found.items(), key=lambda pair: -pair[1]))
-
-    def explain(self, X: Any) -> tuple[list[str], Array]:
-        """How much each column moves the answer of each row away from what its usual value gives.
-
-        The gradient of the output by the numbers that a column becomes, times their distance from
-        0: for a number the median, for flags none. Gradients are central differences in float64.
-
-        Returns:
-            The names of the columns, and (rows, columns), or (rows, columns, outputs) where there
-            are several outputs: in logits, or in the units of the target.
-        """
-        check_is_fitted(self)
-        encoded = self._encoded(self.schema_.transform(self._checked_table(X))).astype(np.float64)
-        doubles = [_in_double(net) for net in self.networks_]
-        names = [column.name for column in self.schema_.features]
-        owners = _owners(self.schema_)
-        found = np.zeros((len(encoded), len(names), self._outputs()))
-        for i, owner in enumerate(owners):
-            for sign in (1.0, -1.0):
-                moved = encoded.copy()
-                moved[:, i] += sign * STEP
-                mean = np.mean([net.predict(moved) for net in doubles], axis=0)
-                found[:, owner] += encoded[:, i : i + 1] * mean * (sign / (2 * STEP))
-        found = found * self._unit()
-        return names, found[:, :, 0] if found.shape[2] == 1 else found
-
     def _unit(self) -> Any:
         """What an output is multiplied by on its way to the answer."""
         return 1.0
@@ -317,21 +268,6 @@ def _renamed(target: Target, taken: set[str]) -> Target:
     while target.name in taken:
         target.name += " predicted"
     return target
-
-
-def _owners(schema: Schema) -> list[int]:
-    """Of each encoded column the number of the feature that it is made of."""
-    features = list(enumerate(schema.features))
-    owners = [i for i, column in features for _ in column.numbers]
-    return owners + [i for i, column in features for _ in column.flags]
-
-
-def _in_double(net: Network) -> Network:
-    """The same function in float64."""
-    twin = Network(*net.layers, loss="mse", dtype="float64", seed=0)
-    size = twin.parameters().size
-    twin.parameters().flat[...] = net.parameters().flat[:size]
-    return twin
 
 
 def _packed(net: Network) -> tuple[Sequence[Any], Any, Array]:

@@ -125,6 +125,26 @@ class Column:
             return codes[:, None], codes < 0
         return self._yes_no(frame, texts)
 
+    def slopes(self, frame: Frame) -> NDArray[np.float64]:
+        """How its numbers change with its value, (rows, len(numbers)): the derivatives of encode,
+        for a number in its unit, for a date in a day; 0 where there is no value.
+
+        Raises:
+            ValueError: a cell that does not belong there; names it.
+        """
+        if not self.numbers:
+            return np.empty((len(frame), 0))
+        values, missing = self.values(frame)
+        scale = np.array(self.scale)
+        slopes = np.broadcast_to(scale, values.shape).copy()
+        if self.clip:
+            slopes /= (1 + ((values - np.array(self.centre)) * scale / CLIP) ** 2) ** 1.5
+        if self.kind == DATE:
+            times, _ = self._times(frame, frame[self.name])
+            slopes *= np.stack(dates.rates(times, self.parts), axis=1)
+        slopes[missing] = 0.0
+        return slopes
+
     def _numbers(
         self, frame: Frame, cells: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

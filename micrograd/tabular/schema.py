@@ -186,6 +186,16 @@ class Schema:
         parts = [numbers for numbers, _ in encoded] + [flags for _, flags in encoded]
         return np.concatenate(parts, axis=1)
 
+    def slopes(self, data: Any) -> NDArray[np.float64]:
+        """How the numbers of `transform` change with the cells that they are made of,
+        (rows, n_numbers): for a number in its unit, for a date in a day; 0 where one is missing.
+
+        Raises:
+            ValueError: as for transform.
+        """
+        frame = self.align(data)
+        return np.concatenate([column.slopes(frame) for column in self.features], axis=1)
+
     def _matrix(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """As transform, for a matrix of numbers without a missing one."""
         assert self._plain is not None

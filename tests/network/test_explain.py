@@ -230,3 +230,31 @@ def test_the_documents_two_layer_net(sigmoid):
         got = e[name].reshape(w.shape)
         np.testing.assert_allclose(got, w.grad.numpy(), rtol=1e-12, atol=1e-16)
         assert np.abs(got).max() > 1e-4
+
+
+@pytest.mark.parametrize("layers", [
+    (mg.Linear(4, 6), mg.Tanh(), mg.Dropout(0.5), mg.Linear(6, 3)),
+    (mg.Periodic(4, 2, sigma=0.7), mg.Linear(10, 5), mg.GELU(), mg.Linear(5, 3)),
+    (mg.Scale(4), mg.DenseBlock(mg.Linear(4, 2), mg.ReLU()), mg.Linear(6, 3)),
+    (mg.Parametric(mg.Mish(), 4), mg.Residual(mg.Linear(4, 4), mg.ELU()), mg.Linear(4, 3)),
+    (mg.Highway(mg.Linear(4, 4), mg.Tanh()), mg.Linear(4, 3)),
+    (mg.Residual(mg.Tanh()), mg.Linear(4, 3)),
+])  # fmt: skip
+def test_input_gradient_beside_finite_differences(layers):
+    rng = np.random.default_rng(0)
+    net = mg.Network(*layers, dtype="float64", seed=1)
+    still = mg.Network(*(x for x in layers if not isinstance(x, mg.Dropout)), dtype="float64")
+    still.parameters().flat[...] = net.parameters().flat
+    X, y, before = rng.normal(size=(5, 4)), np.array([0, 2, 1, 1, 0]), net.parameters().flat.copy()
+    found = net.input_gradient(X, y)
+    assert found.shape == X.shape
+    for i in range(5):
+        for j in range(4):
+            moved = np.repeat(X[i : i + 1], 2, axis=0)
+            moved[:, j] += (1e-6, -1e-6)
+            high, low = (still.loss(row[None], y[i : i + 1]) for row in moved)
+            assert found[i, j] == pytest.approx((high - low) / 2e-6, abs=1e-8)
+    np.testing.assert_array_equal(net.parameters().flat, before)
+    assert not net.parameters().flat_grad.any()
+    with pytest.raises(ValueError, match=r"Network.input_gradient: X has 3 features"):
+        net.input_gradient(X[:, :3], y)

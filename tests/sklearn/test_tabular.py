@@ -9,6 +9,7 @@ pytest.importorskip("sklearn")
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import micrograd as mg
 from micrograd.sklearn import TabularClassifier, TabularRegressor
 
 SAMPLE_WEIGHTS = "batches are drawn at random, so that a row of weight 2 is not that row twice"
@@ -186,3 +187,68 @@ def test_parameters_that_do_not_fit(settings, complaint):
     table, load = ships(100)
     with pytest.raises(ValueError, match=complaint):
         TabularRegressor(**settings).fit(table, load)
+
+
+@pytest.mark.parametrize("kind", ["classes", "quantity", "counts"])
+def test_derivatives_beside_central_differences(kind):
+    table, load = ships()
+    fit = {"random_state": 0, "epochs": 3}
+    if kind == "classes":
+        y = np.where(load > 70, "heavy", np.where(load > 45, "middle", "light"))
+        model = TabularClassifier("fast", **fit).fit(table, y)
+    else:
+        loss = "poisson" if kind == "counts" else "absolute_error"
+        model = TabularRegressor("fast", loss=loss, **fit).fit(table, load - load.min())
+    rows = part(table, np.arange(40))
+    names, found = model.derivatives(rows)
+    assert names == ["width", "crew", "sailed"]
+    assert found.shape == ((40, 3, 3) if kind == "classes" else (40, 3))
+
+    def answers(moved):
+        """The outputs in float64, by the network's own forward pass."""
+        net = model.networks_[0]
+        twin = mg.Network(*net.layers, dtype="float64", loss="mse")
+        twin.parameters().flat[...] = net.parameters().flat
+        z = twin.predict(model.schema_.transform(moved)) * (
+            1 if kind != "quantity" else model._scale
+        )
+        return z if kind == "classes" else z[:, 0]
+
+    days = np.array([24 * 3600], "timedelta64[s]")
+    for i, (name, step) in enumerate(zip(names, (1e-3, 1e-3, 1e-3), strict=True)):
+        moved = []
+        for sign in (1, -1):
+            if name == "sailed":
+                seconds = (sign * step * days.astype(float) * 1e6).astype("timedelta64[us]")
+                cells = rows[name].astype("datetime64[us]") + seconds
+            else:
+                cells = rows[name] + sign * step
+            moved.append(answers({**rows, name: cells}))
+        want = (moved[0] - moved[1]) / (2 * step)
+        missing = np.isnan(rows["width"]) if name == "width" else np.zeros(40, bool)
+        np.testing.assert_allclose(found[~missing, i], want[~missing], rtol=2e-3, atol=1e-6)
+        assert not found[missing, i].any()
+
+
+def test_explanations_are_the_gradient_times_the_distance_from_the_usual():
+    table, load = ships()
+    y = np.where(load > 60, "heavy", "light")
+    model = TabularClassifier("fast", random_state=0, epochs=3).fit(table, y)
+    rows = part(table, np.arange(30))
+    names, moved = model.explain(rows)
+    encoded = model.schema_.transform(rows)
+    net = model.networks_[0]
+    twin = mg.Network(*net.layers, dtype="float64", loss="mse")
+    twin.parameters().flat[...] = net.parameters().flat
+    expected = np.zeros_like(moved)
+    place = {column: names.index(column.split("=")[0].split(".")[0].removesuffix(" missing"))
+             for column in model.schema_.encoded_names}  # fmt: skip
+    for i, column in enumerate(model.schema_.encoded_names):
+        ends = []
+        for sign in (1e-5, -1e-5):
+            there = encoded.astype(np.float32).astype(float)
+            there[:, i] += sign
+            ends.append(twin.predict(there))
+        slope = (ends[0] - ends[1]) / 2e-5
+        expected[:, place[column]] += encoded[:, i : i + 1] * slope
+    np.testing.assert_allclose(moved, expected, rtol=1e-4, atol=1e-6)
