@@ -126,6 +126,22 @@ def seed(where: str, value: Any, name: str = "seed") -> int | None:
 # ---- arrays ----
 
 
+def refuse_masked(where: str, name: str, value: Any) -> None:
+    """Refuses an array of which something is masked: every conversion forgets the mask.
+
+    Raises:
+        ValueError: so it is.
+    """
+    import numpy as np
+
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        hidden = int(np.ma.getmaskarray(value).sum())
+        raise ValueError(
+            f"{where}: {hidden} of {value.size} elements of {name} are masked; leave those rows "
+            "out, or put numbers there with array.filled(...)"
+        )
+
+
 def reals(where: str, name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     """`value` as a C-contiguous array of `dtype`; only real numbers are taken.
 
@@ -135,6 +151,7 @@ def reals(where: str, name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     """
     import numpy as np
 
+    refuse_masked(where, name, value)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -193,6 +210,7 @@ def labels(where: str, y: Any, rows: int, classes: int) -> Array | None:
     int64 = np.dtype(np.int64)
     if type(y) is np.ndarray and y.dtype is int64 and y.shape == (rows,) and y.flags.c_contiguous:
         return y
+    refuse_masked(where, "y", y)
     try:
         array = np.asarray(y)
     except ValueError as error:
@@ -214,6 +232,39 @@ def labels(where: str, y: Any, rows: int, classes: int) -> Array | None:
         row = int(array.argmax())
         raise ValueError(f"{where}: y[{row}] is {array[row]}, the network has {classes} classes")
     return np.ascontiguousarray(array, dtype=int64)
+
+
+# ---- attributes ----
+
+
+def fixed(name: str, owner: str, instead: str = "") -> Any:
+    """An attribute that is set once: later assignments would be ignored, so they are refused.
+
+    instead: what to do, if not to make another owner.
+    """
+    advice = instead or f"make another {owner}"
+
+    def get(self: Any) -> Any:
+        return vars(self)[name]
+
+    def put(self: Any, value: Any) -> None:
+        if name in vars(self):
+            raise AttributeError(f"{owner}: {name} is fixed when the {owner} is made; {advice}")
+        vars(self)[name] = value
+
+    return property(get, put)
+
+
+def other_name(name: str, owner: str) -> Any:
+    """An attribute that others have under this name: assigning to it would do nothing here."""
+
+    def put(self: Any, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__}: there is no {name}, it is {owner}")
+
+    def get(self: Any) -> Any:
+        raise AttributeError(f"{type(self).__name__}: there is no {name}, it is {owner}")
+
+    return property(get, put)
 
 
 # ---- arguments ----

@@ -23,6 +23,7 @@ class Incoming:
     ) -> None:
         self._layers, self._loss = layers, loss
         self.in_features, self.out_features = features
+        self.takes_labels = loss.takes_labels
         self._dtype = np.dtype(dtype)
 
     def _takes(self) -> str:
@@ -48,7 +49,7 @@ class Incoming:
         """
         x = self.features(where, X)
         rows, labels, targets, weights, total = len(x), None, None, None, None
-        if self._loss.takes_labels:
+        if self.takes_labels:
             labels = checks.labels(where, y, rows, self.out_features)
         if labels is None:
             targets = self._targets(where, y, rows)

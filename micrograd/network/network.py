@@ -70,6 +70,14 @@ class Network(Trained, Classifying, Storable):
     >>> loss = net.loss(X, y); net.backward()  # doctest: +SKIP
     """
 
+    layers: tuple[Layer, ...] = checks.fixed("layers", "Network")
+    dtype: str = checks.fixed("dtype", "Network")
+    in_features: int = checks.fixed("in_features", "Network")
+    out_features: int = checks.fixed("out_features", "Network")
+    loss_kind: losses.Loss = checks.fixed("loss_kind", "Network")
+    seed: int = checks.fixed("seed", "Network", "reseed(seed) takes another one")
+    checkpoint: Checkpoint | None = checks.fixed("checkpoint", "Network")
+
     def __init__(
         self,
         *layers: Layer,
@@ -119,8 +127,9 @@ class Network(Trained, Classifying, Storable):
     def __setstate__(self, state: dict[str, Any]) -> None:
         own = dict(state)
         parameters, step = own.pop("parameters"), own.pop("step")
+        own["layers"] = unpack(own["layers"])
+        del own["out_features"]  # _make finds it again
         vars(self).update(own)
-        self.layers = unpack(own["layers"])
         self._make(parameters)
         self.step = step
 

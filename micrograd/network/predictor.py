@@ -17,6 +17,8 @@ from micrograd.network.plans import Planner
 from micrograd.parameters import Parameters
 from micrograd.sharing import Pool
 
+_ARRAY = np.ndarray
+
 
 class Predictor(Classifying):
     """The outputs of a network as it was when it was frozen; see Network.freeze.
@@ -82,7 +84,8 @@ class Predictor(Classifying):
         """
         try:  # an array that needs no conversion
             rows, columns = X.shape
-            if X.dtype is not self._dtype or columns != self.in_features or not rows:
+            plain = type(X) is _ARRAY and X.dtype is self._dtype  # a subclass may have a mask
+            if not plain or columns != self.in_features or not rows:
                 X = self._incoming.features("Predictor", X)
             x = address(X)
         except (AttributeError, TypeError, ValueError, BufferError):

@@ -50,6 +50,8 @@ class Optimizer:
     lr = Setting()
     weight_decay = Setting()
     maximize = Flag()
+    param_groups: list[Group] = checks.fixed("param_groups", "optimizer")
+    learning_rate = checks.other_name("learning_rate", "lr")
 
     def __init_subclass__(cls) -> None:
         if "__init__" in vars(cls):
@@ -65,7 +67,7 @@ class Optimizer:
         self.params, self.items, self.owner = chosen.given, chosen.items, chosen.owner
         self.spans = chosen.spans
         self.state: dict[str, Any] = {}
-        self.param_groups: list[Group] = []
+        self.param_groups = []
         self.c = c = new_struct(self.kind, core.ISA_CODE)
         self.following: list[Holder] = []
         self.settings = Holder(c, self.following)

@@ -15,6 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from micrograd import checks
 from micrograd.core import Array
 from micrograd.sklearn.fitted import Fitted
 from micrograd.sklearn.members import fit_members
@@ -28,7 +29,6 @@ from micrograd.sklearn.parameters import (
     hidden_dropout,
     hidden_sizes,
     limited_threads,
-    refuse_masked,
 )
 from micrograd.sklearn.solvers import Epochs, Rows, Steps, loss_of, minimise
 from micrograd.sklearn.undo import as_before_on_failure
@@ -143,7 +143,8 @@ class BaseMLP(Fitted):
         return self
 
     def _validated(self, X: Any, y: Any, reset: bool, **options: Any) -> tuple[Any, Any]:
-        refuse_masked(type(self).__name__, X, y)
+        for name, array in (("X", X), ("y", y)):
+            checks.refuse_masked(type(self).__name__, name, array)
         X, y = validate_data(
             self,
             X,

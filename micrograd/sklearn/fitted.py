@@ -8,10 +8,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from micrograd import checks
 from micrograd.core import Array
 from micrograd.network.network import Network
 from micrograd.sklearn.model import Model, schema_of
-from micrograd.sklearn.parameters import is_plain, limited_threads, narrowed, refuse_masked
+from micrograd.sklearn.parameters import is_plain, limited_threads, narrowed
 from micrograd.sklearn.still import HandedOut
 
 
@@ -82,7 +83,7 @@ class Fitted(BaseEstimator):
             else:
                 return z.astype(X.dtype) if z.itemsize < X.itemsize else z
         check_is_fitted(self)
-        refuse_masked(type(self).__name__, X)
+        checks.refuse_masked(type(self).__name__, "X", X)
         kinds, sparse = (np.float64, np.float32), ["csr", "csc"]
         X = validate_data(self, X, accept_sparse=sparse, dtype=kinds, reset=False)
         z = self._logits(X)

@@ -191,18 +191,6 @@ def limited_threads(estimator: Any) -> Iterator[None]:
         yield
 
 
-def refuse_masked(where: str, *arrays: Any) -> None:
-    """Raises ValueError for an array of which something is masked: conversions forget it."""
-    for array in arrays:
-        masked = isinstance(array, np.ma.MaskedArray)
-        hidden = int(np.ma.getmaskarray(array).sum()) if masked else 0
-        if hidden:
-            raise ValueError(
-                f"{where}: {hidden} of {array.size} elements of an array are masked; leave those "
-                "rows out, or put numbers there with array.filled(...)"
-            )
-
-
 _REAL = (np.dtype(np.float64), np.dtype(np.float32))
 
 

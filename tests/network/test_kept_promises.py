@@ -1,6 +1,8 @@
 """No silent wrong answer: targets of another width, memory that runs out, arrays that change."""
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 
@@ -191,3 +193,63 @@ def test_labels_overwritten_while_fit_runs_are_an_error(label, rows):
             progress=False,
         )  # fmt: skip
     net.fit(rng.normal(size=(64, 3)), np.zeros(64, np.int64), epochs=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("layers", ()), ("dtype", "float64"), ("in_features", 9), ("out_features", 9), ("seed", 9),
+     ("checkpoint", "sqrt"), ("loss_kind", None)],
+)  # fmt: skip
+def test_what_a_network_is_made_of_cannot_be_assigned(name, value):
+    net = mg.Network(mg.Linear(3, 2), seed=0)
+    before = getattr(net, name)
+    with pytest.raises(AttributeError, match=f"Network: {name} is fixed"):
+        setattr(net, name, value)
+    assert getattr(net, name) == before
+    for other in (copy.copy(net), copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert getattr(other, name) == before
+
+
+def test_settings_under_another_name_and_other_groups_cannot_be_assigned():
+    optimizer = mg.optim.SGD(mg.Network(mg.Linear(3, 2)).parameters(), lr=0.1)
+    with pytest.raises(AttributeError, match="SGD: there is no learning_rate, it is lr"):
+        optimizer.learning_rate = 0.5
+    assert not hasattr(optimizer, "learning_rate")
+    with pytest.raises(AttributeError, match="param_groups is fixed"):
+        optimizer.param_groups = []
+    assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+# ---- arrays of which something is masked ----
+
+
+@pytest.mark.parametrize("call", ["loss", "forward", "predict", "evaluate", "explain", "fit"])
+def test_masked_elements_are_not_taken_for_numbers(call):
+    net = mg.Network(mg.Linear(3, 2), loss="mse", dtype="float64", seed=0)
+    X, y = rng.normal(size=(10, 3)), rng.normal(size=(10, 2))
+    without_y = call in ("forward", "predict")
+    method = getattr(net, call)
+    hidden = np.ma.masked_greater(X, 0.5)
+    with pytest.raises(ValueError, match=f"{call}.* elements of X are masked"):
+        method(hidden) if without_y else method(hidden, y)
+    if not without_y:
+        with pytest.raises(ValueError, match=f"{call}.* elements of y are masked"):
+            method(X, np.ma.masked_less(y, -0.5))
+        labels = np.ma.masked_equal(np.arange(10) % 2, 1)
+        with pytest.raises(ValueError, match="5 of 10 elements of y are masked"):
+            getattr(mg.Network(mg.Linear(3, 2), seed=0), call)(X, labels)
+    else:
+        with pytest.raises(ValueError, match=r"Predictor: .* elements of X are masked"):
+            net.freeze()(hidden)
+    bare = np.ma.masked_array(X)  # nothing is hidden
+    assert not without_y or np.array_equal(method(bare), method(X))
+
+
+def test_masked_elements_of_weights_and_of_a_programs_arguments():
+    net = mg.Network(mg.Linear(3, 2), seed=0)
+    X, y = rng.normal(size=(10, 3)), np.arange(10) % 2
+    with pytest.raises(ValueError, match=r"elements of sample_weight are masked"):
+        net.loss(X, y, np.ma.masked_less(np.arange(10.0), 5))
+    program = mg.compile(lambda x: x * 2)
+    with pytest.raises(ValueError, match=r"elements of argument 0 are masked"):
+        program(np.ma.masked_less(np.arange(10.0), 5))
