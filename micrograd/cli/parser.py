@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import micrograd
-from micrograd.cli import bench, diagnose, draw, export, info, predict, selftest, train
+from micrograd.cli import bench, diagnose, draw, export, info, play, predict, selftest, train
 from micrograd.cli.command import Clock, UsageError, suggestion
 
 USAGE = 2  # exit code of a command line that was not understood
@@ -24,60 +24,64 @@ class Command(NamedTuple):
     run: Callable[[argparse.Namespace, Clock], None]
 
 
+# The subcommands: their module, what help says of them, and an example.
+COMMANDS: dict[str, tuple[Any, str, str]] = {
+    "train": (
+        train,
+        "train a network on the embedded digits, MNIST files or a CSV file",
+        "micrograd train digits --layers 128,64 --plot curves.png\n"
+        "  micrograd train houses.csv --target price --save houses.safetensors",
+    ),
+    "predict": (
+        predict,
+        "write what a saved model says of the rows of a CSV file",
+        "micrograd predict houses.safetensors new.csv --output prices.csv",
+    ),
+    "export": (
+        export,
+        "write a saved model as ONNX, as a C header, or for PyTorch",
+        "micrograd export houses.safetensors --c houses.h\n"
+        "  micrograd export houses.safetensors --onnx houses.onnx",
+    ),
+    "diagnose": (
+        diagnose,
+        "say whether the gradient reaches every layer of a saved model",
+        "micrograd diagnose digits.safetensors digits",
+    ),
+    "draw": (
+        draw,
+        "draw a saved model: forward, backward and the cache, or a page to step through",
+        "micrograd draw digits.safetensors --output digits.svg\n"
+        "  micrograd draw houses.safetensors --output houses.html --data houses.csv",
+    ),
+    "play": (
+        play,
+        "play with a network in the browser: data, layers, gradients, live",
+        "micrograd play\n  micrograd play --data houses.csv --target price",
+    ),
+    "bench": (
+        bench,
+        "measure one training step against numpy, torch, jax and scikit-learn",
+        "micrograd bench --threads 1 --workloads 784-128-10",
+    ),
+    "selftest": (
+        selftest,
+        "compare random networks with PyTorch on every instruction set of this machine",
+        "micrograd selftest --networks 200",
+    ),
+    "info": (
+        info,
+        "say what is installed and what it uses of this machine",
+        "MICROGRAD_ISA=generic micrograd info",
+    ),
+}
+
+
 def commands() -> dict[str, Command]:
     """The subcommands by name, in the order in which help lists them."""
     return {
-        "train": Command(
-            "train a network on the embedded digits, MNIST files or a CSV file",
-            "micrograd train digits --layers 128,64 --plot curves.png\n"
-            "  micrograd train houses.csv --target price --save houses.safetensors",
-            train.add_options,
-            train.run,
-        ),
-        "predict": Command(
-            "write what a saved model says of the rows of a CSV file",
-            "micrograd predict houses.safetensors new.csv --output prices.csv",
-            predict.add_options,
-            predict.run,
-        ),
-        "export": Command(
-            "write a saved model as ONNX, as a C header, or for PyTorch",
-            "micrograd export houses.safetensors --c houses.h\n"
-            "  micrograd export houses.safetensors --onnx houses.onnx",
-            export.add_options,
-            export.run,
-        ),
-        "diagnose": Command(
-            "say whether the gradient reaches every layer of a saved model",
-            "micrograd diagnose digits.safetensors digits",
-            diagnose.add_options,
-            diagnose.run,
-        ),
-        "draw": Command(
-            "draw a saved model: forward, backward and the cache, or a page to step through",
-            "micrograd draw digits.safetensors --output digits.svg\n"
-            "  micrograd draw houses.safetensors --output houses.html --data houses.csv",
-            draw.add_options,
-            draw.run,
-        ),
-        "bench": Command(
-            "measure one training step against numpy, torch, jax and scikit-learn",
-            "micrograd bench --threads 1 --workloads 784-128-10",
-            bench.add_options,
-            bench.run,
-        ),
-        "selftest": Command(
-            "compare random networks with PyTorch on every instruction set of this machine",
-            "micrograd selftest --networks 200",
-            selftest.add_options,
-            selftest.run,
-        ),
-        "info": Command(
-            "say what is installed and what it uses of this machine",
-            "MICROGRAD_ISA=generic micrograd info",
-            info.add_options,
-            info.run,
-        ),
+        name: Command(summary, example, module.add_options, module.run)
+        for name, (module, summary, example) in COMMANDS.items()
     }
 
 

@@ -63,8 +63,23 @@ def read_table(
     source = f"{where}: {os.fspath(path)}" if where else os.fspath(path)
     reading = reading or Reading()
     _check(reading, source)
-    raw = read_bytes(path, source)
-    if raw.startswith(PARQUET) or os.fspath(path).lower().endswith(COLUMNAR):
+    return _parsed(read_bytes(path, source), os.fspath(path), source, reading)
+
+
+def table_of_bytes(raw: bytes, name: str, reading: Reading | None = None) -> Frame:
+    """As read_table, of a file's content and its name, such as a page sends; what is packed is not
+    unpacked.
+
+    Raises:
+        ImportError, ValueError: as of read_table.
+    """
+    reading = reading or Reading()
+    _check(reading, name)
+    return _parsed(raw, name, name, reading)
+
+
+def _parsed(raw: bytes, name: str, source: str, reading: Reading) -> Frame:
+    if raw.startswith(PARQUET) or name.lower().endswith(COLUMNAR):
         return _parquet(raw, source)
     if is_excel(raw):
         return _excel(raw, source, reading)

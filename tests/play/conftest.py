@@ -1,0 +1,91 @@
+"""The playground: a session by itself, an application in memory, and a server with a browser."""
+
+import shutil
+
+import pytest
+from support.play import HOST, TOKEN, Server
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run"]
+ARGUMENTS += [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
+
+
+@pytest.fixture
+def engine():
+    from micrograd.play.engine import Engine
+    from micrograd.play.session import Session
+
+    running = Engine(Session())
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def client(engine):
+    pytest.importorskip("starlette")
+    pytest.importorskip("httpx")
+    from starlette.testclient import TestClient
+
+    from micrograd.play.server import application
+
+    with TestClient(application(engine, TOKEN, [HOST]), base_url=f"http://{HOST}") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def served():
+    """Starts a server with these options of the command; it ends with the test."""
+    pytest.importorskip("starlette")
+    pytest.importorskip("uvicorn")
+    pytest.importorskip("websockets")
+    started = []
+
+    def start(*options):
+        started.append(Server(*options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Opens a page; at the end nothing has gone wrong, and nothing else been asked for."""
+    contexts, troubles = [], []
+
+    def open_page(server, width=1280, height=860, scheme="light", fragment=""):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        origin = server.address.partition("/?")[0]
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith((origin, "data:", f"blob:{origin}"))
+                else troubles.append(f"asked for {request.url}")
+            ),
+        )  # fmt: skip
+        page.goto(server.address + fragment)
+        page.wait_for_function("playground.frames()[0] > 0")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []
