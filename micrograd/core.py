@@ -58,7 +58,11 @@ DTYPES: Final = {"float32": lib.MG_FLOAT32, "float64": lib.MG_FLOAT64}
 
 
 def supported_isas() -> list[str]:
-    """The instruction sets that this machine can run, "generic" first."""
+    """The instruction sets that this machine can run, "generic" first.
+
+    >>> mg.core.supported_isas()[0]
+    'generic'
+    """
     return [name for name, code in ISA_CODES.items() if lib.mg_isa_supported(code)]
 
 
@@ -106,6 +110,9 @@ def isa() -> str:
     """The instruction set in use: "generic", "avx2", "avx512" or "neon".
 
     The best one the machine has, unless the environment variable MICROGRAD_ISA names another.
+
+    >>> mg.isa() in mg.core.supported_isas()
+    True
     """
     return _isa
 
@@ -119,6 +126,10 @@ def set_num_threads(n: int) -> None:
     Raises:
         TypeError: n is not an integer.
         ValueError: n is less than 1.
+
+    >>> mg.set_num_threads(1)
+    >>> mg.get_num_threads()
+    1
     """
     global threads
     n = checks.count("set_num_threads", "n", n)
@@ -134,7 +145,11 @@ def limit_threads_here(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads the C core may use; tools such as threadpoolctl can lower it."""
+    """How many threads the C core may use; tools such as threadpoolctl can lower it.
+
+    >>> mg.get_num_threads() >= 1
+    True
+    """
     return int(min(threads, lib.mg_max_threads()))
 
 

@@ -213,6 +213,10 @@ def grad_and_value(
     are.
 
     Raises TypeError if f does not return one number, ValueError if there is no argument `argnums`.
+
+    >>> gradient, value = mg.func.grad_and_value(lambda x: x**2)(3.0)
+    >>> gradient.data, value.data
+    (6.0, 9.0)
     """
 
     def gradient_and_value(*args: Any, **kwargs: Any) -> tuple[Tree, Any]:
@@ -233,6 +237,9 @@ def grad_and_value(
 def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Tree]:
     """A function that takes f's arguments and returns the gradient of f's value, with has_aux
     (gradient, aux); see grad_and_value.
+
+    >>> mg.func.grad(lambda x, y: x**2 * y)(3.0, 4.0).data
+    24.0
     """
     both = grad_and_value(f, argnums, has_aux)
 
@@ -252,6 +259,10 @@ def vjp(f: Callable[..., Tree], *primals: Tree, has_aux: bool = False) -> tuple[
     called; each call walks the graph once.
 
     Raises ValueError if v has another structure.
+
+    >>> y, pullback = mg.func.vjp(lambda a, b: a * b, 2.0, 3.0)
+    >>> [d.data for d in pullback(1.0)]
+    [3.0, 2.0]
     """
     call = _Call("func.vjp", f, tuple(range(len(primals))), primals, {}, has_aux)
     recording = _Recording(call)
@@ -278,6 +289,10 @@ def jacrev(
 
     In place of each number of f's result it has what `grad` would return for that number:
     `J[i][j]` = df_i/dx_j for f from a list to a list.
+
+    >>> J = mg.func.jacrev(lambda v: [v[0] * v[1]])([2.0, 3.0])
+    >>> [[d.data for d in row] for row in J]
+    [[3.0, 2.0]]
     """
 
     def jacobian(*args: Any, **kwargs: Any) -> Tree:
@@ -305,6 +320,10 @@ def jvp(
     numbers: nothing is stored for a backward pass, and none runs.
 
     Raises ValueError if primals and tangents differ in structure.
+
+    >>> y, dy = mg.func.jvp(lambda x: x.exp(), (0.0,), (1.0,))
+    >>> y.data, dy.data
+    (1.0, 1.0)
     """
     primals, tangents = tuple(primals), tuple(tangents)
     if not same_structure(primals, tangents):
@@ -324,6 +343,10 @@ def jacfwd(
 ) -> Callable[..., Tree]:
     """A function that takes f's arguments and returns the Jacobian, by one forward pass per number
     in the argument `argnums`: right for many results of few inputs. The structure is jacrev's.
+
+    >>> J = mg.func.jacfwd(lambda x: [x, x**2, x**3])(2.0)
+    >>> [dy.data for dy in J]
+    [1.0, 4.0, 12.0]
     """
 
     def jacobian(*args: Any, **kwargs: Any) -> Tree:
@@ -348,5 +371,9 @@ def hessian(f: Callable[..., Tree], argnums: Argnums = 0) -> Callable[..., Tree]
     `H[i][j]` = d2f/dx_i dx_j for f from a list to a number.
 
     It is jacfwd(jacrev(f)), and has the structure that this gives.
+
+    >>> H = mg.func.hessian(lambda v: v[0] ** 2 * v[1])([2.0, 3.0])
+    >>> [[h.data for h in row] for row in H]
+    [[6.0, 4.0], [4.0, 0.0]]
     """
     return jacfwd(jacrev(f, argnums), argnums)

@@ -17,7 +17,12 @@ from micrograd.engine.value import Operand, Value
 
 
 class Module:
-    """Something with parameters."""
+    """Something with parameters.
+
+    >>> mlp = mg.nn.MLP(2, [3, 1])
+    >>> mlp.zero_grad(); len(mlp.parameters())
+    13
+    """
 
     def zero_grad(self) -> None:
         """Set every parameter's gradient to 0, as needed before each backward pass."""
@@ -34,6 +39,10 @@ class Neuron(Module):
 
     Called with nin Values or numbers (a list, a tuple, a numpy row), returns a Value.
     Raises ValueError if there are more or fewer, TypeError if one is not a number.
+
+    >>> neuron = mg.nn.Neuron(2, nonlin=False)
+    >>> len(neuron.w), neuron([0.0, 0.0]).data == neuron.b.data
+    (2, True)
     """
 
     def __init__(self, nin: int, nonlin: bool = True) -> None:
@@ -61,6 +70,9 @@ class Layer(Module):
 
     Called with nin Values or numbers, returns a list of nout Values, or the Value itself if nout
     is 1. Numbers become constants in the graph, one each, which all neurons share.
+
+    >>> len(mg.nn.Layer(2, 3)([1.0, -2.0]))
+    3
     """
 
     def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
@@ -81,7 +93,13 @@ class Layer(Module):
 
 
 class MLP(Module):
-    """Layers nin -> nouts[0] -> ... -> nouts[-1], relu in all but the last, which is linear."""
+    """Layers nin -> nouts[0] -> ... -> nouts[-1], relu in all but the last, which is linear.
+
+    >>> mlp = mg.nn.MLP(2, [16, 16, 1])
+    >>> loss = (mlp([1.0, -2.0]) - 1) ** 2
+    >>> loss.backward(); len(mlp.parameters())
+    337
+    """
 
     def __init__(self, nin: int, nouts: Sequence[int]) -> None:
         sizes = [nin, *nouts]

@@ -19,6 +19,11 @@ class Parameter:
 
     The arrays are views: writing into them changes the model, and so does assigning to `data` or
     `grad`, which copies into them.
+
+    >>> weight = net.parameters()[0]
+    >>> weight.name, weight.shape
+    ('0.weight', (32, 64))
+    >>> weight.data *= 0.5  # changes the network
     """
 
     __slots__ = ("_data", "_grad", "_owner", "name")
@@ -73,6 +78,10 @@ class Parameters(Sequence[Parameter]):
 
     Setting the gradients to zero is put off where nobody can tell: until somebody has asked for a
     gradient array, zero_grad only notes that the next backward pass overwrites instead of adding.
+
+    >>> params = net.parameters()
+    >>> len(params), params.flat.shape, [p.name for p in params][:2]
+    (4, (2410,), ['0.weight', '0.bias'])
     """
 
     def __init__(self, shapes: Sequence[tuple[str, tuple[int, ...]]], dtype: np.dtype[Any]) -> None:

@@ -121,7 +121,7 @@ class Trainable:
             FloatingPointError: loss or gradient are no longer finite; names step, layer and the
                 losses that led there. The weights are those before that step.
 
-        >>> net.fit(X, y, epochs=20, validation=0.2, early_stopping=5)  # doctest: +SKIP
+        >>> history = net.fit(X, y, epochs=20, validation=0.2, early_stopping=5)
         """
         arguments = {name: value for name, value in locals().items() if name != "self"}
         from micrograd.training.arguments import Arguments

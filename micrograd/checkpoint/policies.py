@@ -63,7 +63,11 @@ def _segmented(stages: Sequence[Stage], starts: Sequence[int]) -> list[Event]:
 
 
 class Checkpoint:
-    """Base of the policies; compare with isinstance, or as values."""
+    """Base of the policies; compare with isinstance, or as values.
+
+    >>> isinstance(mg.checkpoint.every(4), mg.checkpoint.Checkpoint)
+    True
+    """
 
     name: ClassVar[str]
     depends_on_rows: ClassVar[bool] = False  # the order is another for another size of the batch
@@ -174,6 +178,13 @@ def every(k: int) -> Checkpoint:
 
     Raises:
         TypeError, ValueError: k is not an integer, 1 or more.
+
+    >>> layers = [mg.Linear(8, 8), mg.Tanh()] * 20
+    >>> net = mg.Network(*layers, loss="mse", checkpoint=mg.checkpoint.every(5))
+    >>> net.loss(np.ones((2, 8)), np.ones((2, 8))) > 0
+    True
+    >>> net.memory()["recomputed_layers"]
+    12
     """
     return _Every(k)
 
@@ -186,6 +197,9 @@ def sqrt() -> Checkpoint:
     that fits, is not evaluated again. What a block keeps inside while its segment is gone over
     counts as activations too, and among its L, rounded up to whole ones.
     Chen, Xu, Zhang and Guestrin, "Training deep nets with sublinear memory cost" (2016), section 4.
+
+    >>> mg.Network(mg.Linear(8, 8), checkpoint="sqrt").checkpoint == mg.checkpoint.sqrt()
+    True
     """
     return _Sqrt()
 
@@ -200,6 +214,13 @@ def binomial(slots: int) -> Checkpoint:
 
     Raises:
         TypeError, ValueError: slots is not an integer, 1 or more.
+
+    >>> layers = [mg.Linear(8, 8), mg.Tanh()] * 20
+    >>> net = mg.Network(*layers, loss="mse", checkpoint=mg.checkpoint.binomial(3))
+    >>> net.loss(np.ones((2, 8)), np.ones((2, 8))) > 0
+    True
+    >>> net.memory()["recomputed_layers"]
+    20
     """
     return _Binomial(slots)
 
@@ -216,6 +237,13 @@ def budget(bytes: int) -> Checkpoint:
     Raises:
         TypeError, ValueError: bytes is not an integer, 1 or more. Later, when the size of the batch
             is known: there is no order within it; the error says the least it takes.
+
+    >>> layers = [mg.Linear(8, 8), mg.Tanh()] * 20
+    >>> net = mg.Network(*layers, loss="mse", checkpoint=mg.checkpoint.budget(400))
+    >>> net.loss(np.ones((2, 8)), np.ones((2, 8))) > 0
+    True
+    >>> net.memory()["activation_bytes"] <= 400
+    True
     """
     return _Budget(bytes)
 

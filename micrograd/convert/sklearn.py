@@ -35,6 +35,11 @@ def from_sklearn(mlp: Any) -> Network:
         TypeError: mlp is none of these.
         ValueError: it is not fitted, or its output goes through a function that no loss here has;
             or a column of a Pipeline is so far from zero that the weights cannot hold the scaling.
+
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> mlp = MLPClassifier((8,), max_iter=300, random_state=0).fit(X[:50], y[:50])
+    >>> mg.convert.from_sklearn(mlp).predict(X).shape
+    (1797, 10)
     """
     checks.require("from_sklearn", "scikit-learn", "sklearn", "sklearn")
     if isinstance(mlp, Network):

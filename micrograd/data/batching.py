@@ -34,6 +34,9 @@ def batches(
     Raises:
         ValueError: n is negative or batch_size is less than 1.
         TypeError: a size is no integer, or rng is neither None nor a ``numpy.random.Generator``.
+
+    >>> [rows.tolist() for rows in mg.data.batches(5, 2)]
+    [[0, 1], [2, 3], [4]]
     """
     n, batch_size = operator.index(n), operator.index(batch_size)
     if n < 0:
@@ -91,6 +94,10 @@ def train_test_split(
 
     Raises:
         ValueError: different numbers of rows, fewer than two rows, or test_fraction out of range.
+
+    >>> X_train, X_test, y_train, y_test = mg.data.train_test_split(X, y, seed=0)
+    >>> len(X_train), len(X_test)
+    (1438, 359)
     """
     X, y = np.asarray(X), np.asarray(y)
     if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):

@@ -28,6 +28,10 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
     Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine
     Learning Repository, doi:10.24432/C50P49, CC BY 4.0 (see digits.md beside this file).
+
+    >>> X, y = mg.data.digits()
+    >>> X.shape, y.shape
+    ((1797, 64), (1797,))
     """
     columns = read_idx(_FILE)  # (65, 1797): 64 pixels and the label, each over all images
     X = np.ascontiguousarray(columns[:-1].T, dtype=np.float32)

@@ -13,12 +13,18 @@ from micrograd.data.cells import Notation
 
 @dataclass
 class Frame:
-    """A table as it is in its file, or as someone has it: columns by name, one array each.
+    r"""A table as it is in its file, or as someone has it: columns by name, one array each.
 
     source: what messages call it; columns: object arrays of text, or typed arrays; lines: of a
     text file or a sheet, the line on which each row starts; header: whether names came with it;
     notation: how its numbers are written; notes: what was found out about it, in words; equal:
     names that more than one column has, the further ones of which are called a.1, a.2, ...
+
+    >>> with open("houses.csv", "w") as file:
+    ...     print("area;price", "50;1,5", "70;2,5", sep="\n", file=file)
+    >>> frame = mg.tabular.read_table("houses.csv")
+    >>> frame.names, frame.columns[1]
+    (['area', 'price'], array(['1,5', '2,5'], dtype=object))
     """
 
     source: str

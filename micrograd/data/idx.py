@@ -57,6 +57,8 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
             data. Names the file, the byte, what came and what was wanted. Nothing is allocated
             for a size that the header claims and the file does not hold.
         OSError: the file cannot be opened.
+
+    >>> images = mg.data.read_idx("path/to/t10k-images-idx3-ubyte")  # doctest: +SKIP
     """
     name = f"read_idx: {os.fsdecode(path)}"
     with open(path, "rb") as file:

@@ -89,13 +89,19 @@ def mnist(
         ValueError: as `read_idx`, and also for labels where images belong or images where labels
             belong, unequal numbers of images and labels, test images of another size, and a
             folder with several sets.
+
+    >>> X_train, y_train, X_test, y_test = mg.data.mnist("path/to/folder")  # doctest: +SKIP
     """
     found = read_images(folder)
     return *found.train, *found.test
 
 
 def read_images(folder: str | os.PathLike[str]) -> ImageSet:
-    """As `mnist`, with the size of the images and the names of the classes."""
+    """As `mnist`, with the size of the images and the names of the classes.
+
+    >>> images = mg.data.read_images("path/to/folder")  # doctest: +SKIP
+    >>> images.size, images.classes  # doctest: +SKIP
+    """
     place = os.fsdecode(folder)
     name, paths = _find(place)
     if paths.keys() == {_WHOLE}:

@@ -26,10 +26,16 @@ SPREADSHEET, COLUMNAR = (".xlsx", ".xlsm"), (".parquet", ".pq")
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file is to be read; None is found out, and said in `Frame.notes`.
+    r"""How a file is to be read; None is found out, and said in `Frame.notes`.
 
     delimiter: one character, " " for any white space; decimal, thousands: marks in numbers;
     encoding: of the text; header: whether the first row holds names; sheet: of a workbook.
+
+    >>> with open("houses.csv", "w") as file:
+    ...     print("area;price", "50;1,5", "70;2,5", sep="\n", file=file)
+    >>> frame = mg.tabular.read_table("houses.csv", mg.tabular.Reading(delimiter=";", decimal=","))
+    >>> frame.names
+    ['area', 'price']
     """
 
     delimiter: str | None = None
@@ -43,7 +49,7 @@ class Reading:
 def read_table(
     path: str | os.PathLike[str], reading: Reading | None = None, where: str = ""
 ) -> Frame:
-    """Reads a file as a table of text.
+    r"""Reads a file as a table of text.
 
     CSV with any delimiter, decimal mark and encoding, plain or packed by gzip, bzip2, xz or zip;
     Parquet; Excel workbooks (.xlsx). Blank lines, comments (lines that start with #) and a
@@ -59,6 +65,11 @@ def read_table(
         ValueError: no table, or one that can be read in two ways; names file, line and column, and
             says what to pass.
         OSError: the file cannot be opened.
+
+    >>> with open("houses.csv", "w") as file:
+    ...     print("area,price", "50,1.5", "70,2.5", sep="\n", file=file)
+    >>> mg.tabular.read_table("houses.csv").names
+    ['area', 'price']
     """
     source = f"{where}: {os.fspath(path)}" if where else os.fspath(path)
     reading = reading or Reading()

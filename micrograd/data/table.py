@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table of numbers and its target column, as `read_csv` returns it.
+    r"""A table of numbers and its target column, as `read_csv` returns it.
 
     Attributes:
         X: float64 (n, features), all finite, columns in the order of the file.
@@ -21,6 +21,12 @@ class Table:
         target_name: of the column that became y.
         classes: name of each class as it is spelled, sorted: numbers by value, else as text. Empty
             when y is a quantity to regress on.
+
+    >>> with open("flowers.csv", "w") as file:
+    ...     print("petal,width,species", "1.4,0.2,setosa", "4.7,1.4,virginica", sep="\n", file=file)
+    >>> table = mg.data.read_csv("flowers.csv")
+    >>> table.X.shape, table.y, table.classes
+    ((2, 2), array([0, 1]), ('setosa', 'virginica'))
     """
 
     X: NDArray[np.float64]
@@ -41,7 +47,7 @@ def read_csv(
     thousands: str | None = None,
     encoding: str | None = None,
 ) -> Table:
-    """Read a table of numbers whose target column may be text.
+    r"""Read a table of numbers whose target column may be text.
 
         table = mg.data.read_csv("iris.csv", target="species")
         table.X.shape, table.classes      # (150, 4), ('setosa', 'versicolor', 'virginica')
@@ -70,6 +76,11 @@ def read_csv(
             cell, or the byte, and says what to do.
         TypeError: target is neither text nor an integer.
         OSError: the file cannot be opened.
+
+    >>> with open("flowers.csv", "w") as file:
+    ...     print("petal,width,species", "1.4,0.2,setosa", "4.7,1.4,virginica", sep="\n", file=file)
+    >>> mg.data.read_csv("flowers.csv", target="species").feature_names
+    ('petal', 'width')
     """
     from micrograd.data.numeric import read_numbers
     from micrograd.data.reading import Reading

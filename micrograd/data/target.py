@@ -26,6 +26,10 @@ class Target:
     name; classes: their names in order, none for a quantity; why: what the choice rests on;
     centre, scale: the quantity is centre + scale * output; least, most: of it among the training
     rows; unit: beside every number.
+
+    >>> frame = {"area": [50.0, 70.0, 90.0, 60.0], "kind": ["flat", "house", "house", "flat"]}
+    >>> mg.tabular.Schema.infer(frame, target="kind").targets[0].classes
+    ['flat', 'house']
     """
 
     name: str

@@ -36,6 +36,10 @@ def diagnose(
 
     Raises:
         TypeError, ValueError: input that does not fit.
+
+    >>> deep = mg.Network(*[mg.Linear(64, 64), mg.Sigmoid()] * 12, mg.Linear(64, 10), seed=0)
+    >>> mg.diagnose(deep, X, y).verdict
+    'vanishing'
     """
     if not isinstance(net, Network):
         raise TypeError(f"diagnose: net is {checks.describe(net)}, a Network is wanted")

@@ -36,8 +36,10 @@ class Monitor:
     Raises:
         TypeError, ValueError: every is no integer or less than 1, stop_on names no verdict.
 
-    >>> monitor = mg.diagnose.Monitor(X[:256], y[:256])  # doctest: +SKIP
-    >>> net.fit(X, y, callbacks=monitor); print(monitor.diagnoses[-1])  # doctest: +SKIP
+    >>> monitor = mg.diagnose.Monitor(X[:256], y[:256])
+    >>> history = net.fit(X, y, epochs=2, callbacks=monitor, seed=0)
+    >>> monitor.epochs, monitor.diagnoses[-1].verdict
+    ([1, 2], 'healthy')
     """
 
     def __init__(self, X: Any, y: Any, every: int = 1, stop_on: Sequence[Verdict] = ()) -> None:

@@ -31,6 +31,10 @@ class LayerFlow:
     saturated: share of outputs where an activation that levels off is nearly flat.
     dead: share of ReLU units that are 0 for every row.
     update: |change of W in a step| / |W|.
+
+    >>> last = mg.diagnose(net, X, y).layers[-1]
+    >>> last.name, last.ratio
+    ('2', 1.0)
     """
 
     name: str
@@ -59,6 +63,10 @@ class Diagnosis:
     """What diagnose found: `loss`, a LayerFlow per layer, a verdict and the remedy it suggests.
 
     print() gives the table, plot(path) the picture.
+
+    >>> found = mg.diagnose(net, X, y)
+    >>> found.verdict, len(found.layers)
+    ('healthy', 2)
     """
 
     loss: float

@@ -72,6 +72,9 @@ class DataParallel(Trainable):
     Raises:
         ImportError: mpi4py is not installed.
         TypeError, ValueError: an argument is of the wrong kind or unknown.
+
+    >>> model = mg.distributed.DataParallel(net)  # doctest: +SKIP
+    >>> history = model.fit(X, y, epochs=5, seed=0)  # on every rank  # doctest: +SKIP
     """
 
     def __init__(

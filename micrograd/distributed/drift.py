@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 
 class DriftError(RuntimeError):
-    """The ranks' parameters are no longer the same."""
+    """The ranks' parameters are no longer the same.
+
+    >>> try:  # doctest: +SKIP
+    ...     model.fit(X, y)  # a DataParallel
+    ... except mg.distributed.DriftError as error:
+    ...     print(error)
+    """
 
 
 def check_drift(wire: Wire, parameters: Parameters) -> None:

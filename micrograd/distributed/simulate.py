@@ -36,6 +36,11 @@ class Scaling:
     ranks; rows: of one rank, in a step. compute, communication, exposed, step: seconds of a step's
     arithmetic, of its all-reduces, of what of these is not hidden behind arithmetic, of the whole.
     throughput: rows a second of all ranks; speedup: over one rank; efficiency: speedup / ranks.
+
+    >>> rows = mg.distributed.simulate(net, ranks=[1, 8], batch=1024, seconds_per_row=4e-6,
+    ...                                latency=2e-6, bandwidth=1e10)
+    >>> rows[1].speedup < 8, rows[1].efficiency < 1
+    (True, True)
     """
 
     ranks: int
@@ -50,7 +55,13 @@ class Scaling:
 
 
 class Prediction(Sequence[Scaling]):
-    """What `simulate` found: a row for each number of ranks. print() shows the table."""
+    """What `simulate` found: a row for each number of ranks. print() shows the table.
+
+    >>> rows = mg.distributed.simulate(net, ranks=[1, 8], batch=1024, seconds_per_row=4e-6,
+    ...                                latency=2e-6, bandwidth=1e10)
+    >>> len(rows), rows[1].ranks
+    (2, 8)
+    """
 
     def __init__(self, rows: Iterable[Scaling], title: str) -> None:
         self.rows, self.title = tuple(rows), title

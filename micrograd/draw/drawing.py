@@ -20,6 +20,10 @@ class Drawing:
     """What `mg.draw` returns: `.svg`, `.html`, `.mermaid`, `.dot` are texts, `.save` writes a file.
 
     In a notebook it shows itself: as the page that can be stepped through, or as SVG.
+
+    >>> drawing = mg.draw(Value(2.0, label="x") * 3)
+    >>> drawing.save("product.svg"); drawing.mermaid[:9]
+    '%% result'
     """
 
     def __init__(self, scene: Scene, page: Callable[[], str]) -> None:
@@ -77,7 +81,7 @@ class Drawing:
             ImportError: .png without matplotlib.
             OSError: the file cannot be written.
 
-        >>> mg.draw(loss).save("loss.html")  # doctest: +SKIP
+        >>> mg.draw(Value(2.0) * 3).save("product.html")
         """
         name = os.fspath(path)
         ending = os.path.splitext(name)[1].lower()

@@ -31,6 +31,12 @@ def grad(
     Raises RuntimeError if an output or input does not require a gradient, TypeError if one is not a
     Value or a grad_output is not a number, ValueError if there are more or fewer grad_outputs than
     outputs.
+
+    >>> x = Value(2.0)
+    >>> (dy,) = mg.grad(x**3, x, create_graph=True)
+    >>> (d2y,) = mg.grad(dy, x)
+    >>> dy.data, d2y.data, x.grad
+    (12.0, 12.0, 0.0)
     """
     outs = [outputs] if isinstance(outputs, Value) else list(outputs)
     ins = [inputs] if isinstance(inputs, Value) else list(inputs)

@@ -15,12 +15,22 @@ _new = object.__new__
 
 
 def maximum(x: Operand, y: Operand) -> Value:
-    """The larger of two; at a tie each receives half the gradient. nan if either is nan."""
+    """The larger of two; at a tie each receives half the gradient. nan if either is nan.
+
+    >>> x = Value(2.0)
+    >>> mg.maximum(x, 1.0).backward(); x.grad
+    1.0
+    """
     return record(rules.MAXIMUM, operand(x, "maximum"), operand(y, "maximum"))
 
 
 def minimum(x: Operand, y: Operand) -> Value:
-    """The smaller of two; at a tie each receives half the gradient. nan if either is nan."""
+    """The smaller of two; at a tie each receives half the gradient. nan if either is nan.
+
+    >>> x = Value(2.0)
+    >>> mg.minimum(x, 1.0).backward(); x.grad
+    0.0
+    """
     return record(rules.MINIMUM, operand(x, "minimum"), operand(y, "minimum"))
 
 
@@ -29,6 +39,11 @@ def where(condition: Any, x: Operand, y: Operand) -> Value:
 
     The branch not taken enters as a mere number, so an infinite derivative behind it cannot turn
     the other's gradient into nan, as it can in PyTorch: where(x > 0, x.sqrt(), 0.0) is safe at 0.
+
+    >>> x = Value(4.0)
+    >>> y = mg.where(x > 0, x.sqrt(), 0.0)
+    >>> y.backward(); y.data, x.grad
+    (2.0, 0.25)
     """
     x, y = operand(x, "where"), operand(y, "where")
     if isinstance(condition, Identity):
@@ -48,6 +63,11 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Value:
     """bias + w0*x0 + w1*x1 + ..., summed from the left, as one node.
 
     dL/dw_i = g * x_i, dL/dx_i = g * w_i and dL/dbias = g. Raises ValueError if the lengths differ.
+
+    >>> w, x = [Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]
+    >>> y = mg.dot(w, x, bias=0.5)
+    >>> y.backward(); y.data, w[1].grad, x[1].grad
+    (11.5, 4.0, 2.0)
     """
     if len(ws) != len(xs):
         raise ValueError(f"dot: {len(ws)} ws and {len(xs)} xs; want as many of each")
@@ -72,7 +92,12 @@ def dot(ws: Sequence[Any], xs: Sequence[Any], bias: Any = 0.0) -> Value:
 
 
 def sum(values: Iterable[Operand]) -> Value:
-    """The sum of the values from the left, as one node; Value(0) of none."""
+    """The sum of the values from the left, as one node; Value(0) of none.
+
+    >>> values = [Value(1.0), Value(2.0)]
+    >>> mg.sum(values).data
+    3.0
+    """
     return record(rules.SUM, *[operand(x, "sum") for x in values])
 
 
@@ -80,6 +105,9 @@ def softmax(values: Iterable[Operand]) -> list[Value]:
     """exp(z_i) / sum over j of exp(z_j), for each i; stable: the largest z is taken off first.
 
     The Jacobian is da_i/dz_j = a_i * (1[i = j] - a_j). The shift is a constant: it cancels.
+
+    >>> [round(a.data, 3) for a in mg.softmax([1.0, 2.0, 3.0])]
+    [0.09, 0.245, 0.665]
     """
     zs = [operand(z, "softmax") for z in values]
     if active and (recorder := modes.recorder.get()) is not None:

@@ -68,6 +68,11 @@ class no_grad(contextlib.ContextDecorator):
 
     `with no_grad(): ...` or `@no_grad()` over a function. It holds for the current thread, or
     the current asyncio task, only. Blocks can be nested.
+
+    >>> with mg.no_grad():
+    ...     y = Value(2.0) * 3
+    >>> y.data, y.requires_grad
+    (6.0, False)
     """
 
     def __enter__(self) -> no_grad:
@@ -85,6 +90,12 @@ class enable_grad(contextlib.ContextDecorator):
 
     `with enable_grad(): ...` or `@enable_grad()` over a function; for the current thread, or the
     current asyncio task, only. A no_grad block inside holds until its end.
+
+    >>> with mg.no_grad():
+    ...     with mg.enable_grad():
+    ...         y = Value(2.0) * 3
+    >>> y.requires_grad
+    True
     """
 
     def __init__(self) -> None:

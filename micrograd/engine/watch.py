@@ -25,7 +25,11 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 class AnomalyError(FloatingPointError, RuntimeError):
-    """An op made a NaN or an infinity under `detect_anomaly`."""
+    """An op made a NaN or an infinity under `detect_anomaly`.
+
+    >>> issubclass(mg.AnomalyError, RuntimeError), issubclass(mg.AnomalyError, ArithmeticError)
+    (True, True)
+    """
 
 
 class _Anomalies(Watcher):
@@ -104,6 +108,13 @@ class detect_anomaly(contextlib.ContextDecorator):
     for its line; elsewhere they cost what they did.
 
     AnomalyError is a RuntimeError, as in PyTorch, and a FloatingPointError.
+
+    >>> try:
+    ...     with mg.detect_anomaly():
+    ...         Value(-1.0).log()
+    ... except mg.AnomalyError as error:
+    ...     print(str(error).splitlines()[0])
+    detect_anomaly: log(-1.0) made nan
     """
 
     def __enter__(self) -> detect_anomaly:
@@ -122,6 +133,11 @@ class detect_anomaly(contextlib.ContextDecorator):
 class Operations(Watcher):
     """How many operations ran. One is an op's value, or one application of a linear map of `rules`:
     the product of an incoming derivative and a partial derivative.
+
+    >>> with mg.func.count_operations() as count:
+    ...     y = Value(2.0) * 3 + 1
+    >>> count.values, count.derivatives, count.total
+    (2, 0, 2)
     """
 
     values: int = 0
@@ -157,6 +173,12 @@ def count_operations() -> Iterator[Operations]:
 
     Counts what the current thread does. Where a derivative is itself recorded (create_graph) the
     ops that compute it count as values too.
+
+    >>> x = Value(2.0)
+    >>> with mg.func.count_operations() as count:
+    ...     (x * x).backward()
+    >>> count.values, count.derivatives
+    (1, 2)
     """
     operations = Operations()
     modes.enter_mode()

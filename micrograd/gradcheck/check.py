@@ -78,6 +78,9 @@ def gradgradcheck(
     A model computes first derivatives only. Its second ones are then differences of what backward()
     gives, and those by a and b must be those by b and a (Schwarz's theorem): that they are the
     derivatives of one function. Two losses and backward passes an entry of its parameters.
+
+    >>> mg.gradgradcheck(lambda x, y: x.sin() * y, (0.5, 2.0))
+    True
     """
     tolerances = Tolerances("gradgradcheck", eps, atol, rtol)
     try:

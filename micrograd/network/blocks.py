@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 from micrograd import checks
-from micrograd.network.layers import Layer, Linear, check_chain, check_kinds
+from micrograd.network.chain import check_chain, check_kinds
+from micrograd.network.layers import Layer, Linear
 
 T = TypeVar("T")
 
@@ -188,6 +189,10 @@ class Residual(Block):
         TypeError: something is no layer.
         ValueError: F gives another number of features than it takes, and there is no projection;
             or the sizes are the same, or unknown, and there is one.
+
+    >>> blocks = [mg.Residual(mg.Linear(8, 8), mg.Tanh()) for _ in range(10)]
+    >>> mg.Network(*blocks, mg.Linear(8, 3)).predict(np.ones((1, 8))).shape
+    (1, 3)
     """
 
     projection: bool
@@ -237,6 +242,10 @@ class Highway(Block):
     Raises:
         TypeError: something is no layer, or gate_bias is no number.
         ValueError: F changes the number of features, or takes any.
+
+    >>> blocks = [mg.Highway(mg.Linear(8, 8), mg.Tanh()) for _ in range(10)]
+    >>> mg.Network(*blocks, mg.Linear(8, 3)).predict(np.ones((1, 8))).shape
+    (1, 3)
     """
 
     gate_bias: float
@@ -283,6 +292,10 @@ class DenseBlock(Block):
     Raises:
         TypeError: something is no layer.
         ValueError: a layer does not take as many features as come before it; none has a size.
+
+    >>> block = mg.DenseBlock(mg.Linear(4, 2), mg.ReLU(), mg.Linear(6, 2))
+    >>> mg.Network(block, mg.Linear(8, 3)).predict(np.ones((1, 4))).shape
+    (1, 3)
     """
 
     def _check(self) -> None:

@@ -64,6 +64,9 @@ class Scale(Columnwise):
 
     Raises:
         TypeError, ValueError: features is no such number.
+
+    >>> mg.Network(mg.Scale(2), mg.Linear(2, 1), loss="mse").parameters()[0].data
+    array([1., 1.], dtype=float32)
     """
 
     features: int
@@ -157,6 +160,10 @@ class Periodic(Columnwise):
 
     Raises:
         TypeError, ValueError: a size is no positive integer, or numbers is more than in_features.
+
+    >>> net = mg.Network(mg.Periodic(2), mg.Linear(8, 1), loss="mse")
+    >>> net.predict([[0.5, -1.0]]).shape
+    (1, 1)
     """
 
     in_features: int
@@ -230,6 +237,11 @@ class PiecewiseLinear(Columnwise):
 
     Raises:
         TypeError, ValueError: edges that do not rise, or of different lengths.
+
+    >>> edges = ((0.0, 1.0, 2.0),)
+    >>> mg.Network(mg.PiecewiseLinear(edges), mg.Scale(2)).predict([[0.5], [1.5]])
+    array([[0.5, 0. ],
+           [1. , 0.5]], dtype=float32)
     """
 
     edges: tuple[tuple[float, ...], ...]
@@ -294,6 +306,10 @@ class Embedding(Columnwise):
 
     Raises:
         TypeError, ValueError: a size or width is no positive integer, or not as many of both.
+
+    >>> embedding = mg.Embedding((3,), widths=2, in_features=5)  # four numbers and a code
+    >>> mg.Network(embedding, mg.Linear(6, 1), loss="mse").predict([[0.1, 0.2, 0.3, 0.4, 2]]).shape
+    (1, 1)
     """
 
     sizes: tuple[int, ...]

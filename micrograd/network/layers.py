@@ -8,7 +8,7 @@ Names and meanings follow PyTorch.  Weights are (out_features, in_features), bat
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -37,6 +37,9 @@ class Layer:
 
     A layer is immutable, so a copy of it is the layer itself. What an analysis wants to know of one
     without parameters stands here: `steepest`, `saturated`, `dead`; nan where there is no answer.
+
+    >>> isinstance(mg.ReLU(), mg.network.Layer), mg.Linear(4, 8).takes
+    (True, 4)
     """
 
     @property
@@ -72,44 +75,6 @@ class Layer:
         return self
 
 
-def check_kinds(where: str, layers: Iterable[Any]) -> None:
-    """Checks that all of them are layers.
-
-    Raises:
-        TypeError: one is not.
-    """
-    for i, layer in enumerate(layers):
-        if isinstance(layer, type) and issubclass(layer, Layer):
-            raise TypeError(
-                f"{where}: layer {i} is the class {layer.__name__}; write {layer.__name__}()"
-            )
-        if not isinstance(layer, Layer):
-            raise TypeError(f"{where}: layer {i} is {checks.describe(layer)}, a layer is wanted")
-
-
-def check_chain(where: str, layers: Sequence[Layer]) -> int | None:
-    """Checks that each layer takes what the one before it gives; returns what the first one takes.
-
-    None is returned where no layer says how many features it takes.
-
-    Raises:
-        ValueError: two layers do not fit together.
-    """
-    features = first = None
-    for i, layer in enumerate(layers):
-        takes = layer.takes
-        if features is None:
-            features = first = takes
-        elif takes is not None and takes != features:
-            raise ValueError(
-                f"{where}: layer {i} {layer} takes {takes} features, "
-                f"but the layers before it give {features}"
-            )
-        if features is not None:
-            features = layer.gives(features)
-    return first
-
-
 @dataclass(frozen=True)
 class Linear(Layer):
     """z = x @ W.T + b, with W (out_features, in_features) and b (out_features,).
@@ -124,6 +89,9 @@ class Linear(Layer):
 
     Raises:
         TypeError, ValueError: a size is not a positive integer, or init is unknown.
+
+    >>> [p.shape for p in mg.Network(mg.Linear(4, 3)).parameters()]
+    [(3, 4), (3,)]
     """
 
     in_features: int
@@ -186,7 +154,11 @@ class Activation(Layer):
 
 
 class ReLU(Activation):
-    """max(0, z); derivative 1 where z > 0, else 0 (documents, section 6)."""
+    """max(0, z); derivative 1 where z > 0, else 0 (documents, section 6).
+
+    >>> mg.Network(mg.Scale(3), mg.ReLU()).predict([[-1.0, 0.0, 2.0]]).round(3)
+    array([[0., 0., 2.]], dtype=float32)
+    """
 
     function = "relu"
     from_either = True
@@ -204,6 +176,9 @@ class LeakyReLU(Activation):
 
     Raises:
         ValueError: negative_slope is negative or no finite number.
+
+    >>> mg.Network(mg.Scale(3), mg.LeakyReLU()).predict([[-1.0, 0.0, 2.0]]).round(3)
+    array([[-0.01,  0.  ,  2.  ]], dtype=float32)
     """
 
     negative_slope: float = 0.01
@@ -230,7 +205,11 @@ class LeakyReLU(Activation):
 
 
 class Sigmoid(Activation):
-    """1 / (1 + exp(-z)); derivative a (1 - a) from the output, at most 1/4 (section 6)."""
+    """1 / (1 + exp(-z)); derivative a (1 - a) from the output, at most 1/4 (section 6).
+
+    >>> mg.Network(mg.Scale(3), mg.Sigmoid()).predict([[-1.0, 0.0, 2.0]]).round(3)
+    array([[0.269, 0.5  , 0.881]], dtype=float32)
+    """
 
     function = "sigmoid"
     steepest = 0.25
@@ -241,7 +220,11 @@ class Sigmoid(Activation):
 
 
 class Tanh(Activation):
-    """tanh(z); derivative 1 - a^2 from the output (documents, section 6)."""
+    """tanh(z); derivative 1 - a^2 from the output (documents, section 6).
+
+    >>> mg.Network(mg.Scale(3), mg.Tanh()).predict([[-1.0, 0.0, 2.0]]).round(3)
+    array([[-0.762,  0.   ,  0.964]], dtype=float32)
+    """
 
     function = "tanh"
     steepest = 1.0
@@ -252,7 +235,11 @@ class Tanh(Activation):
 
 
 class GELU(Activation):
-    """z * Phi(z), Phi the normal distribution function, exact (Hendrycks and Gimpel 2016)."""
+    """z * Phi(z), Phi the normal distribution function, exact (Hendrycks and Gimpel 2016).
+
+    >>> mg.Network(mg.Scale(3), mg.GELU()).predict([[-1.0, 0.0, 2.0]]).round(3)
+    array([[-0.159,  0.   ,  1.954]], dtype=float32)
+    """
 
     function = "gelu"
     derivative_from_input = True
@@ -262,7 +249,11 @@ class GELU(Activation):
 
 
 class SiLU(Activation):
-    """z * sigmoid(z), also called swish (Elfwing et al. 2017)."""
+    """z * sigmoid(z), also called swish (Elfwing et al. 2017).
+
+    >>> mg.Network(mg.Scale(3), mg.SiLU()).predict([[-1.0, 0.0, 2.0]]).round(3)
+    array([[-0.269,  0.   ,  1.762]], dtype=float32)
+    """
 
     function = "silu"
     derivative_from_input = True
@@ -275,7 +266,11 @@ class SiLU(Activation):
 
 
 class Softplus(Activation):
-    """log(1 + exp(z)): a smooth ReLU, whose derivative is the sigmoid."""
+    """log(1 + exp(z)): a smooth ReLU, whose derivative is the sigmoid.
+
+    >>> mg.Network(mg.Scale(3), mg.Softplus()).predict([[-1.0, 0.0, 2.0]]).round(3)
+    array([[0.313, 0.693, 2.127]], dtype=float32)
+    """
 
     function = "softplus"
     derivative_from_input = True
@@ -289,6 +284,9 @@ class ELU(Activation):
 
     Raises:
         TypeError, ValueError: alpha is no number, or negative.
+
+    >>> mg.Network(mg.Scale(3), mg.ELU()).predict([[-1.0, 0.0, 2.0]]).round(3)
+    array([[-0.632,  0.   ,  2.   ]], dtype=float32)
     """
 
     alpha: float = 1.0
@@ -321,7 +319,11 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 class SELU(Activation):
     """SELU_SCALE * ELU(z, SELU_ALPHA): numbers that keep mean 0 and variance 1 from layer to layer
-    (Klambauer et al. 2017)."""
+    (Klambauer et al. 2017).
+
+    >>> mg.Network(mg.Scale(3), mg.SELU()).predict([[-1.0, 0.0, 2.0]]).round(3)
+    array([[-1.111,  0.   ,  2.101]], dtype=float32)
+    """
 
     function = "selu"
     is_relu_kind = True
@@ -333,7 +335,11 @@ class SELU(Activation):
 
 
 class Mish(Activation):
-    """z * tanh(softplus(z)) (Misra 2019)."""
+    """z * tanh(softplus(z)) (Misra 2019).
+
+    >>> mg.Network(mg.Scale(3), mg.Mish()).predict([[-1.0, 0.0, 2.0]]).round(3)
+    array([[-0.303,  0.   ,  1.944]], dtype=float32)
+    """
 
     function = "mish"
     derivative_from_input = True
@@ -364,6 +370,9 @@ class Map(Layer):
 
     Raises:
         TypeError: f is no function. What cannot be recorded is an error when the network is made.
+
+    >>> mg.Network(mg.Scale(3), mg.Map(lambda z: z * z)).predict([[-1.0, 0.0, 2.0]])
+    array([[1., 0., 4.]], dtype=float32)
     """
 
     f: Callable[[Any], Any]
@@ -378,7 +387,11 @@ class Map(Layer):
 
 @dataclass(frozen=True)
 class Identity(Layer):
-    """Changes nothing."""
+    """Changes nothing.
+
+    >>> mg.Network(mg.Scale(2), mg.Identity()).predict([[1.0, 2.0]])
+    array([[1., 2.]], dtype=float32)
+    """
 
     steepest = 1.0
 
@@ -391,6 +404,9 @@ class Softmax(Layer):
     """exp(z_i) / sum_j exp(z_j) over each row, with its full Jacobian (documents, section 6).
 
     The "cross_entropy" loss applies its own softmax and wants logits: no Softmax before it.
+
+    >>> mg.Network(mg.Scale(2), mg.Softmax(), loss="mse").predict([[0.0, 0.0]])
+    array([[0.5, 0.5]], dtype=float32)
     """
 
     steepest = 0.5  # of the Jacobian diag(p) - p p^T
@@ -410,6 +426,8 @@ class Dropout(Layer):
 
     Raises:
         TypeError, ValueError: p is no number, or not in [0, 1).
+
+    >>> net = mg.Network(mg.Linear(64, 32), mg.ReLU(), mg.Dropout(0.2), mg.Linear(32, 10))
     """
 
     p: float = 0.5

@@ -24,6 +24,10 @@ class Quantile:
 
     Raises:
         TypeError, ValueError: a level is no number or out of its range; there is none.
+
+    >>> net = mg.Network(mg.Linear(3, 3), loss=mg.Quantile([0.05, 0.5, 0.95]))
+    >>> net.predict(np.ones((1, 3))).shape
+    (1, 3)
     """
 
     levels: tuple[float, ...]
@@ -61,6 +65,12 @@ class Poisson:
         net = mg.Network(mg.Linear(3, 1), loss=mg.Poisson())
 
     The mean that is predicted is exp(z). With several outputs the mean over them.
+
+    >>> net = mg.Network(mg.Linear(1, 1), loss=mg.Poisson(), seed=0)
+    >>> x, counts = np.zeros((4, 1)), np.array([[1.0], [2.0], [2.0], [3.0]])
+    >>> history = net.fit(x, counts, epochs=200, seed=0)
+    >>> round(float(np.exp(net.predict(x)[0, 0])), 2)  # their mean
+    2.0
     """
 
     @property

@@ -41,6 +41,11 @@ class Adam(Optimizer):
 
     Raises:
         TypeError, ValueError: as of SGD.
+
+    >>> w = Value(1.0)
+    >>> optimizer = mg.optim.Adam([w], lr=0.1)
+    >>> (w**2).backward(); optimizer.step(); round(w.data, 4)
+    0.9
     """
 
     kind = lib.MG_ADAM
@@ -88,6 +93,11 @@ class AdamW(Adam):
 
     Source: Loshchilov and Hutter, "Decoupled weight decay regularization" (2019), algorithm 2.
     Arguments and errors as for Adam.
+
+    >>> w = Value(1.0)
+    >>> optimizer = mg.optim.AdamW([w], lr=0.1)
+    >>> (w**2).backward(); optimizer.step(); round(w.data, 4)
+    0.899
     """
 
     kind = lib.MG_ADAMW
@@ -115,6 +125,11 @@ class Adamax(Optimizer):
         p -= lr / (1 - beta1**t) * m / u
 
     Source: Kingma and Ba (2015), algorithm 2. Arguments and errors as for Adam.
+
+    >>> w = Value(1.0)
+    >>> optimizer = mg.optim.Adamax([w], lr=0.1)
+    >>> (w**2).backward(); optimizer.step(); round(w.data, 4)
+    0.9
     """
 
     kind = lib.MG_ADAMAX
@@ -162,6 +177,11 @@ class NAdam(Optimizer):
 
     Raises:
         TypeError, ValueError: as of SGD.
+
+    >>> w = Value(1.0)
+    >>> optimizer = mg.optim.NAdam([w], lr=0.1)
+    >>> (w**2).backward(); optimizer.step(); round(w.data, 4)
+    0.8944
     """
 
     kind = lib.MG_NADAM
@@ -243,6 +263,11 @@ class RAdam(Optimizer):
 
     Raises:
         TypeError, ValueError: as of SGD.
+
+    >>> w = Value(1.0)
+    >>> optimizer = mg.optim.RAdam([w], lr=0.1)
+    >>> (w**2).backward(); optimizer.step(); round(w.data, 4)
+    0.8
     """
 
     kind = lib.MG_RADAM

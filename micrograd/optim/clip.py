@@ -79,6 +79,10 @@ def clip_grad_value_(params: Parameters | Iterable[Any], clip_value: float) -> N
 
     Raises:
         TypeError, ValueError: arguments out of their range; the gradients are as before.
+
+    >>> w = Value(1.0)
+    >>> (5 * w).backward(); mg.clip_grad_value_([w], 2.0); w.grad
+    2.0
     """
     where = "clip_grad_value_"
     clip_value = checks.number(where, "clip_value", clip_value, most=math.inf)

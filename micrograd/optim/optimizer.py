@@ -43,6 +43,15 @@ class Optimizer:
             the model: numpy arrays (size,), or lists for Values.
         following: the holders of settings that are functions of the step.
         c: the same for the C core.
+
+    >>> adam = mg.optim.Adam(net.parameters(), lr=0.01)
+    >>> for _ in range(3):
+    ...     adam.zero_grad()
+    ...     loss = net.loss(X, y)
+    ...     net.backward()
+    ...     adam.step()
+    >>> adam.steps, isinstance(adam, mg.optim.Optimizer)
+    (3, True)
     """
 
     kind: ClassVar[int] = -1

@@ -44,7 +44,8 @@ def decision_boundary(
         ImportError: matplotlib is not installed.
         TypeError, ValueError: X has not two columns, y does not fit it, or the model neither.
 
-    >>> mg.plot.decision_boundary(net, X, y)  # doctest: +SKIP
+    >>> moons = mg.Network(mg.Linear(2, 8), mg.Tanh(), mg.Linear(8, 2), seed=0)
+    >>> figure = mg.plot.decision_boundary(moons, X[:, :2], y % 2)
     """
     where = "plot.decision_boundary"
     import numpy as np

@@ -43,7 +43,7 @@ def confusion_matrix(
         ImportError: matplotlib is not installed.
         TypeError, ValueError: the two do not fit each other or the labels.
 
-    >>> mg.plot.confusion_matrix(y, net.classify(X))  # doctest: +SKIP
+    >>> figure = mg.plot.confusion_matrix(y, net.classify(X))
     """
     where = "plot.confusion_matrix"
     import numpy as np
@@ -181,7 +181,7 @@ def calibration(
         ImportError: matplotlib is not installed.
         TypeError, ValueError: the arguments do not fit each other; a probability is outside 0..1.
 
-    >>> mg.plot.calibration(y, net.predict_proba(X))  # doctest: +SKIP
+    >>> figure = mg.plot.calibration(y, net.predict_proba(X))
     """
     where = "plot.calibration"
     import numpy as np

@@ -30,7 +30,7 @@ def training_curves(
     Raises:
         ImportError, ValueError, OSError: as `check`; no epoch; the file cannot be written.
 
-    >>> mg.plot.training_curves({"loss": [0.9, 0.4, 0.2]})  # doctest: +SKIP
+    >>> figure = mg.plot.training_curves({"loss": [0.9, 0.4, 0.2]})
     """
     lists = {name: values for name, values in lists.items() if values}
     if "loss" not in lists:

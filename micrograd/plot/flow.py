@@ -45,7 +45,7 @@ def gradient_flow(
     Raises:
         ImportError, ValueError, OSError: as micrograd.plot.check.
 
-    >>> mg.diagnose(net, X, y).plot()  # doctest: +SKIP
+    >>> figure = mg.diagnose(net, X, y).plot()
     """
     x = range(len(names))
     shares = [name for name in ("saturated", "dead") if any(v > 0 for v in quantities[name])]
@@ -101,7 +101,9 @@ def monitored_flow(
     Raises:
         ImportError, ValueError, OSError: as micrograd.plot.check.
 
-    >>> monitor.plot()  # doctest: +SKIP
+    >>> monitor = mg.diagnose.Monitor(X[:256], y[:256])
+    >>> history = net.fit(X, y, epochs=2, callbacks=monitor, seed=0)
+    >>> figure = monitor.plot()
     """
     with picture(path, 2, title=title) as (figure, panels):
         from matplotlib import colormaps

@@ -23,7 +23,7 @@ def scaling(
     Raises:
         ImportError, ValueError, OSError: as `check`; the file cannot be written.
 
-    >>> mg.plot.scaling([1, 2, 4], [1.0, 1.9, 3.4])  # doctest: +SKIP
+    >>> figure = mg.plot.scaling([1, 2, 4], [1.0, 1.9, 3.4])
     """
     with picture(path, size=(6.0, 4.4)) as (figure, (axes,)):
         axes.plot(ranks, ranks, linestyle="--", color="0.5", label="ideal")

@@ -39,6 +39,8 @@ def check(path: str | os.PathLike[str]) -> None:
         ImportError: matplotlib is not installed; says how to install it.
         ValueError: the name of the file ends in none of FORMATS.
         FileNotFoundError: its folder does not exist.
+
+    >>> mg.plot.check("curves.png")
     """
     require_matplotlib()
     text = os.fspath(path)

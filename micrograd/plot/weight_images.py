@@ -38,7 +38,7 @@ def weights(
         ImportError: matplotlib is not installed.
         TypeError, ValueError: the model has no such weights, or they do not have that shape.
 
-    >>> mg.plot.weights(net, shape=(8, 8))  # doctest: +SKIP
+    >>> figure = mg.plot.weights(net, shape=(8, 8))
     """
     where = "plot.weights"
     units = checks.count(where, "units", units)

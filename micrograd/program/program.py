@@ -46,6 +46,11 @@ class Program(Steps):
     **Copies.** A copy has parameters of its own, and the same function and leaves. A pickle brings
     its recordings along, and copies of the leaves; a function that pickle cannot find by its name,
     such as a lambda, stays behind, and the program then runs for the shapes it was called with.
+
+    >>> w = Value(2.0)
+    >>> program = mg.compile(lambda x: w * x + 1)
+    >>> program([1.0, 2.0, 3.0])
+    array([3., 5., 7.])
     """
 
     def __init__(self, function: Callable[..., Any], dtype: str = "float64") -> None:

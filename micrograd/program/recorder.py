@@ -60,6 +60,12 @@ class RecordingError(TypeError):
     """A compiled function does what a recording cannot hold.
 
     where: the call that wanted the recording. reason: what is in its way, and what to do.
+
+    >>> try:
+    ...     mg.compile(lambda x: x if x > 0 else -x)([1.0, -1.0])
+    ... except mg.RecordingError:
+    ...     print(mg.compile(lambda x: mg.where(x > 0, x, -x))([1.0, -1.0]))
+    [1. 1.]
     """
 
     def __init__(self, reason: str, where: str = "compile") -> None:

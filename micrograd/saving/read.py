@@ -101,6 +101,10 @@ def load(path: Path) -> Network:
         ValueError: it is damaged, cut short, foreign or holds numbers that are not finite; names
             the file.
         MemoryError: there is no room for the network, which is no larger than the file says.
+
+    >>> net.save("digits.safetensors")
+    >>> np.array_equal(mg.load("digits.safetensors").predict(X), net.predict(X))
+    True
     """
     require_safetensors("load")
     with _naming(path, "load"):

@@ -48,6 +48,8 @@ def save(net: Any, path: Path) -> None:
         TypeError: net is no Network.
         ValueError: a layer or loss is a function, or a parameter is not finite.
         OSError: the file cannot be written; the one that was there still is.
+
+    >>> mg.save(net, "digits.safetensors")
     """
     if not isinstance(net, Network):
         raise TypeError(f"save: {checks.describe(net)} is no Network")

@@ -30,7 +30,12 @@ def check_schedule(owner: Any, value: Any) -> None:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A function of the step: schedule(t), t = 0, 1, 2, ..., is the learning rate of that step."""
+    """A function of the step: schedule(t), t = 0, 1, 2, ..., is the learning rate of that step.
+
+    >>> lr = mg.schedule.Cosine(0.1, steps=100)
+    >>> isinstance(lr, mg.schedule.Schedule), mg.optim.SGD(net.parameters(), lr=lr).lr(50)
+    (True, 0.05)
+    """
 
     def __call__(self, step: int) -> float:
         """The learning rate of this step."""
@@ -74,7 +79,11 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """lr at every step."""
+    """lr at every step.
+
+    >>> mg.schedule.Constant(0.1)(1000)
+    0.1
+    """
 
     lr: float
 
@@ -88,7 +97,12 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class Product(Schedule):
-    """The product of two schedules: a(t) * b(t)."""
+    """The product of two schedules: a(t) * b(t).
+
+    >>> lr = mg.schedule.Product(mg.schedule.Constant(0.1), mg.schedule.Exponential(1.0, 0.5))
+    >>> round(lr(2), 4)
+    0.025
+    """
 
     a: Schedule
     b: Schedule

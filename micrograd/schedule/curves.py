@@ -18,7 +18,11 @@ def half_cosine(start: float, end: float, share: float) -> float:
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """From `start` at step 0 to `end` at step `steps` in a straight line; `end` from there on."""
+    """From `start` at step 0 to `end` at step `steps` in a straight line; `end` from there on.
+
+    >>> round(mg.schedule.Linear(0.1, 0.0, steps=100)(25), 4)
+    0.075
+    """
 
     start: float
     end: float
@@ -37,7 +41,12 @@ class Linear(Schedule):
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """lr * gamma^(step // every): PyTorch's StepLR."""
+    """lr * gamma^(step // every): PyTorch's StepLR.
+
+    >>> lr = mg.schedule.Step(0.1, every=10)
+    >>> [round(lr(t), 4) for t in (9, 10, 20)]
+    [0.1, 0.01, 0.001]
+    """
 
     lr: float
     every: int
@@ -55,7 +64,11 @@ class Step(Schedule):
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """lr * gamma^step: PyTorch's ExponentialLR."""
+    """lr * gamma^step: PyTorch's ExponentialLR.
+
+    >>> round(mg.schedule.Exponential(0.1, gamma=0.5)(2), 4)
+    0.025
+    """
 
     lr: float
     gamma: float
@@ -78,6 +91,10 @@ class Cosine(Schedule):
 
     Source: Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts" (2017),
     eq. 5; warm-up: Goyal et al., "Accurate, large minibatch SGD" (2017), section 2.2.
+
+    >>> lr = mg.schedule.Cosine(0.1, steps=100, warmup=10)
+    >>> [round(lr(t), 4) for t in (0, 10, 55, 100)]
+    [0.0091, 0.1, 0.05, 0.0]
     """
 
     lr: float
@@ -105,7 +122,12 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class MultiStep(Schedule):
-    """lr * gamma^(how many of the milestones have been reached): PyTorch's MultiStepLR."""
+    """lr * gamma^(how many of the milestones have been reached): PyTorch's MultiStepLR.
+
+    >>> lr = mg.schedule.MultiStep(0.1, milestones=(10, 20))
+    >>> [round(lr(t), 4) for t in (9, 10, 20)]
+    [0.1, 0.01, 0.001]
+    """
 
     lr: float
     milestones: tuple[int, ...]
@@ -133,6 +155,10 @@ class CosineRestarts(Schedule):
     times as long as the one before: PyTorch's CosineAnnealingWarmRestarts.
 
     Source: Loshchilov and Hutter, "SGDR" (2017), eq. 5.
+
+    >>> lr = mg.schedule.CosineRestarts(0.1, period=10, growth=2)
+    >>> [round(lr(t), 4) for t in (0, 5, 10, 20, 30)]
+    [0.1, 0.05, 0.1, 0.05, 0.1]
     """
 
     lr: float

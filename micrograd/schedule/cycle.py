@@ -21,6 +21,10 @@ class OneCycle(Schedule):
     other way: SGD(params, lr=cycle, momentum=cycle.momentum()).
 
     Source: Smith and Topin, "Super-convergence" (2018).
+
+    >>> cycle = mg.schedule.OneCycle(0.1, steps=100)
+    >>> [round(cycle(t), 4) for t in (0, 29, 99)]
+    [0.004, 0.1, 0.0]
     """
 
     lr: float
@@ -52,7 +56,12 @@ class OneCycle(Schedule):
 @dataclass(frozen=True)
 class OneCycleMomentum(Schedule):
     """The momentum that PyTorch's OneCycleLR sets: `most` where the learning rate is low, `least`
-    at its top. OneCycle.momentum() makes one; it is for SGD's momentum, or for Adam's beta1."""
+    at its top. OneCycle.momentum() makes one; it is for SGD's momentum, or for Adam's beta1.
+
+    >>> momentum = mg.schedule.OneCycle(0.1, steps=100).momentum()
+    >>> [round(momentum(t), 4) for t in (0, 29, 99)]
+    [0.95, 0.85, 0.95]
+    """
 
     least: float
     most: float

@@ -12,7 +12,12 @@ from micrograd.schedule.base import Schedule, check_count, check_number, check_s
 @dataclass(frozen=True)
 class Warmup(Schedule):
     """`schedule` from step `steps` on, its step 0 being that one; before that a straight line from
-    `start` at step 0 to where it begins."""
+    `start` at step 0 to where it begins.
+
+    >>> lr = mg.schedule.Warmup(mg.schedule.Constant(0.1), steps=10)
+    >>> [round(lr(t), 4) for t in (0, 5, 10)]
+    [0.0, 0.05, 0.1]
+    """
 
     schedule: Schedule
     steps: int
@@ -37,7 +42,13 @@ class Warmup(Schedule):
 @dataclass(frozen=True, init=False)
 class Sequence(Schedule):
     """Schedules one after the other, (how many steps, schedule), each counting from 0; the last one
-    goes on, and its number of steps may be None: PyTorch's SequentialLR."""
+    goes on, and its number of steps may be None: PyTorch's SequentialLR.
+
+    >>> flat, fall = mg.schedule.Constant(0.1), mg.schedule.Linear(0.1, 0.0, steps=10)
+    >>> lr = mg.schedule.Sequence((5, flat), (None, fall))
+    >>> [round(lr(t), 4) for t in (0, 4, 5, 10, 15)]
+    [0.1, 0.1, 0.1, 0.05, 0.0]
+    """
 
     parts: tuple[tuple[int | None, Schedule], ...]
 

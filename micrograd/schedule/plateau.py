@@ -20,6 +20,10 @@ class ReduceOnPlateau(Schedule):
     mode="max"; with threshold_mode="abs" below best - threshold, or above best + threshold. After a
     reduction no epoch counts as bad for `cooldown` epochs; lr does not fall below `least`, and a
     reduction by no more than `eps` is left out.
+
+    >>> lr = mg.schedule.ReduceOnPlateau(0.1, patience=0)
+    >>> lr.update(1.0); lr.update(1.0); round(lr(0), 4)
+    0.01
     """
 
     lr: float

@@ -51,6 +51,13 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         history_: the History of each.
 
     A frame may have its columns in another order afterwards, and others beside them.
+
+    >>> import pandas as pd
+    >>> area = np.linspace(20, 200, 100)
+    >>> frame = pd.DataFrame({"area": area, "kind": np.where(area < 90, "flat", "house")})
+    >>> model = TabularClassifier("fast", random_state=0).fit(frame[["area"]], frame["kind"])
+    >>> list(model.classes_), model.score(frame[["area"]], frame["kind"]) > 0.9
+    (['flat', 'house'], True)
     """
 
     def __init__(
@@ -164,6 +171,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     The other parameters, and the attributes, are those of TabularClassifier, without class_weight,
     classes_ and temperature_.
+
+    >>> import pandas as pd
+    >>> area = np.linspace(20, 200, 100)
+    >>> frame = pd.DataFrame({"area": area, "price": 1000 * area})
+    >>> model = TabularRegressor("fast", random_state=0).fit(frame[["area"]], frame["price"])
+    >>> model.score(frame[["area"]], frame["price"]) > 0.9
+    True
     """
 
     def __init__(

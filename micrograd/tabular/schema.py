@@ -46,6 +46,11 @@ class Schema:
 
     A table that the schema is applied to may have its columns in another order, and others beside
     them; a category that was not seen sets no flag.
+
+    >>> frame = {"area": [50.0, 70.0, 90.0], "price": [1.0, 1.4, 1.8]}
+    >>> schema = mg.tabular.Schema.infer(frame, target="price")
+    >>> schema.transform(frame).shape, schema.targets[0].name
+    ((3, 1), 'price')
     """
 
     def __init__(

@@ -20,6 +20,13 @@ class TrainingState:
     many steps the optimizer has made; loss: mean loss of the last step's rows before that step;
     gradient_norm: Euclidean norm of that step's gradient, before clipping; position: for on_epoch,
     a function that gives where the run stands, for model.position and a file to go on from.
+
+    >>> def stop_when_good(state):
+    ...     if state.history.loss[-1] < 0.2:
+    ...         state.stop()
+    >>> history = net.fit(X, y, epochs=100, callbacks=stop_when_good, seed=0)
+    >>> len(history.loss) < 100
+    True
     """
 
     def __init__(

@@ -23,6 +23,11 @@ class EarlyStopping:
 
     Raises:
         TypeError, ValueError: a setting is out of its range; fit: nothing of that name is measured.
+
+    >>> stop = mg.EarlyStopping(patience=2, monitor="val_accuracy")
+    >>> history = net.fit(X, y, epochs=30, validation=0.2, early_stopping=stop, seed=0)
+    >>> history.best_epoch <= len(history.loss) <= 30
+    True
     """
 
     patience: int = 10

@@ -32,6 +32,8 @@ def fit(model: Model, given: Arguments) -> History:
         TypeError, ValueError: an argument does not fit; nothing has changed then.
         FloatingPointError: loss or gradient are no longer finite.
         RuntimeError: another thread is training the model.
+
+    >>> history = net.fit(X, y, epochs=2, seed=0)  # what calls it
     """
     where = f"{type(model).__name__}.fit"
     model.prepare(where, given.X, given.y)

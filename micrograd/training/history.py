@@ -17,6 +17,10 @@ class History:
     after the epoch, on the validation data (accuracy for classes); seconds: since the start of
     training, validation included; metrics: the others that fit was asked for, by name.
     best_epoch: of early stopping, counted from 1, or None.
+
+    >>> history = net.fit(X, y, epochs=3, validation=0.2, seed=0)
+    >>> len(history.loss), len(history.val_accuracy), history.loss[-1] < history.loss[0]
+    (3, 3, True)
     """
 
     loss: list[float] = field(default_factory=list)

@@ -117,6 +117,11 @@ def fit_many(
         TypeError, ValueError: an argument does not fit; nothing has changed then.
         FloatingPointError: the training of a network has diverged: the first one; the others have
             been trained to the end.
+
+    >>> nets = [mg.Network(mg.Linear(64, n), mg.ReLU(), mg.Linear(n, 10)) for n in (8, 16)]
+    >>> histories = mg.fit_many(nets, X, y, epochs=3, seeds=0)
+    >>> [len(history.loss) for history in histories]
+    [3, 3]
     """
     models = _checked_models(networks)
     threads = core.get_num_threads() if n_threads is None else n_threads

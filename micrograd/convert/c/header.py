@@ -73,6 +73,10 @@ def to_c(
         ValueError: prefix is no C identifier, quantize is unknown, X or y do not fit, a parameter
             is not finite in float32, or the loss has no probabilities.
         OSError: the file cannot be written.
+
+    >>> header = mg.convert.to_c(net, "digits.h", prefix="digits_", quantize="int8", X=X, y=y)
+    >>> header.function
+    'digits_predict'
     """
     clamp = False
     if is_tabular(net):

@@ -30,6 +30,10 @@ class CHeader:
     function: the name of the predict function. parameter_bytes: of its constants. scratch_bytes: of
     static memory beside them. rounding: what float costs on the rows it was measured on, as a share
     of the spread of the outputs. loss: what quantisation costs, None without.
+
+    >>> header = mg.convert.to_c(net, "digits.h", prefix="digits_")
+    >>> header.function, header.parameter_bytes
+    ('digits_predict', 9640)
     """
 
     function: str

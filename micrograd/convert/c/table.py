@@ -24,7 +24,14 @@ TEST_ROWS = 8
 @dataclass(frozen=True)
 class CTable:
     """What was written: the network's header, and what rows in float cost, as a share of the spread
-    of the answers."""
+    of the answers.
+
+    >>> frame = {"area": [50.0, 70.0, 90.0], "price": [1.0, 1.4, 1.8]}
+    >>> schema = mg.tabular.Schema.infer(frame, target="price")
+    >>> houses = mg.Network(mg.Linear(schema.transform(frame).shape[1], 1), loss="mse")
+    >>> mg.convert.table_to_c(houses, schema, "houses.h", prefix="houses_").function
+    'houses_predict'
+    """
 
     network: CHeader
     function: str
@@ -78,6 +85,9 @@ def table_to_c(
 
     Raises:
         ValueError: a feature is not a number; names it. Else as for to_c.
+
+    >>> schema = mg.tabular.Schema.infer({"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]}, "y")
+    >>> line = mg.convert.table_to_c(mg.Network(mg.Linear(1, 1), loss="mse"), schema, "line.h")
     """
     _check_numbers(schema)
     rows = _rows(schema, X)
@@ -92,12 +102,11 @@ def table_to_c(
     rounded = _answers(net, schema, _encoded(schema, _as_float(rows)), probabilities)
     spread = float(answers.std(axis=0).max()) or 1.0
     lost = float(np.sqrt(((answers - rounded) ** 2).mean())) / spread
-    tolerance = 1e-4 if quantize is None else 10.0
-    network = f"{prefix}network_predict"
-    if clamp and not schema.targets[0].classes:
+    tolerance, network = 1e-4 if quantize is None else 10.0, f"{prefix}network_predict"
+    held = clamp and not schema.targets[0].classes
+    if held:
         least, most = ([getattr(t, end) for t in schema.targets] for end in ("least", "most"))
         answers = np.clip(answers, least, most)
-    held = clamp and not schema.targets[0].classes
     functions = _functions(name, network, net, schema, probabilities, answers.shape[1], held)
     parts = [text, functions]
     parts.append(_main(name, rows[:TEST_ROWS], answers[:TEST_ROWS], tolerance, quantize))

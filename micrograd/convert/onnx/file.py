@@ -40,6 +40,8 @@ def to_onnx(net: Any, path: Path, *, probabilities: bool = False) -> None:
         ValueError: a parameter is not finite, there are 2 GiB of them, or the loss has no
             probabilities.
         OSError: the file cannot be written.
+
+    >>> mg.convert.to_onnx(net, "digits.onnx")
     """
     if is_tabular(net):
         networks, table, clamp = parts_of("to_onnx", net)

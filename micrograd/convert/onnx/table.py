@@ -55,6 +55,11 @@ def table_to_onnx(
     Raises:
         ImportError: the onnx package is not installed.
         TypeError, ValueError: a network cannot be written, or does not fit the schema.
+
+    >>> frame = {"area": [50.0, 70.0, 90.0], "price": [1.0, 1.4, 1.8]}
+    >>> schema = mg.tabular.Schema.infer(frame, target="price")
+    >>> houses = mg.Network(mg.Linear(schema.transform(frame).shape[1], 1), loss="mse")
+    >>> mg.convert.table_to_onnx(houses, schema, "houses.onnx")
     """
     onnx = checks.require("table_to_onnx", "onnx", "onnx", "onnx")
     members = [nets] if isinstance(nets, Network) else list(nets)
@@ -254,6 +259,11 @@ def onnx_inputs(schema: Schema, data: Any) -> dict[str, Any]:
 
     Returns:
         Arrays (rows, 1): float64 for numbers and dates, object (strings) for words.
+
+    >>> frame = {"area": [50.0, 70.0, 90.0], "price": [1.0, 1.4, 1.8]}
+    >>> schema = mg.tabular.Schema.infer(frame, target="price")
+    >>> mg.convert.onnx_inputs(schema, frame)["area"].shape
+    (3, 1)
     """
     frame = schema.align(data)
     return {column.name: column.inputs(frame)[:, None] for column in schema.features}

@@ -31,6 +31,11 @@ def to_torch(net: Network) -> torch.nn.Module:
     Raises:
         ImportError: PyTorch is not installed.
         TypeError: net is no Network.
+
+    >>> import torch
+    >>> module = mg.convert.to_torch(net)
+    >>> bool(np.allclose(module(torch.from_numpy(X)).detach(), net.predict(X), atol=1e-4))
+    True
     """
     torch = checks.require("to_torch", "PyTorch", "torch", "torch")
     check_network("to_torch", net)
@@ -140,6 +145,11 @@ def from_torch(
         ImportError: PyTorch is not installed.
         TypeError, ValueError: a module that has no counterpart, named with its path; parameters
             that are neither all float32 nor all float64.
+
+    >>> import torch
+    >>> module = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+    >>> mg.convert.from_torch(module).predict(np.ones((1, 4))).shape
+    (1, 3)
     """
     torch = checks.require("from_torch", "PyTorch", "torch", "torch")
     if not isinstance(module, torch.nn.Module):
@@ -234,6 +244,9 @@ def state_dict(net: Network) -> dict[str, torch.Tensor]:
     Raises:
         ImportError: PyTorch is not installed.
         TypeError: net is no Network.
+
+    >>> list(mg.convert.state_dict(net))
+    ['0.weight', '0.bias', '2.weight', '2.bias']
     """
     torch = checks.require("state_dict", "PyTorch", "torch", "torch")
     check_network("state_dict", net)
@@ -251,6 +264,11 @@ def load_state_dict(net: Network, mapping: Mapping[str, Any]) -> None:
     Raises:
         TypeError: net is no Network, mapping no mapping, or a value no array of real numbers.
         ValueError: names are missing or not known, or a shape differs.
+
+    >>> twin = mg.Network(mg.Linear(64, 32), mg.ReLU(), mg.Linear(32, 10))
+    >>> mg.convert.load_state_dict(twin, mg.convert.state_dict(net))
+    >>> np.array_equal(twin.predict(X), net.predict(X))
+    True
     """
     check_network("load_state_dict", net)
     if not isinstance(mapping, Mapping):
