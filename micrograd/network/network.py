@@ -67,7 +67,7 @@ class Network(Trained, Classifying, Storable):
     Raises:
         TypeError, ValueError: layers that do not fit together, an unknown loss, dtype or schedule.
 
-    >>> net = Network(Linear(4, 8), ReLU(), Linear(8, 3), seed=0)
+    >>> net = mg.Network(mg.Linear(4, 8), mg.ReLU(), mg.Linear(8, 3), seed=0)
     >>> loss = net.loss(np.ones((2, 4)), [0, 1]); net.backward()
     """
 
@@ -293,7 +293,7 @@ class Network(Trained, Classifying, Storable):
         """Layers, what they take and give, and how many parameters they have: a table.
 
         >>> print(net.summary().splitlines()[0])
-        layer                 takes  gives  parameters
+        layer                  takes  gives  parameters
         """
         from micrograd.network.tables import summary
 

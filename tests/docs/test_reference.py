@@ -81,8 +81,7 @@ def test_examples_run(name, names, tmp_path, monkeypatch):
         pytest.importorskip(module)
     monkeypatch.chdir(tmp_path)
     thing, threads = OBJECTS[name], mg.get_num_threads()
-    own = {short: thing, **(vars(inspect.getmodule(thing)) if inspect.getmodule(thing) else {})}
-    globs = {**own, **names, "net": copy.deepcopy(names["net"])}
+    globs = {short: thing, **names, "net": copy.deepcopy(names["net"])}
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     said, ran = [], 0
     try:
