@@ -57,3 +57,7 @@ def test_what_is_looked_for_is_found():
     assert LOADED.search('<link rel="stylesheet" href="//fonts.example/css">')
     assert LOADED.search("url(https://fonts.example/a.woff)")
     assert not LOADED.search('<a href="https://example.org">')
+
+
+def test_examples_of_the_reference_are_code(site):
+    assert '<span class="gp">' in (site / "reference" / "schedule.html").read_text()
