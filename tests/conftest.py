@@ -1,5 +1,7 @@
 """Fixtures for the tests of all rooms."""
 
+import sys
+
 import pytest
 from support.kernels import DTYPES, ISAS
 
@@ -23,3 +25,12 @@ def threads():
     before = core.threads
     yield core.set_num_threads
     core.set_num_threads(before)
+
+
+@pytest.fixture
+def eager_switches():
+    """Threads take turns every few bytecodes."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)

@@ -1,42 +1,13 @@
 """sharing: many threads read, one trains, and a write keeps the readers out."""
 
 import os
-import sys
 import threading
 import time
 
 import pytest
+from support.threads import run_all
 
 from micrograd.sharing import KEPT, Access, Pool
-
-
-@pytest.fixture
-def eager_switches():
-    """Threads take turns every few bytecodes."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
-
-
-def run_all(*functions):
-    """Runs functions in threads of their own; raises the first error."""
-    errors = []
-
-    def guarded(function):
-        try:
-            function()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(f,)) for f in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
-    if errors:
-        raise errors[0]
 
 
 def in_another_thread(function):

@@ -7,12 +7,12 @@ kind were checked (pytest -s).
 import collections
 import os
 import random
-import sys
-import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
+from support.threads import run_all
 
 import micrograd as mg
 from micrograd.nn import MLP
@@ -22,12 +22,7 @@ THREADS = 8
 SIZES = (1, 2, 7, 64, 200, 777, 3000)
 
 
-@pytest.fixture(autouse=True)
-def eager_switches():
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-4)
-    yield
-    sys.setswitchinterval(interval)
+pytestmark = pytest.mark.usefixtures("eager_switches")
 
 
 def rows(count):
@@ -151,18 +146,7 @@ def test_no_wrong_answer_and_no_crash():
                 if not same(alone(seed), own[seed]):
                     wrong.append("a network of its own")
 
-    def guarded(seed):
-        try:
-            work(seed)
-        except BaseException as error:
-            wrong.append(repr(error))
-
-    threads = [threading.Thread(target=guarded, args=(seed,)) for seed in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(SECONDS + 60)
-    assert not any(thread.is_alive() for thread in threads)
+    run_all(*(partial(work, seed) for seed in range(THREADS)), patience=SECONDS + 60)
     print("\n".join(f"{count:9} {kind}" for kind, count in sorted(done.items())))
     assert collections.Counter(wrong) == {}
     assert same(shared.parameters().flat, weights)  # every step was one of size 0

@@ -1,43 +1,18 @@
 """One network, many threads: predictions are right side by side, and training is one thread's."""
 
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
+from support.threads import run_all
 
 import micrograd as mg
 
 SECONDS = 0.8
 
 
-@pytest.fixture(autouse=True)
-def eager_switches():
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(interval)
-
-
-def at_once(*functions):
-    """Runs functions in threads of their own, and raises the first error."""
-    errors = []
-
-    def guarded(function):
-        try:
-            function()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(f,)) for f in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-        assert not thread.is_alive()
-    if errors:
-        raise errors[0]
+pytestmark = pytest.mark.usefixtures("eager_switches")
 
 
 def network(loss="cross_entropy"):
@@ -72,7 +47,7 @@ def test_predict_and_evaluate_are_right_from_any_number_of_threads():
             assert net.evaluate(X, y) == score
 
         jobs += [predict, evaluate]
-    at_once(*(lambda job=job: repeat(job) for job in jobs[:8]))
+    run_all(*(lambda job=job: repeat(job) for job in jobs[:8]))
 
 
 def test_a_loss_that_is_a_function_takes_targets_of_any_width_in_any_thread():
@@ -89,7 +64,7 @@ def test_a_loss_that_is_a_function_takes_targets_of_any_width_in_any_thread():
     def check(y, value):
         assert net.evaluate(X, y)[0] == pytest.approx(value, rel=1e-12)
 
-    at_once(
+    run_all(
         *(lambda: repeat(lambda: check(one, wanted[0])) for _ in range(2)),
         *(lambda: repeat(lambda: check(two, wanted[1])) for _ in range(2)),
     )
@@ -109,7 +84,7 @@ def test_predictions_beside_training_are_those_of_some_step():
         out = net.predict(X[:1])
         assert (out == out[0, 0]).all()
 
-    at_once(train, *(lambda: repeat(predict) for _ in range(3)))
+    run_all(train, *(lambda: repeat(predict) for _ in range(3)))
 
 
 def test_training_by_two_threads_is_an_error_and_corrupts_nothing():
@@ -133,7 +108,7 @@ def test_training_by_two_threads_is_an_error_and_corrupts_nothing():
         except RuntimeError as error:
             refused.append(str(error))
 
-    at_once(*(lambda: repeat(train) for _ in range(3)))
+    run_all(*(lambda: repeat(train) for _ in range(3)))
     assert refused
     assert all("thread" in text or "no cached" in text for text in refused)
     net.zero_grad()
@@ -181,6 +156,6 @@ def test_a_pass_belongs_to_the_thread_that_made_it():
     net = network()
     X, y = rows(8)
     net.loss(X, y)
-    at_once(lambda: net.loss(X, y))
+    run_all(lambda: net.loss(X, y))
     with pytest.raises(RuntimeError, match="another thread's"):
         net.backward()
