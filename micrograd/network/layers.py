@@ -18,7 +18,7 @@ from micrograd import checks
 from micrograd.core import Array
 from micrograd.engine import minimum, where
 
-INITS = ("he", "xavier")
+INITS = {"he": 2.0, "xavier": 1.0, "lecun": 1.0}  # the variance of a weight, times its fan
 SATURATED = 0.05  # a unit whose slope is less than this share of the steepest hardly learns
 
 
@@ -84,8 +84,9 @@ class Linear(Layer):
         out_features: columns of the output, 1 or more.
         bias: whether there is a b.
         init: "he" (normal, variance 2 / in_features: He et al. 2015, eq. 10) or "xavier" (normal,
-            variance 2 / (in_features + out_features): Glorot and Bengio 2010, eq. 12); None takes
-            "he" before a ReLU kind and "xavier" elsewhere.
+            variance 2 / (in_features + out_features): Glorot and Bengio 2010, eq. 12) or "lecun"
+            (normal, variance 1 / in_features: LeCun et al. 1998, section 4.6); None takes "he"
+            before a ReLU kind and "xavier" elsewhere.
 
     Raises:
         TypeError, ValueError: a size is not a positive integer, or init is unknown.
@@ -122,8 +123,8 @@ class Linear(Layer):
     def firsts(self, before_relu: bool) -> Sequence[First]:
         """W, and b unless there is none."""
         kind = self.init or ("he" if before_relu else "xavier")
-        fan = self.in_features if kind == "he" else (self.in_features + self.out_features) / 2
-        std = math.sqrt((2 if kind == "he" else 1) / fan)
+        both = (self.in_features + self.out_features) / 2
+        std = math.sqrt(INITS[kind] / (both if kind == "xavier" else self.in_features))
         weight = First("weight", (self.out_features, self.in_features), std=std)
         return (weight, First("bias", (self.out_features,))) if self.bias else (weight,)
 

@@ -111,7 +111,7 @@ class _Maker:
         return int(self.rng.integers(1, WIDEST + 1))
 
     def linear(self, features: int, out: int) -> Linear:
-        init = (None, "he", "xavier")[self.rng.integers(3)]
+        init = (None, "he", "xavier", "lecun")[self.rng.integers(4)]
         return Linear(features, out, bias=bool(self.rng.random() < 0.8), init=init)
 
     def activation(self) -> Layer:

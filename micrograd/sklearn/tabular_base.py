@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,10 +19,19 @@ from micrograd.core import Array
 from micrograd.network.network import Network
 from micrograd.sklearn.parameters import limited_threads
 from micrograd.sklearn.tabular_explain import Explaining
-from micrograd.sklearn.tabular_recipe import HELD_OUT, PRESETS, Recipe, layers_for, train
+from micrograd.sklearn.tabular_recipe import (
+    HELD_OUT,
+    PRESETS,
+    Deadline,
+    Recipe,
+    layers_for,
+    train,
+    trained_at_once,
+)
 from micrograd.tabular import Column, Frame, Schema, Target
 from micrograd.tabular.infer import infer_column
 from micrograd.tabular.schema import as_table, is_frame
+from micrograd.training.history import History
 
 LEAST_HELD_OUT = 30  # rows: of fewer the best epoch is not told from a lucky one
 CHOSEN_BY_ERRORS = 100  # held-out rows from which on the epoch is chosen by the errors
@@ -147,7 +157,7 @@ class BaseTabular(Explaining, BaseEstimator):
         return recipe
 
     def _train(self, X: Array, y: Array, weights: Array | None, rng: Any, started: float) -> None:
-        """Trains the members one after the other; all choose their epoch by the same rows."""
+        """Trains the members at once; all choose their epoch by the same rows."""
         recipe = self._recipe(len(X))
         if weights is not None:  # a batch is weighed by itself, so it has to hold rows of all kinds
             recipe = replace(recipe, batch_size=min(256, len(X)))
@@ -157,27 +167,25 @@ class BaseTabular(Explaining, BaseEstimator):
         if held_out is not None:
             judged = (X[held_out], y[held_out])
             judged += () if weights is None else (weights[held_out],)
-        members, histories = [], []
-        for number in range(recipe.members):
-            seed = int(rng.randint(2**31 - 1))
-            net = Network(
+        seeds = [int(rng.randint(2**31 - 1)) for _ in range(recipe.members)]
+        nets = [
+            Network(
                 *layers_for(recipe, X.shape[1], self._outputs(), self.schema_.n_numbers),
                 loss=self._network_loss(), seed=seed,
+            )
+            for seed in seeds
+        ]  # fmt: skip
+        by_errors = self._by_errors(0 if held_out is None else len(held_out))
+
+        def fit(number: int, deadline: Deadline) -> History:
+            return train(
+                nets[number], recipe, part, judged, by_errors=by_errors, seed=seeds[number],
+                progress=bool(self.verbose) and number == 0, callbacks=[deadline],
             )  # fmt: skip
-            deadline = None
-            if self.time_limit is not None:
-                left = self.time_limit - (time.monotonic() - started)
-                deadline = time.monotonic() + max(0.0, left) / (recipe.members - number)
-            by_errors = self._by_errors(0 if held_out is None else len(held_out))
-            history = train(
-                net, recipe, part, judged, seed=seed, by_errors=by_errors, deadline=deadline,
-                progress=bool(self.verbose),
-            )  # fmt: skip
-            members.append(net)
-            histories.append(history)
-            if self.time_limit is not None and time.monotonic() - started > self.time_limit:
-                break
-        self.networks_, self.history_ = members, histories
+
+        until = math.inf if self.time_limit is None else started + self.time_limit
+        histories = trained_at_once(fit, recipe.members, until)
+        self.networks_, self.history_ = nets[: len(histories)], histories
         self.n_iter_ = max(len(history.loss) for history in histories)
         self._calibrate(None if judged is None else judged)
 

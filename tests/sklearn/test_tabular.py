@@ -169,7 +169,7 @@ def test_same_seed_same_model_for_any_number_of_threads():
 def test_a_time_limit_ends_training():
     table, load = ships()
     model = TabularRegressor("best", time_limit=1e-9, random_state=0).fit(table, load)
-    assert len(model.networks_) == 1 and model.n_iter_ == 1
+    assert 1 <= len(model.networks_) <= mg.get_num_threads() and model.n_iter_ == 1
 
 
 @pytest.mark.parametrize(
@@ -252,3 +252,19 @@ def test_explanations_are_the_gradient_times_the_distance_from_the_usual():
         slope = (ends[0] - ends[1]) / 2e-5
         expected[:, place[column]] += encoded[:, i : i + 1] * slope
     np.testing.assert_allclose(moved, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_members_are_trained_at_once_with_the_bits_of_one_after_the_other():
+    table, load = ships(400)
+    y = np.where(load > 60, "heavy", "light")
+    fits = [
+        TabularClassifier("best", random_state=0, epochs=3, n_jobs=jobs).fit(table, y)
+        for jobs in (1, 2)
+    ]
+    one, two = (model.predict_proba(table) for model in fits)
+    np.testing.assert_array_equal(one, two)
+    nets = fits[0].networks_
+    assert len(nets) == 5 and len({float(net.parameters().flat[0]) for net in nets}) == 5
+    encoded = fits[0].schema_.transform(table).astype(np.float32)
+    mean = np.mean([net.predict_proba(encoded) for net in nets], axis=0)
+    np.testing.assert_allclose(one, mean, atol=1e-6)
