@@ -366,6 +366,7 @@ def test_same_seed_same_weights_in_both_dtypes():
         (None, None, 2 / 800),
         (mg.Tanh(), "he", 2 / 300),
         (mg.ReLU(), "xavier", 2 / 800),
+        (mg.ReLU(), "lecun", 1 / 300),
     ],
 )
 def test_initial_variance(after, init, variance):
