@@ -1,7 +1,7 @@
 # What .ci/run calls, and a person too. PYTHON chooses the interpreter.
 PYTHON ?= python3
 
-.PHONY: all test house lint types format-c c bench demos docs
+.PHONY: all test house lint types format-c c bench demos notebooks docs
 all: lint types format-c test c
 
 test:      ## all tests
@@ -26,11 +26,13 @@ c:         ## the C tests under AddressSanitizer and UBSan
 bench:     ## that benchmarks run; `micrograd bench` has the figures
 	$(PYTHON) -m pytest tests/benchmarks --benchmark-disable
 
-demos:     ## every demo, once; MNIST with one seed; no line is longer than 100 characters
-	for demo in demos/*.py; do echo "-- $$demo"; \
-	    case $$demo in demos/13_mnist.py) seeds='--seeds 1';; *) seeds=;; esac; \
-	    text=$$($(PYTHON) $$demo $$seeds) || exit 1; \
+demos:     ## every demo, once, each on one core; no line is longer than 100 characters
+	export OMP_NUM_THREADS=1; for demo in demos/[0-9]*.py; do echo "-- $$demo"; \
+	    text=$$($(PYTHON) $$demo) || exit 1; \
 	    if echo "$$text" | LC_ALL=C.UTF-8 grep -E '.{101}'; then exit 1; fi; done
 
 docs:      ## the site, into build/site; any warning stops it
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
+notebooks: ## the demos as notebooks, in demos/notebooks, each executed once
+	$(PYTHON) tools/notebooks.py --execute

@@ -1,121 +1,98 @@
-"""Why deep networks of sigmoids do not learn: section 7 of the documents, measured.
+"""Why deep networks of sigmoids do not learn, measured, and what its bound says exactly. Section 7.
 
-Going back through a layer multiplies the gradient by W^T and by f'(z). For the sigmoid f' is at
-most 1/4, so that the product over L layers is at most 0.25^L. Here it is measured for sigmoid, tanh
-and ReLU over the depth, and with it how much of delta arrives at the first layer.
-Run: python demos/08_vanishing.py [--plot vanishing.png]
+Going back from layer l + 1 to l multiplies delta by W^T and then, unit by unit, by f'(z), at most
+1/4 for a sigmoid. The document writes the product as (prod W^T) * (prod f'), and bounds |delta^1|
+by (max f')^L |delta^L| prod ||W||. Exactly: matrices and slopes alternate and do not commute, and
+from layer L to layer 1 there are L - 1 of each. All three are computed here.
+
+Run: python demos/08_vanishing.py [--save FOLDER], which plots the depth, 08_vanishing.png
 """
 
-import argparse
-import textwrap
 from itertools import pairwise
 
+import common
 import numpy as np
 
 import micrograd as mg
-from micrograd import plot
 
+options = common.options(__doc__)
 ACTIVATIONS = {"sigmoid": mg.Sigmoid(), "tanh": mg.Tanh(), "ReLU": mg.ReLU()}
-DEPTHS = (1, 2, 3, 4, 6, 8, 10, 14, 20, 30)
-WIDTH = 64
+DEPTHS, WIDTH = (1, 2, 3, 4, 6, 8, 10, 14, 20, 30), 64
+X, y = mg.data.digits()
+X, X_test, y, y_test = mg.data.train_test_split(X, y, 0.2, seed=0)
 
 
-def wrapped(text):
-    """Lines of at most 100 characters."""
-    return "\n".join(
-        textwrap.fill(line, 100, subsequent_indent="      ", break_on_hyphens=False)
-        for line in text.splitlines()
-    )
-
-
+# %%
 def network(activation, depth):
     """`depth` layers with that activation, and a Linear for the ten classes."""
-    sizes = [64] + [WIDTH] * depth
-    layers = []
-    for features, following in pairwise(sizes):
-        layers += [mg.Linear(features, following), activation]
-    return mg.Network(*layers, mg.Linear(WIDTH, 10), dtype="float64", seed=0)
+    pairs = pairwise([64] + [WIDTH] * depth)
+    hidden = [x for n, following in pairs for x in (mg.Linear(n, following), activation)]
+    return mg.Network(*hidden, mg.Linear(WIDTH, 10), dtype="float64", seed=0)
 
 
-def slope(name, a):
+def slopes(name, a):
     """f'(z) from a = f(z) (section 6)."""
     return {"sigmoid": a * (1 - a), "tanh": 1 - a * a, "ReLU": (a > 0) * 1.0}[name]
 
 
-def measure(name, depth, X, y):
-    """The product of f'(z^[l]) over the layers, (rows, units), and |delta^[1]| / |delta^[L+1]|."""
+def measure(name, depth):
+    """The product of f'(z^l) over the layers, (rows, units), and |delta^1| / |delta^(depth+1)|."""
     net = network(ACTIVATIONS[name], depth)
-    seen = net.explain(X, y)
-    product = np.ones((len(X), WIDTH))
-    for layer in range(1, depth + 1):
-        product *= slope(name, seen[f"a{layer}"])
-    return product, mg.diagnose(net, X, y).layers[0].ratio
+    seen = net.explain(X[:128], y[:128])
+    product = np.prod([slopes(name, seen[f"a{i}"]) for i in range(1, depth + 1)], axis=0)
+    return product, mg.diagnose(net, X[:128], y[:128]).layers[0].ratio
 
 
-def draw(path, found):
-    plot.check(path)
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for name, by_depth in found.items():
-        means = [by_depth[d][0].mean() or np.nan for d in DEPTHS]  # no logarithm of 0
-        left.plot(DEPTHS, means, marker=".", label=name)
-        right.plot(DEPTHS, [by_depth[d][1] for d in DEPTHS], marker=".", label=name)
-    left.plot(DEPTHS, [0.25**d for d in DEPTHS], ls="--", color="black", label="0.25^L")
-    left.set(ylabel="product of f'(z) over the layers, mean", xlabel="layers L", yscale="log")
-    right.set(ylabel="|delta| of the first layer over that of the last", xlabel="layers L")
-    right.set(yscale="log")
-    for axis in (left, right):
-        axis.legend()
-        axis.grid(alpha=0.3)
-    figure.suptitle("Vanishing gradients: what is left after L layers")
-    figure.savefig(path, dpi=150)
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--plot", metavar="FILE", help="write a picture: .png, .svg or .pdf")
-    options = parser.parse_args()
-    X, y = mg.data.digits()
-    X, X_test, y, y_test = mg.data.train_test_split(X, y, 0.2, seed=0)
-    found = {
-        name: {depth: measure(name, depth, X[:128], y[:128]) for depth in DEPTHS}
-        for name in ACTIVATIONS
-    }
-    print("Product of f'(z) over L layers, mean over 128 digits and 64 units:")
-    print(f"{'L':>4}{'0.25^L':>11}" + "".join(f"{name:>11}" for name in ACTIVATIONS))
+found = {name: {depth: measure(name, depth) for depth in DEPTHS} for name in ACTIVATIONS}
+for title, number in (("product of f'(z), mean", 0), ("|delta| of the first over the last", 1)):
+    print(f"\n{title}\n{'L':>4}{'0.25^L':>11}" + "".join(f"{name:>11}" for name in ACTIVATIONS))
     for depth in DEPTHS:
-        means = "".join(f"{found[name][depth][0].mean():11.1e}" for name in ACTIVATIONS)
-        print(f"{depth:4}{0.25**depth:11.1e}{means}")
-    print("A ReLU's slope is 1 or 0: its mean is the share of units that are active in all layers.")
-    print("\n|delta| of the first layer over that of the last, W^T included:")
-    for depth in DEPTHS:
-        ratios = "".join(f"{found[name][depth][1]:11.1e}" for name in ACTIVATIONS)
-        print(f"{depth:4}{'':11}{ratios}")
+        cells = "".join(f"{np.mean(found[n][depth][number]):11.1e}" for n in ACTIVATIONS)
+        print(f"{depth:4}{0.25**depth:11.1e}{cells}")
+assert 0 < found["sigmoid"][10][0].max() <= 0.25**10 and found["sigmoid"][10][1] < 1e-4
 
-    print("\nTen sigmoid layers, as mg.diagnose sees them:")
-    print(wrapped(str(mg.diagnose(network(mg.Sigmoid(), 10), X[:128], y[:128]))))
+# %% [markdown]
+# The product form and the bound, for one digit and ten layers of sigmoids.
 
-    print("\nTen layers after ten epochs of training on digits:")
-    accuracy = {}
-    for name, activation in ACTIVATIONS.items():
-        net = network(activation, 10)
-        optimizer = mg.optim.SGD(net.parameters(), lr=0.02, momentum=0.9)
-        net.fit(X, y, epochs=10, batch_size=32, optimizer=optimizer, seed=0)
-        accuracy[name] = float((net.predict(X_test).argmax(axis=1) == y_test).mean())
-        print(f"  {name:8} {accuracy[name]:5.1%} of the held out digits right (guessing: 10 %)")
-    if options.plot:
-        draw(options.plot, found)
-        print(f"wrote {options.plot}")
+# %%
+net = network(mg.Sigmoid(), 10)
+e = net.explain(X[:1], y[:1])
+L = 11  # ten sigmoid layers and the Linear of the classes
+last, norms, size = e[f"delta{L}"][0], 1.0, np.linalg.norm
+exact, all_W, all_slopes = last, np.eye(10), np.ones(WIDTH)
+for layer in range(L - 1, 0, -1):
+    W, d = e[f"W{layer + 1}"], slopes("sigmoid", e[f"a{layer}"][0])
+    exact = d * (W.T @ exact)  # one layer: route by W^T, gate by f'
+    all_W, all_slopes, norms = W.T @ all_W, all_slopes * d, norms * size(W, 2)
+product_form = all_slopes * (all_W @ last)
+off = size(product_form - e["delta1"][0]) / size(e["delta1"][0])
+print(f"\n|delta^1| {size(e['delta1']):.3e}, alternating product {size(exact):.3e}")
+print(f"all matrices first, then all slopes: {size(product_form):.3e}, off by {off:.0%} of it")
+ratio = size(e["delta1"]) / size(last)
+print(f"ratio {ratio:.1e}; bound with L - 1 = 10 slopes {0.25**10 * norms:.1e};", end=" ")
+print(f"with L = 11, as written, {0.25**11 * norms:.1e}")
+assert np.allclose(exact, e["delta1"][0], rtol=1e-12) and off > 0.01
+assert ratio <= 0.25 ** (L - 1) * norms
+one = mg.Network(mg.Linear(1, 1), mg.Sigmoid(), mg.Linear(1, 1), loss="mse", dtype="float64")
+one.parameters().flat[:] = [0.0, 0.0, 4.0, 1.0]  # W1, b1, W2, b2: z1 = 0, where the slope is 1/4
+two = one.explain([[1.0]], [[0.0]])
+share = float(two["delta1"][0, 0] / two["delta2"][0, 0])
+print(f"two layers, W2 = 4: delta^1 / delta^2 = {share:g}; (1/4)^1 4 = 1 holds, (1/4)^2 4 does not")
+assert np.isclose(share, 1.0)
 
-    most = found["sigmoid"][10][0].max()
-    print(f"\nL = 10, sigmoid: largest product {most:.2e}, bound 0.25^10 = {0.25**10:.2e}")
-    if not 0 < most <= 0.25**10:
-        raise SystemExit("wrong: a product of ten slopes is beyond its bound")
-    if found["sigmoid"][10][1] > 1e-4 or accuracy["sigmoid"] > 0.3 or accuracy["ReLU"] < 0.8:
-        raise SystemExit("wrong: the sigmoids' gradient did not vanish, or the ReLUs' did")
-
-
-if __name__ == "__main__":
-    main()
+# %%
+panels = {"product of f'(z), mean": {}, "|delta| of the first over the last": {}}
+for name, by_depth in found.items():
+    columns = zip(*((np.mean(a) or np.nan, ratio) for a, ratio in by_depth.values()), strict=True)
+    for lines, column in zip(panels.values(), columns, strict=True):
+        lines[name] = DEPTHS, column
+panels["product of f'(z), mean"]["0.25^L"] = DEPTHS, [0.25**depth for depth in DEPTHS]
+common.save(options, "08_vanishing.png", lambda: common.curves(panels, "layers L"))
+accuracy = {}
+for name, activation in ACTIVATIONS.items():
+    net = network(activation, 10)
+    sgd = mg.optim.SGD(net.parameters(), lr=0.02, momentum=0.9)
+    net.fit(X, y, epochs=10, batch_size=32, optimizer=sgd, seed=0)
+    accuracy[name] = net.score(X_test, y_test)
+    print(f"ten layers of {name}, ten epochs: {accuracy[name]:.1%} of the held out digits right")
+assert accuracy["sigmoid"] < 0.3 and accuracy["ReLU"] > 0.8

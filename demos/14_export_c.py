@@ -3,20 +3,22 @@
 The digits again. The network is written twice, with float weights and with 8-bit ones; both
 headers are compiled with every warning an error, test themselves, and read the digits that the
 network has not been trained on.
+
+Run: python demos/14_export_c.py [--save FOLDER], which draws the network, 14_export_c.svg
 """
 
 import shutil
 import subprocess
 import tempfile
-import textwrap
 from pathlib import Path
 
+import common
 import numpy as np
 
 import micrograd as mg
 
+options = common.options(__doc__)
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2"]
-
 PROGRAM = """
 #include <stdio.h>
 #include <time.h>
@@ -38,67 +40,46 @@ int main(void)
 }
 """
 
-
-def wrapped(text):
-    """Lines of at most 100 characters."""
-    return "\n".join(
-        textwrap.fill(line, 100, subsequent_indent="      ", break_on_hyphens=False)
-        for line in text.splitlines()
-    )
-
-
-def trained():
-    """A network, and digits that it has not seen."""
-    X, y = mg.data.digits()
-    X_train, X_test, y_train, y_test = mg.data.train_test_split(X, y, 0.2, seed=0)
-    net = mg.Network(
-        mg.Linear(64, 64), mg.ReLU(), mg.Linear(64, 32), mg.GELU(), mg.Linear(32, 10), seed=0
-    )
-    optimizer = mg.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)
-    net.fit(X_train, y_train, 20, 32, optimizer, progress=False, seed=0)
-    return net, X_test, y_test
+# %%
+X, y = mg.data.digits()
+X_train, X, y_train, y = mg.data.train_test_split(X, y, 0.2, seed=0)
+net = mg.Network(
+    mg.Linear(64, 64), mg.ReLU(), mg.Linear(64, 32), mg.GELU(), mg.Linear(32, 10), seed=0
+)
+sgd = mg.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)
+net.fit(X_train, y_train, 20, 32, sgd, progress=False, seed=0)
+z = net.predict(X)
+print(f"accuracy on {len(y)} digits that it has not seen: {(z.argmax(axis=1) == y).mean():.2%}")
+common.save(options, "14_export_c.svg", mg.draw(net))
+compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+if compiler is None:
+    raise SystemExit("no C compiler here; this demo needs one")
 
 
-def compiled(compiler, source, folder, *options):
+# %%
+def compiled(source, folder, *flags):
     """The program that the compiler makes of a C file."""
     program = folder / f"{source.stem}_{source.suffix[1:]}"
-    subprocess.run(
-        [compiler, *STRICT, *options, "-x", "c", source, "-o", program, "-lm"], check=True
-    )
+    command = [compiler, *STRICT, *flags, "-x", "c", source, "-o", program, "-lm"]
+    subprocess.run(command, check=True)
     return program
 
 
-def main():
-    net, X, y = trained()
-    z = net.predict(X)
-    print(wrapped(str(net)))
-    print(f"accuracy on {len(y)} digits that it has not seen: {(z.argmax(axis=1) == y).mean():.2%}")
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        raise SystemExit("no C compiler here; this demo needs one")
-
-    for quantize in (None, "int8"):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            header = folder / "digits.h"
-            report = mg.convert.to_c(net, header, prefix="digits_", quantize=quantize, X=X, y=y)
-            print(f"\n{quantize or 'float'}: {header.name}, {header.stat().st_size} characters")
-            print(report)
-            (folder / "read.c").write_text(PROGRAM)
-            test = compiled(compiler, header, folder, "-DDIGITS_PREDICT_MAIN")
-            subprocess.run([test], check=True)
-            program = compiled(compiler, folder / "read.c", folder)
-            done = subprocess.run([program], input=X.tobytes(), capture_output=True, check=True)
-            got = np.frombuffer(done.stdout, np.float32).reshape(z.shape)
-            apart = np.abs(got - z).max() / np.abs(z).max()
-            accuracy = (got.argmax(axis=1) == y).mean()
-            print(
-                f"the program in C: {done.stderr.decode()} µs a digit, accuracy {accuracy:.2%}, "
-                f"outputs differ by {apart:.1e} of the largest"
-            )
-            if apart > (0.02 if quantize else 1e-5) or accuracy < 0.95:
-                raise SystemExit("wrong: the C program computes something else")
-
-
-if __name__ == "__main__":
-    main()
+for quantize in (None, "int8"):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        header = folder / "digits.h"
+        report = mg.convert.to_c(net, header, prefix="digits_", quantize=quantize, X=X, y=y)
+        print(f"\n{quantize or 'float'}: {header.name}, {header.stat().st_size} characters")
+        print(report)
+        (folder / "read.c").write_text(PROGRAM)
+        test = compiled(header, folder, "-DDIGITS_PREDICT_MAIN")
+        print(subprocess.run([test], check=True, capture_output=True, text=True).stdout, end="")
+        program = compiled(folder / "read.c", folder)
+        done = subprocess.run([program], input=X.tobytes(), capture_output=True, check=True)
+    got = np.frombuffer(done.stdout, np.float32).reshape(z.shape)
+    apart = np.abs(got - z).max() / np.abs(z).max()
+    accuracy = (got.argmax(axis=1) == y).mean()
+    print(f"the program in C: {done.stderr.decode()} µs a digit, accuracy {accuracy:.2%}, "
+          f"outputs differ by {apart:.1e} of the largest")  # fmt: skip
+    assert apart < (0.02 if quantize else 1e-5) and accuracy > 0.95
