@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -34,6 +35,20 @@ def _sleep_soon() -> Iterator[None]:
             del os.environ["GOMP_SPINCOUNT"]
 
 
+def _cure() -> str:
+    """What to do where the extension is missing."""
+    folder = Path(__file__).parents[1]
+    if (folder / "setup.py").is_file():
+        return (
+            f"Python has taken micrograd from its sources in {folder}, where it has not been "
+            "built: run Python in another folder, or build it there by `pip install -e .`"
+        )
+    return (
+        "Install a C compiler, then `pip install --force-reinstall --no-cache-dir "
+        "micrograd-core`, or `pip install .` in the project's folder"
+    )
+
+
 try:
     with _sleep_soon():
         from micrograd._core import ffi as ffi
@@ -41,9 +56,7 @@ try:
 except ImportError as error:
     raise ImportError(
         "micrograd: the C extension micrograd._core is missing or does not load "
-        f"({error}); the scalar engine works without it. Install a C compiler, then "
-        "`pip install --force-reinstall --no-cache-dir micrograd-core`, or `pip install .` "
-        "in the project's folder"
+        f"({error}); the scalar engine works without it. {_cure()}"
     ) from error
 
 Array = npt.NDArray[Any]
