@@ -126,7 +126,8 @@ class Column:
         texts = as_text(cells)
         if self.kind == CATEGORY:
             code = {category: i for i, category in enumerate(self.categories)}
-            codes = np.array([code.get(text.strip(), -1) for text in texts], np.float64)
+            code_of = {text: code.get(text.strip(), -1) for text in set(texts)}
+            codes = np.array([code_of[text] for text in texts], np.float64)
             return codes[:, None], codes < 0
         return self._yes_no(frame, texts)
 

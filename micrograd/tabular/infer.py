@@ -136,14 +136,15 @@ def _typed(frame: Frame, name: str, cells: NDArray[Any]) -> Column | None:
 
 def _text(frame: Frame, name: str, raw: Sequence[str]) -> Column:
     texts = [text.strip() for text in raw]
-    present = [text for text in texts if not is_missing(text)]
+    distinct = {text for text in set(texts) if not is_missing(text)}
+    present = [text for text in texts if text in distinct]
     if not present:
         return Column(name, LEFT_OUT, "no cell has a value")
-    pair = _yes_no(sorted(set(present)))
+    pair = _yes_no(sorted(distinct))
     if pair is not None:
         return Column(name, YES_NO, "two words for yes and no", categories=pair)
     for pattern, why in ((_CODE, "codes with leading zeros"), (_LONG, "numbers of 16 digits")):
-        if any(pattern.fullmatch(text) for text in present):
+        if any(pattern.fullmatch(text) for text in distinct):
             return _category(name, texts, why)
     numbers = numbers_of(texts, frame.notation)
     if not len(numbers.odd):

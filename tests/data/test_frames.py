@@ -1,0 +1,59 @@
+"""Frames that a program has: a few rows are read as many are."""
+
+import numpy as np
+import pytest
+
+from micrograd.data.frames import FEW_ROWS, as_frame
+from micrograd.tabular import Schema
+
+pandas = pytest.importorskip("pandas")
+ROWS = 40
+
+
+def mixed():
+    rng = np.random.default_rng(0)
+    words = rng.choice(["a", "b"], ROWS)
+    return pandas.DataFrame(
+        {
+            "single": rng.normal(size=ROWS).astype(np.float32),
+            "double": rng.normal(size=ROWS),
+            "gaps": np.where(np.arange(ROWS) % 3 == 0, np.nan, 2.5),
+            "whole": rng.integers(0, 9, ROWS),
+            "large": np.full(ROWS, 9007199254740993),
+            "yes": words == "a",
+            "text": words,
+            "objects": np.array([None if i % 4 == 1 else "x" for i in range(ROWS)], object),
+            "nullable": pandas.array([None if i % 5 == 2 else i for i in range(ROWS)], "Int64"),
+            "kind": pandas.Categorical(words),
+            "day": np.datetime64("2024-01-01") + np.arange(ROWS),
+            "zone": pandas.date_range("2024-01-01", periods=ROWS, tz="Europe/Lisbon"),
+        }
+    )
+
+
+@pytest.mark.parametrize("start", [0, 1, 2, 17])
+def test_a_few_rows_have_the_cells_and_types_that_they_have_among_many(start):
+    frame = mixed()
+    part = slice(start, start + FEW_ROWS)
+    many, few = as_frame(frame), as_frame(frame[part])
+    assert few.names == many.names
+    for name, one, other in zip(many.names, few.columns, many.columns, strict=True):
+        np.testing.assert_array_equal(one, other[part], err_msg=name)
+        if name not in ("nullable",):  # whole numbers where no gap is in sight
+            assert one.dtype == other.dtype, name
+
+
+def test_numbers_encoded_at_once_are_those_encoded_one_by_one():
+    frame = mixed()[["single", "double", "whole", "text", "gaps", "yes"]]
+    schema = Schema.infer(frame)
+    table = as_frame(frame)
+    parts = [column.encode(table) for column in schema.features]
+    expected = np.concatenate([p for p, _ in parts] + [p for _, p in parts], axis=1)
+    np.testing.assert_array_equal(schema.transform(frame), expected)
+    np.testing.assert_array_equal(schema.transform(frame[:1]), expected[:1])
+    other = frame.assign(double=np.where(np.arange(ROWS) == 3, np.nan, frame["double"]))
+    found = schema.transform(other)
+    np.testing.assert_array_equal(found[np.arange(ROWS) != 3], expected[np.arange(ROWS) != 3])
+    assert found[3, schema.encoded_names.index("double")] == 0
+    with pytest.raises(ValueError, match=r"column 2 .'double'.: the value inf is not finite"):
+        schema.transform(other.assign(double=np.inf))
