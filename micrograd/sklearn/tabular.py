@@ -100,8 +100,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     # ---- what BaseTabular asks for ----
 
-    def _targets(self, y: Any) -> Array:
-        y = _checked_y(self, y)
+    def _targets(self, y: Any, rows: int, weights: Array | None) -> Array:
+        y = _checked_y(self, y, rows)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -246,8 +246,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
                     f"TabularRegressor: quantiles is {self.quantiles!r}, rising levels are wanted"
                 )
 
-    def _targets(self, y: Any) -> Array:
-        y = _checked_y(self, y, columns=True)
+    def _targets(self, y: Any, rows: int, weights: Array | None) -> Array:
+        y = _checked_y(self, y, rows, columns=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         self._columns = y.shape[1] if y.ndim == 2 else 0
@@ -255,8 +255,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self.levels_ = Quantile(self.quantiles).levels if self.loss == "quantile" else ()
         if self.loss == "quantile" and self._columns:
             raise ValueError("TabularRegressor.fit: loss 'quantile' takes one target, y (rows,)")
-        self._least, self._most = values.min(axis=0), values.max(axis=0)
-        self._centre, spread = values.mean(axis=0), values.std(axis=0)
+        there = values if weights is None else values[weights > 0]
+        self._least, self._most = there.min(axis=0), there.max(axis=0)
+        self._centre = np.average(values, axis=0, weights=weights)
+        spread = np.sqrt(np.average((values - self._centre) ** 2, axis=0, weights=weights))
         self._scale = np.where(spread > 0, spread, 1.0)
         if self.loss == "poisson":
             if self._least.min() < 0:
@@ -303,8 +305,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return tags
 
 
-def _checked_y(estimator: Any, y: Any, columns: bool = False) -> Array:
-    """The targets as an array without gaps."""
+def _checked_y(estimator: Any, y: Any, rows: int, columns: bool = False) -> Array:
+    """The targets of so many rows as an array without gaps."""
     name = type(estimator).__name__
     if y is None:
         raise ValueError(
@@ -312,13 +314,17 @@ def _checked_y(estimator: Any, y: Any, columns: bool = False) -> Array:
             "None"
         )
     if columns:
-        found: Array = check_array(
+        array: Array = check_array(
             y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name="y"
         )
-        return found
-    array = column_or_1d(y, warn=True)
+    else:
+        array = np.asarray(column_or_1d(y, warn=True))
+    if len(array) != rows:
+        raise ValueError(
+            f"{name}.fit: X has {rows} rows, y {len(array)}: inconsistent numbers of samples"
+        )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"{name}.fit: Input y contains NaN or infinity; give every row a class")
     if array.dtype.kind == "O" and any(cell is None or cell != cell for cell in array.tolist()):
         raise ValueError(f"{name}.fit: Input y contains NaN; give every row a class")
-    return np.asarray(array)
+    return array

@@ -42,8 +42,8 @@ class BaseTabular(Explaining, BaseEstimator):
 
     # ---- what the kinds add ----
 
-    def _targets(self, y: Any) -> Array:
-        """The targets as the network takes them."""
+    def _targets(self, y: Any, rows: int, weights: Array | None) -> Array:
+        """The targets of so many rows as the network takes them."""
         raise NotImplementedError
 
     def _outputs(self) -> int:
@@ -83,20 +83,18 @@ class BaseTabular(Explaining, BaseEstimator):
         started = time.monotonic()
         self._check_parameters()
         frame = self._checked_table(X, y, reset=True)
-        y = self._targets(y)
-        if len(y) != len(frame):
-            raise ValueError(
-                f"{type(self).__name__}.fit: X has {len(frame)} rows, y {len(y)}: inconsistent "
-                "numbers of samples"
-            )
         weights = None
         if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, np.empty((len(y), 1)), dtype=np.float64)
+            rows = np.empty((len(frame), 1))
+            weights = _check_sample_weight(
+                sample_weight, rows, dtype=np.float64, ensure_non_negative=True
+            )
+        y = self._targets(y, len(frame), weights)
         weights = self._weights(y, weights)
         if weights is not None:
             kept = weights > 0
             frame, y, weights = frame.take(kept), y[kept], weights[kept]
-        self.schema_ = self._infer(frame)
+        self.schema_ = self._infer(frame, weights)
         taken = set(frame.names)
         self.schema_.targets = [_renamed(target, taken) for target in self._described()]
         self.schema_.order += [target.name for target in self.schema_.targets]
@@ -131,7 +129,7 @@ class BaseTabular(Explaining, BaseEstimator):
             raise ValueError(f"{type(self).__name__}.fit: n_samples=1, 2 or more are wanted")
         return as_table(X)
 
-    def _infer(self, frame: Frame) -> Schema:
+    def _infer(self, frame: Frame, weights: Array | None) -> Schema:
         """The schema of the features; a table without one that tells rows apart has none."""
         kinds = dict(self.kinds or {})
         unknown = [name for name in kinds if name not in frame.names]
@@ -141,6 +139,9 @@ class BaseTabular(Explaining, BaseEstimator):
                 f"{', '.join(frame.names[:20])}"
             )
         columns: list[Column] = [infer_column(frame, n, kinds.get(n)) for n in frame.names]
+        if weights is not None:
+            for column in columns:
+                column.fit_scale(frame, weights)
         return Schema(columns, [], frame.names, frame.header)
 
     def _encoded(self, X: Array) -> Array:

@@ -235,14 +235,18 @@ class Column:
 
     # ---- learning, words, storage ----
 
-    def fit_scale(self, frame: Frame) -> None:
-        """Sets centre and scale of its numbers: the median, and 1 / (distance of the quartiles)."""
+    def fit_scale(self, frame: Frame, weights: NDArray[np.float64] | None = None) -> None:
+        """Sets centre and scale of its numbers: the median, and 1 / (distance of the quartiles).
+
+        weights: of the rows, more than 0; see `robust`.
+        """
         if self.kind not in (NUMBER, DATE):
             return
         values, _ = self.values(frame)
         self.centre, self.scale = [], []
         for column in values.T:
-            centre, scale = robust(column[~np.isnan(column)])
+            there = ~np.isnan(column)
+            centre, scale = robust(column[there], None if weights is None else weights[there])
             self.centre.append(centre)
             self.scale.append(scale)
 
@@ -323,12 +327,36 @@ def scaled(
     return z
 
 
-def robust(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Median, and 1 / (distance of the quartiles); where that is 0, 2 / range; where that is, 0."""
+def robust(
+    values: NDArray[np.float64], weights: NDArray[np.float64] | None = None
+) -> tuple[float, float]:
+    """Median, and 1 / (distance of the quartiles); where that is 0, 2 / range; where that is, 0.
+
+    weights: more than 0; a value counts as many times as its weight holds the smallest one.
+    """
     if not len(values):
         return 0.0, 0.0
-    low, centre, high = np.percentile(values, [25, 50, 75])
+    if weights is None:
+        low, centre, high = np.percentile(values, [25, 50, 75])
+    else:
+        low, centre, high = _weighted_quantiles(values, weights, [0.25, 0.5, 0.75])
     if high > low:
         return float(centre), float(1 / (high - low))
     span = float(values.max() - values.min())
     return float(centre), 2 / span if span > 0 else 0.0
+
+
+def _weighted_quantiles(
+    values: NDArray[np.float64], weights: NDArray[np.float64], levels: Sequence[float]
+) -> NDArray[np.float64]:
+    """The quantiles of the values with each repeated as its weight says, linear in between."""
+    order = np.argsort(values, kind="stable")
+    up_to = np.cumsum(weights[order] / weights.min())
+    place = (up_to[-1] - 1) * np.array(levels)
+    low = np.floor(place)
+
+    def at(index: NDArray[np.float64]) -> NDArray[np.float64]:
+        found = np.searchsorted(up_to, index + 1e-9 * up_to[-1], side="right")
+        return values[order][np.minimum(found, len(values) - 1)]
+
+    return at(low) + (place - low) * (at(low + 1) - at(low))

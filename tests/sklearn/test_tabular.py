@@ -11,8 +11,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import micrograd as mg
 from micrograd.sklearn import TabularClassifier, TabularRegressor
+from micrograd.sklearn.tabular_recipe import PRESETS, Recipe
 
-SAMPLE_WEIGHTS = "batches are drawn at random, so that a row of weight 2 is not that row twice"
+SAMPLE_WEIGHTS = """A row of weight 2 gets one dropout mask, and that row twice two; and which rows
+share a batch is drawn among the rows that are there. Without dropout and with all rows in each
+batch both are one model: test_a_row_of_weight_2_is_that_row_twice_but_for_what_is_drawn."""
 ROWS = 900
 
 
@@ -268,3 +271,28 @@ def test_members_are_trained_at_once_with_the_bits_of_one_after_the_other():
     encoded = fits[0].schema_.transform(table).astype(np.float32)
     mean = np.mean([net.predict_proba(encoded) for net in nets], axis=0)
     np.testing.assert_allclose(one, mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+def test_a_row_of_weight_2_is_that_row_twice_but_for_what_is_drawn(kind, monkeypatch):
+    class WholeBatches(Recipe):
+        def sized(self, rows):
+            return Recipe(width=16, depth=2, epochs=50, batch_size=1000, dropout=0.0)
+
+    monkeypatch.setitem(PRESETS, "fast", WholeBatches())
+    rng = np.random.default_rng(0)
+    X, times = rng.random((60, 4)), rng.integers(0, 5, 60)
+    y = (2 * X[:, 0] + rng.random(60)).round().astype(int)
+    weighted = kind("fast", random_state=0).fit(X, y, sample_weight=times)
+    repeated = kind("fast", random_state=0).fit(X.repeat(times, axis=0), y.repeat(times))
+    answers = [
+        model.predict_proba(X) if kind is TabularClassifier else model.predict(X)
+        for model in (weighted, repeated)
+    ]
+    np.testing.assert_allclose(*answers, atol=2e-5)
+    scaled = kind("fast", random_state=0).fit(X, y, sample_weight=0.25 * times)
+    for one, other in zip(scaled.schema_.columns, repeated.schema_.columns, strict=True):
+        np.testing.assert_allclose(one.centre, other.centre, rtol=1e-12)
+        np.testing.assert_allclose(one.scale, other.scale, rtol=1e-12)
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        kind("fast").fit(X, y, sample_weight=0 * times)
