@@ -54,8 +54,9 @@ class Sum:
             totals[:] = run(part)
         else:
             self.gradient[...] = 0  # a small last batch: this rank has none of it
-        self.wire.sum(totals, "add up a step's weights and losses")
+        pending = self.wire.start_sum(totals)  # two numbers, on their way along with the gradient
         self.reduce()
+        self.wire.wait(pending, "add up a step's weights and losses")
         return float(totals[0]), float(totals[1])
 
     def reduce(self) -> None:

@@ -66,7 +66,9 @@ class Wire:
             _end_the_job_on_errors(self)
 
     def wait(self, request: Any, what: str) -> None:
-        """Until the request is done; ends the job where the others do not come in time."""
+        """Until the request is done, None is; ends the job where the others do not come in time."""
+        if request is None or request.Test():
+            return
         started = time.perf_counter()
         while not request.Test():
             waited = time.perf_counter() - started
@@ -86,9 +88,12 @@ class Wire:
 
     def sum(self, x: Array, what: str = "add up numbers") -> Array:
         """The sum of all ranks' arrays, in place."""
-        if self.ranks > 1:
-            self.wait(self.comm.Iallreduce(_in_place(), x), what)
+        self.wait(self.start_sum(x), what)
         return x
+
+    def start_sum(self, x: Array) -> Any:
+        """Begins the sum of all ranks' arrays, in place; `wait` has to follow, before x is used."""
+        return self.comm.Iallreduce(_in_place(), x) if self.ranks > 1 else None
 
     def from_first(self, x: Array, what: str = "take what rank 0 has") -> Array:
         """Rank 0's array, in place."""

@@ -1,0 +1,253 @@
+"""Several ranks beside one rank, PyTorch's DDP (gloo) and the simulator, in one MPI job:
+
+    mpiexec -n 2 python -m micrograd.bench.distributed [--workloads LAYERS/BATCH,...]
+
+Every rank has one thread. The result is checked before anything is timed; rounds of all
+contenders alternate, and the best of each counts, as the machine may be busy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from time import perf_counter, sleep
+from typing import Any
+
+import numpy as np
+
+import micrograd as mg
+from micrograd import checks
+from micrograd.bench.workloads import LEARNING_RATE, WORKLOADS, Problem, Workload, flat, make, parse
+from micrograd.distributed.simulate import simulate
+from micrograd.optim.constraints import Constraints
+
+Step = Callable[[], Any]
+WHERE = "micrograd.bench.distributed"
+SECONDS = 0.25  # of steps in a round
+ROUNDS = 7
+CHECKED_STEPS = 3
+SHORT_MESSAGE = 2048  # bytes up to which MPICH doubles; beyond, it scatters and gathers, as a ring
+
+
+@dataclass(frozen=True)
+class Line:
+    """What was found of a workload, seconds a step: of all ranks, of one rank that does the whole
+    batch, of DataParallel with one rank, of DDP (None without torch), and as predicted."""
+
+    workload: Workload
+    ours: float
+    one: float
+    wrapped: float
+    ddp: float | None
+    predicted: float
+
+
+def ours(problem: Problem, comm: Any) -> tuple[Step, Callable[[], Any], Any]:
+    """A step of DataParallel on this communicator, of a plain Network where it is None; a function
+    that returns the weights; and the network."""
+    layers: list[Any] = []
+    for m, n in pairwise(problem.workload.sizes):
+        layers += [mg.Linear(m, n), mg.ReLU()]
+    net = mg.Network(*layers[:-1], dtype=problem.dtype, seed=0)
+    for parameter, array in zip(net.parameters(), flat(problem.weights), strict=True):
+        parameter.data[...] = array
+    model: Any = net if comm is None else mg.distributed.DataParallel(net, comm)
+    optimizer = mg.optim.SGD(net.parameters(), lr=LEARNING_RATE)
+    constraints = Constraints(net.parameters())
+    data = net.checked_batch(WHERE, problem.X, problem.labels)
+    index = np.arange(problem.workload.batch, dtype=np.int64)
+    return (
+        lambda: model.train_step(data, index, optimizer, constraints),
+        lambda: [p.data.copy() for p in net.parameters()],
+        net,
+    )
+
+
+def ddp(problem: Problem, rank: int, ranks: int) -> tuple[Step, Callable[[], Any]]:
+    """The same of PyTorch's DistributedDataParallel, whose process group has been made."""
+    torch = checks.require(WHERE, "torch", "torch", "bench")
+    nn = torch.nn
+    torch.set_num_threads(1)
+    layers: list[Any] = []
+    for m, n in pairwise(problem.workload.sizes):
+        layers += [nn.Linear(m, n), nn.ReLU()]
+    inner = nn.Sequential(*layers[:-1])
+    with torch.no_grad():
+        for p, array in zip(inner.parameters(), flat(problem.weights), strict=True):
+            p.copy_(torch.from_numpy(array))
+    model = nn.parallel.DistributedDataParallel(inner)
+    own = slice(len(problem.X) * rank // ranks, len(problem.X) * (rank + 1) // ranks)
+    X, y = torch.from_numpy(problem.X[own]), torch.from_numpy(problem.labels[own])
+    optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(X), y).backward()
+        optimizer.step()
+
+    return step, lambda: [p.detach().numpy().copy() for p in inner.parameters()]
+
+
+def timed(step: Step, count: int) -> float:
+    """Seconds a step, of so many."""
+    started = perf_counter()
+    for _ in range(count):
+        step()
+    return (perf_counter() - started) / count
+
+
+class Job:
+    """All ranks of a benchmark."""
+
+    def __init__(self, comm: Any) -> None:
+        self.comm, self.rank, self.ranks = comm, int(comm.Get_rank()), int(comm.Get_size())
+        self.own = comm.Split(self.rank)  # this rank alone
+
+    def best(self, steps: dict[str, Step], rounds: int) -> dict[str, float]:
+        """The best seconds a step of each contender; those named "one..." run on rank 0 alone,
+        while the others sleep."""
+        counts = {}
+        for name, step in steps.items():
+            seconds = self._round(name, step, 3)
+            counts[name] = max(3, min(20000, int(SECONDS / max(seconds, 1e-9))))
+        found = {name: np.inf for name in steps}
+        for _ in range(rounds):
+            for name, step in steps.items():
+                found[name] = min(found[name], self._round(name, step, counts[name]))
+        return found
+
+    def _round(self, name: str, step: Step, count: int) -> float:
+        self.comm.Barrier()
+        seconds = 0.0
+        if self.rank == 0 or not name.startswith("one"):
+            seconds = timed(step, count)
+        request = self.comm.Ibcast(given := np.array([seconds]), root=0)
+        while not request.Test():
+            sleep(1e-4)
+        return float(given[0])
+
+    def exchange(self, n_bytes: int, rounds: int = 40) -> float:
+        """The best seconds in which two neighbours send each other so many bytes."""
+        if self.ranks == 1:
+            return 0.0
+        x, y = np.ones(max(1, n_bytes), np.uint8), np.empty(max(1, n_bytes), np.uint8)
+        right, left = (self.rank + 1) % self.ranks, (self.rank - 1) % self.ranks
+        best = np.inf
+        for _ in range(rounds):
+            self.comm.Barrier()
+            for _ in range(3):
+                started = perf_counter()
+                self.comm.Sendrecv(x, right, 0, y, left, 0)
+                seconds = perf_counter() - started
+            best = min(best, seconds)
+        return best
+
+
+def measure(workload: Workload, job: Job, rounds: int, with_torch: bool) -> Line:
+    """Checks, times and predicts one workload."""
+    problem = make(workload)
+    part = -(-workload.batch // job.ranks)
+    steps: dict[str, Step] = {}
+    steps["ours"], weights, net = ours(problem, job.comm)
+    steps["one"], plain_weights, _ = ours(problem, None)
+    steps["one, wrapped"], _, _ = ours(problem, job.own)
+    small = Problem(workload, problem.dtype, problem.X[:part], problem.labels[:part],
+                    problem.weights)  # fmt: skip
+    steps["part"], _, _ = ours_of(small)  # a rank's own part, on all ranks at once
+    given = [weights]
+    if with_torch:
+        steps["ddp"], torch_weights = ddp(problem, job.rank, job.ranks)
+        given.append(torch_weights)
+    for _ in range(CHECKED_STEPS):
+        for step in steps.values():
+            step()
+    for other in given:
+        for a, b in zip(plain_weights(), other(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    found = job.best(steps, rounds)
+    n_bytes = 4 * workload.parameters
+    latency, whole = job.exchange(1), job.exchange(n_bytes)
+    predicted = found["part"]
+    if job.ranks > 1:
+        small_message = n_bytes <= SHORT_MESSAGE
+        row = simulate(
+            net, ranks=job.ranks, batch=workload.batch,
+            seconds_per_row=found["part"] / part, latency=latency,
+            bandwidth=n_bytes / max(whole - latency, 1e-9), overlap=False,
+            algorithm="recursive_doubling" if small_message else "ring",
+        )[0]  # fmt: skip
+        predicted = row.step
+    return Line(workload, found["ours"], found["one"], found["one, wrapped"], found.get("ddp"),
+                predicted)  # fmt: skip
+
+
+def ours_of(problem: Problem) -> tuple[Step, Callable[[], Any], Any]:
+    """A plain Network's step on all rows there are."""
+    whole = Workload(problem.workload.sizes, len(problem.X))
+    return ours(Problem(whole, problem.dtype, problem.X, problem.labels, problem.weights), None)
+
+
+def table(lines: Sequence[Line], ranks: int) -> str:
+    """The figures, in milliseconds and ratios."""
+    head = ("network, batch", f"{ranks} ranks ms", "one rank ms", "speedup", "DDP ms", "DDP/ours",
+            "predicted ms", "off by", "wrapper")  # fmt: skip
+    rows = [head]
+    for line in lines:
+        torch = ("-", "-") if line.ddp is None else (
+            f"{1e3 * line.ddp:.3f}", f"{line.ddp / line.ours:.2f}")  # fmt: skip
+        rows.append((
+            str(line.workload), f"{1e3 * line.ours:.3f}", f"{1e3 * line.one:.3f}",
+            f"{line.one / line.ours:.2f}", *torch, f"{1e3 * line.predicted:.3f}",
+            f"{line.predicted / line.ours - 1:+.0%}", f"{line.wrapped / line.one - 1:+.1%}",
+        ))  # fmt: skip
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows
+    )
+
+
+def join(job: Job) -> None:
+    """Makes torch's process group of the ranks of this job."""
+    torch = checks.require(WHERE, "torch", "torch", "bench")
+    place: Any = None
+    if job.rank == 0:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            place = probe.getsockname()
+    os.environ["MASTER_ADDR"], port = job.comm.bcast(place, root=0)
+    os.environ["MASTER_PORT"] = str(port)
+    torch.distributed.init_process_group(
+        "gloo", rank=job.rank, world_size=job.ranks, timeout=timedelta(seconds=60)
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the benchmark on the ranks that mpiexec has started; rank 0 prints."""
+    parser = argparse.ArgumentParser(prog=f"mpiexec -n 2 python -m {WHERE}")
+    usual = ",".join(f"{w.layers}/{w.batch}" for w in WORKLOADS)
+    parser.add_argument("--workloads", default=usual, metavar="LAYERS/BATCH,...")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--no-torch", action="store_true", help="leave PyTorch's DDP out")
+    options = parser.parse_args(arguments)
+    mg.set_num_threads(1)
+    mpi = checks.require(WHERE, "mpi4py", "mpi4py.MPI", "mpi")
+    job = Job(mpi.COMM_WORLD)
+    if not options.no_torch:
+        join(job)
+    lines = []
+    for text in options.workloads.split(","):
+        lines.append(measure(parse(text), job, options.rounds, not options.no_torch))
+        if job.rank == 0:
+            print(table(lines, job.ranks).splitlines()[-1], file=sys.stderr, flush=True)
+    if job.rank == 0:
+        print(table(lines, job.ranks))
+
+
+if __name__ == "__main__":
+    main()
