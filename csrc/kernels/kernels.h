@@ -87,6 +87,8 @@ typedef struct {
     int64_t ld;
 } mg_gradient;
 
+#define MG_MOST_ROWS 128 /* of a block of a program */
+
 /* What a program works on: a block of rows.  A slot is `stride` reals, of which the first `rows` hold
  * something. */
 typedef struct {

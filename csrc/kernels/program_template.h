@@ -191,30 +191,50 @@ static inline ivec T(lanes_with_row)(const mg_block *b, int64_t j)
 }
 
 /* Sends GRADIENT, an expression of j, to a sink: a slot, or the sum of a scalar. */
-#define SEND(SINK, GRADIENT)                                                          \
-    do {                                                                              \
-        const int32_t sink_ = (SINK);                                                 \
-        if (sink_ >= 0) {                                                             \
-            real *to_ = T(slot)(b, sink_ >> 1);                                       \
-            const ivec keep_ = T(v_isplat)(-(integer)(sink_ & 1));                    \
-            for (int64_t j = 0; j < b->rows; j += LANES) {                            \
-                const vec sent_ = MASKED(GRADIENT);                                   \
-                T(v_store)(to_ + j, (vec)((ivec)T(v_load)(to_ + j) & keep_) + sent_); \
-            }                                                                         \
-        } else if (sink_ != MG_NO_SINK) {                                             \
-            real *to_ = (real *)b->sums + (-2 - (int64_t)sink_) * LANES;              \
-            vec sum_ = T(v_load)(to_);                                                \
-            int64_t j = 0;                                                            \
-            for (; j + LANES <= b->rows; j += LANES)                                  \
-                sum_ += MASKED(GRADIENT);                                             \
-            if (j < b->rows)                                                          \
-                sum_ += (vec)((ivec)MASKED(GRADIENT) & T(lanes_with_row)(b, j));      \
-            T(v_store)(to_, sum_);                                                    \
-        }                                                                             \
+#define SEND_ROWS(SINK, GRADIENT)                                                              \
+    do {                                                                                       \
+        const int32_t sink_ = (SINK);                                                          \
+        if (sink_ >= 0) {                                                                      \
+            real *to_ = T(slot)(b, sink_ >> 1);                                                \
+            const ivec keep_ = T(v_isplat)(-(integer)(sink_ & 1));                             \
+            for (int64_t j = 0; j < b->rows; j += LANES) {                                     \
+                const vec sent_ = GRADIENT;                                                    \
+                T(v_store)(to_ + j, (vec)((ivec)T(v_load)(to_ + j) & keep_) + sent_);          \
+            }                                                                                  \
+        } else if (sink_ != MG_NO_SINK) {                                                      \
+            real *to_ = (real *)b->sums + (-2 - (int64_t)sink_) * LANES;                       \
+            vec sum_ = T(v_load)(to_), sent_ = {0};                                            \
+            for (int64_t j = 0; j < b->rows; j += LANES) {                                     \
+                sum_ += sent_; /* a vector later: the last one may hold lanes without a row */ \
+                sent_ = GRADIENT;                                                              \
+            }                                                                                  \
+            if (b->rows % LANES)                                                               \
+                sent_ = (vec)((ivec)sent_ & T(lanes_with_row)(b, b->rows / LANES * LANES));    \
+            sum_ += sent_;                                                                     \
+            T(v_store)(to_, sum_);                                                             \
+        }                                                                                      \
     } while (0)
 
-/* Rows that a `where` has passed over send exactly nothing, be the derivative infinite or NaN. */
-#define MASKED(GRADIENT) (masked ? T(v_select)(T(v_load)(mask + j) != 0, GRADIENT, (vec){0}) : (GRADIENT))
+/* A gradient (rows) that lies ready. */
+static void T(send_rows)(const mg_block *b, int32_t sink, const real *gradient)
+{
+    SEND_ROWS(sink, T(v_load)(gradient + j));
+}
+
+/* Rows that a `where` has passed over send exactly nothing, be the derivative infinite or NaN.  They go by way
+ * of the stack: the code of a gradient stands once for all sinks (it was a fifth of the library). */
+#define SEND(SINK, GRADIENT)                                                                       \
+    do {                                                                                           \
+        const int32_t to_sink_ = (SINK);                                                           \
+        if (!masked) {                                                                             \
+            SEND_ROWS(to_sink_, GRADIENT);                                                         \
+        } else if (to_sink_ != MG_NO_SINK) {                                                       \
+            real ready_[MG_MOST_ROWS];                                                             \
+            for (int64_t j = 0; j < b->rows; j += LANES)                                           \
+                T(v_store)(ready_ + j, T(v_select)(T(v_load)(mask + j) != 0, GRADIENT, (vec){0})); \
+            T(send_rows)(b, to_sink_, ready_);                                                     \
+        }                                                                                          \
+    } while (0)
 
 #define WITH_OPERANDS(DX)                                    \
     ({                                                       \
@@ -326,16 +346,7 @@ static inline __attribute__((always_inline)) void T(pull)(const mg_block *b, con
 /* Where the gradient comes from outside: an output, or a uniform that all rows have used. */
 static void T(pull_seed)(const mg_block *b, int32_t sink, real seed)
 {
-    const real *mask = NULL;
-    const int masked = 0;
-    SEND(sink, T(v_splat)(seed));
-}
-
-static void T(pull_seeds)(const mg_block *b, int32_t sink)
-{
-    const real *mask = NULL, *seeds = (const real *)b->seeds;
-    const int masked = 0;
-    SEND(sink, T(v_load)(seeds + j));
+    SEND_ROWS(sink, T(v_splat)(seed));
 }
 
 /* Where it leaves again: a column of an argument. */
@@ -361,7 +372,7 @@ static void T(program_backward)(const mg_block *b, mg_code code)
         if (at[0] == MG_OP_INPUT)
             T(store_gradient)(b, at[3], at + 5);
         else if (at[0] == MG_OP_OUTPUT && b->seeds)
-            T(pull_seeds)(b, at[6]);
+            T(send_rows)(b, at[6], (const real *)b->seeds);
         else if (at[0] == MG_OP_OUTPUT)
             T(pull_seed)(b, at[6], (real)b->seed);
         else if (at[0] == MG_OP_KEEP)
@@ -405,7 +416,7 @@ static void T(program_reduce)(int64_t n, const void *sums_, double *totals)
 #undef VALUE_OF_UNARY
 #undef VALUE_OF_BINARY
 #undef SEND
-#undef MASKED
+#undef SEND_ROWS
 #undef WITH_OPERANDS
 #undef PULL_UNARY
 #undef PULL_BINARY

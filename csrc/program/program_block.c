@@ -8,7 +8,6 @@
  * though its slots were in the L3 cache then. */
 #define BLOCK_BYTES (512 * 1024)
 #define LEAST_ROWS 64
-#define MOST_ROWS 128
 
 static int64_t rounded_up(int64_t n, int64_t unit)
 {
@@ -21,7 +20,7 @@ mg_cut mg_program_cut(const mg_program *p, int64_t rows, int64_t slots)
 {
     const int64_t lanes = p->kernels->lanes, line = 64 / (int64_t)p->real_size;
     int64_t block = BLOCK_BYTES / (int64_t)p->real_size / (slots + 1) / lanes * lanes;
-    block = block < LEAST_ROWS ? LEAST_ROWS : block > MOST_ROWS ? MOST_ROWS : block;
+    block = block < LEAST_ROWS ? LEAST_ROWS : block > MG_MOST_ROWS ? MG_MOST_ROWS : block;
     if (rows < block)
         block = rounded_up(rows, lanes);
     const int64_t lines = rounded_up(block, line) / line;
