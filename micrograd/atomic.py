@@ -60,6 +60,41 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         _flush_folder(folder)
 
 
+class Own:
+    """A file that one run writes again and again. What another has written there is not replaced.
+
+    Several processes that write at the same moment may miss one another once; the next write of one
+    of them finds it out.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen = _stamp(path)
+
+    def check(self, where: str) -> None:
+        """Raises a RuntimeError where the file is there, and not as this run left or found it."""
+        found = _stamp(self.path)
+        if found is not None and found != self._seen:
+            raise RuntimeError(
+                f"{where}: {os.fsdecode(self.path)} has been written by something else since this "
+                "run last did, another run that resumes from it perhaps; give each run a file of "
+                "its own. That file is left as it is; the model stands at the end of the last epoch"
+            )
+
+    def note(self) -> None:
+        """Takes the file as it is now for this run's own."""
+        self._seen = _stamp(self.path)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is replaced; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def checked_target(path: Path) -> str:
     """The file that a path leads to, there or not; links are followed.
 

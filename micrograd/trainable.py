@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from micrograd import checks
 
 if TYPE_CHECKING:
+    from micrograd.atomic import Own
     from micrograd.saving.read import Saved
     from micrograd.training.history import History
     from micrograd.training.model import Model
@@ -90,7 +91,8 @@ class Trainable:
                 every epoch. A run that was killed and started again ends with the bits of one that
                 was not. Data, seed, batch_size, shuffle, the optimizer's settings and whatever else
                 shapes a step have to be those of that run; other epochs, lengths of schedules,
-                callbacks, metrics, validation data and early stopping may be given.
+                callbacks, metrics, validation data and early stopping may be given. A file that
+                another run has written meanwhile is left as it is: RuntimeError.
             shuffle: False keeps the rows in their order.
             sample_weight: (rows,), 0 or more; the loss of a batch is sum_i w_i L_i / sum_i w_i.
             class_weight: {class: weight}, (classes,) weights, or "balanced"; multiplied into the
@@ -159,11 +161,13 @@ class Trainable:
 
         return read_progress(cast("Model", self), path, optimizer)
 
-    def write_progress(self, path: str | os.PathLike[str]) -> None:
-        """Writes what fit(resume=path) goes on from."""
+    def write_progress(self, file: Own) -> None:
+        """Writes what fit(resume=path) goes on from, unless another run writes there too."""
         from micrograd.saving.write import save_progress
 
-        save_progress(cast("Model", self), path)
+        file.check(f"{type(self).__name__}.fit: resume")
+        save_progress(cast("Model", self), cast("str", file.path))
+        file.note()
 
     # In notebooks.
 

@@ -20,6 +20,7 @@ from micrograd.optim.constraints import Constraints
 from micrograd.trainable import Trainable
 
 if TYPE_CHECKING:
+    from micrograd.atomic import Own
     from micrograd.optim.optimizer import Optimizer
     from micrograd.parameters import Parameters
     from micrograd.training.history import History
@@ -336,11 +337,11 @@ class DataParallel(Trainable):
         saved = self.net.read_progress(path, optimizer) if self.rank == 0 else None
         return self.wire.object_from_first(saved)
 
-    def write_progress(self, path: str | os.PathLike[str]) -> None:
+    def write_progress(self, file: Own) -> None:
         """Rank 0 writes the file, if all ranks agree on what; the others wait until it is there."""
         check_drift(self.wire, self.parameters())
         if self.rank == 0:
-            self.net.write_progress(path)
+            self.net.write_progress(file)
         self.wire.sum(np.zeros(1), "write the model file")
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from micrograd import checks
+from micrograd.atomic import Own
 from micrograd.optim.constraints import Constraints
 from micrograd.optim.optimizer import Optimizer
 from micrograd.training.callbacks import split_callbacks
@@ -108,8 +109,9 @@ def prepared(
         raise ValueError(f"{where}: an optimizer that maximizes would maximize l1 and l2 too")
     on_step, on_epoch = split_callbacks(where, given.callbacks)
     seed = _checked_seed(where, given.seed)
-    saved = None
+    saved = file = None
     if given.resume is not None:
+        file = Own(given.resume)
         saved = model.read_progress(given.resume, given.optimizer)
     if saved is not None and saved.position is not None and saved.position.seed is not None:
         seed = saved.position.seed
@@ -122,9 +124,7 @@ def prepared(
     kept = settings_of(given, data)
     if saved is not None:
         check(where, saved, kept, given)
-    setting = Setting(
-        where, constraints, accumulate, on_step, dropout_factor, patience, given.resume, kept
-    )
+    setting = Setting(where, constraints, accumulate, on_step, dropout_factor, patience, file, kept)
     run = kind(model, data.feed, setting)
     begin = partial(run.start, given.optimizer, epochs, seed, bool(given.shuffle), saved)
     return Prepared(run, data, on_epoch, begin), names

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from micrograd.saving.position import Resumable
 
 if TYPE_CHECKING:
+    from micrograd.atomic import Own
     from micrograd.core import Array
     from micrograd.optim.constraints import Constraints
     from micrograd.optim.optimizer import Optimizer
@@ -56,7 +57,7 @@ class Model(Resumable, Protocol):
     def read_progress(self, path: Any, optimizer: Any) -> Saved | None:
         """What fit(resume=path) goes on from; None where there is no file."""
 
-    def write_progress(self, path: Any) -> None:
+    def write_progress(self, file: Own) -> None:
         """Writes what fit(resume=path) goes on from."""
 
     def prepare(self, where: str, X: Any, y: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from micrograd.training.divergence import Recent, diverged
 from micrograd.training.history import History
 
 if TYPE_CHECKING:
+    from micrograd.atomic import Own
     from micrograd.checks import Array
     from micrograd.saving.read import Saved
     from micrograd.training.early_stopping import Patience
@@ -38,7 +38,7 @@ class Setting:
     on_step: list[Callback]
     dropout_factor: Callable[[int], float] | None
     patience: Patience | None
-    path: str | os.PathLike[str] | None
+    file: Own | None  # that is written after each epoch
     kept: dict[str, Any]  # the arguments that a run keeps, for who goes on with it
 
 
@@ -189,7 +189,7 @@ class Run:
     def finish_epoch(self, whole: bool) -> None:
         """Writes the model file, if there is one, unless the epoch was broken off."""
         self.whole = whole
-        if self.setting.path is not None and whole:
+        if self.setting.file is not None and whole:
             self._write()
 
     def finish(self) -> None:
@@ -204,7 +204,7 @@ class Run:
                 self.best = None
         if not self.whole:
             return
-        if self.setting.path is not None and last is not None:
+        if self.setting.file is not None and last is not None:
             self._write(last)
         else:
             self.model.position = self._position(last)
@@ -223,6 +223,6 @@ class Run:
         )
 
     def _write(self, last: Array | None = None) -> None:
-        assert self.setting.path is not None
+        assert self.setting.file is not None
         self.model.position = self._position(last)
-        self.model.write_progress(self.setting.path)
+        self.model.write_progress(self.setting.file)

@@ -266,6 +266,43 @@ def test_a_place_that_cannot_be_written_is_found_out_at_once(tmp_path):
     assert same_bits(net.parameters().flat, before)
 
 
+class BeforeStep:
+    """Does something once, in the midst of an epoch."""
+
+    def __init__(self, step, action):
+        self.step, self.action = step, action
+
+    def on_step(self, state):
+        if state.step == self.step:
+            self.action()
+
+
+def go_on(net, path, action):
+    options = {"epochs": 4, "batch_size": 10, "seed": 5, "progress": False}
+    return net.fit(X, Y, resume=path, callbacks=[BeforeStep(8, action)], **options)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_of_two_runs_into_one_file_the_second_is_told(path, there):
+    if there:
+        network().fit(X, Y, resume=path, epochs=1, batch_size=10, seed=5, progress=False)
+    other = path.with_name("other")
+    network().fit(X, Y, resume=other, epochs=3, batch_size=10, seed=5, progress=False)
+    replaced, net = other.read_bytes(), network()
+    with pytest.raises(
+        RuntimeError, match=r"Network\.fit: resume: .*has been written by something"
+    ):
+        go_on(net, path, lambda: os.replace(other, path))
+    assert path.read_bytes() == replaced
+    assert net.optimizer.steps == 12 and np.isfinite(net.parameters().flat).all()
+    assert len(go_on(network(), path, lambda: None).loss) == 4  # and it goes on from that file
+
+
+def test_a_file_that_has_vanished_meanwhile_is_written_again(path):
+    assert len(go_on(network(), path, path.unlink).loss) == 4
+    assert len(mg.load(path).position.history["loss"]) == 4
+
+
 # ---- killed ----
 
 CHILD = """
