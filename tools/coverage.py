@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Prints which lines and branches of Python and of C the tests reach, of the whole package.
+
+    pip install coverage gcovr
+    tools/coverage.py                       # the whole suite; some ten minutes
+    tools/coverage.py tests/optim --show    # some tests, and the lines that they do not reach
+
+The C core is compiled by gcc with --coverage into a copy of the sources, where the tests run once
+on each instruction set of this machine (those of the kernels) and once on the best (all others);
+the C tests add theirs. A kernel template is compiled for each instruction set and dtype, and a line
+of it counts as reached where one of these has reached it, since all are the same text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+WANTED = {"Python": (96.0, 92.0), "C": (97.0, 90.0)}  # lines, branches: per cent
+COPIED = ("micrograd", "tests", "csrc", "demos", "docs", "tools", ".ci", ".github", "Makefile")
+FILES = ("build_ffi.py", "setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE")
+KERNELS = ("tests/kernels", "tests/network", "tests/optim", "tests/program")
+
+
+CONFIG = r"""
+[run]
+branch = true
+parallel = true
+source = micrograd
+patch = subprocess
+data_file = {}/.coverage
+[report]
+exclude_also =
+    if TYPE_CHECKING:
+    @overload
+    raise NotImplementedError
+    ^\s*\.\.\.$
+    : \.\.\.$
+"""
+
+
+def run(*command: object, check: bool = True, **settings: object) -> None:
+    """Runs a command; the script ends where it fails and `check` is true."""
+    status = subprocess.run([str(word) for word in command], check=False, **settings).returncode
+    if status and check:
+        sys.exit(f"coverage: {' '.join(map(str, command))}: exit status {status}")
+
+
+def copy_sources(tree: Path) -> None:
+    left = shutil.ignore_patterns("__pycache__", "*.so", "*.o")
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tree / name, ignore=left)
+        elif (ROOT / name).exists():
+            shutil.copy(ROOT / name, tree)
+    for path in [*(ROOT / name for name in FILES), *ROOT.glob("*.md")]:
+        shutil.copy(path, tree)
+
+
+def compile_core(tree: Path) -> None:
+    """micrograd._core and the C tests, with gcc's counters, beside their sources in `tree`."""
+    build_ffi = runpy.run_path(str(tree / "build_ffi.py"))
+    glue = tree / "glue" / "_core.c"
+    glue.parent.mkdir()
+    build_ffi["make"]().emit_c_code(str(glue))
+    flags = [flag for flag in build_ffi["FLAGS"] if flag != "-O3"]
+    flags += ["-O1", "--coverage", "-fprofile-update=atomic", "-fopenmp", "-fPIC", f"-I{tree}/csrc"]
+    flags += [f"-I{sysconfig.get_path('include')}", "-DMG_SOURCE_HASH=coverage"]
+    core = sorted((tree / "csrc").rglob("*.c"))
+    checks = sorted((tree / "tests" / "c").glob("*.c"))
+
+    def compiled(path: Path) -> str:
+        run("gcc", *flags, "-c", path, "-o", path.with_suffix(".o"))
+        return str(path.with_suffix(".o"))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(compiled, [*core, glue, *checks]))
+    linked, of_checks = objects[: len(core) + 1], objects[len(core) + 1 :]
+    link = ("gcc", "--coverage", "-fopenmp")
+    run(*link, "-shared", *linked, "-o", tree / "micrograd" / "_core.abi3.so", "-lm")
+    run(*link, *linked[:-1], *of_checks, "-o", tree / "test_core", "-lm")
+
+
+def run_tests(tree: Path, tests: list[str]) -> None:
+    """All of them on the best instruction set, those of the kernels on the others too."""
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    config = tree / "coveragerc"
+    config.write_text(CONFIG.format(tree))
+    measured = (sys.executable, "-m", "coverage", "run", f"--rcfile={config}", "-m", "pytest", "-q")
+    run(*measured, *tests, cwd=tree, env=environment, check=False)
+    code = "from micrograd import core; print(*{*core.supported_isas()} - {core.isa()})"
+    others = subprocess.check_output(
+        [sys.executable, "-c", code], env=environment, text=True
+    ).split()
+    again = [name for name in KERNELS if any(name.startswith(test) for test in tests)]
+    for isa in others if again else []:
+        some = {**environment, "MICROGRAD_ISA": isa}
+        run(sys.executable, "-m", "pytest", "-q", *again, cwd=tree, env=some, check=False)
+    run(tree / "test_core", cwd=tree, check=False, stdout=subprocess.DEVNULL)
+
+
+def python_report(tree: Path, show: bool) -> tuple[float, float]:
+    """Per cent of lines and of branches."""
+    tool = (sys.executable, "-m", "coverage")
+    options = {"cwd": tree, "env": {**os.environ, "COVERAGE_RCFILE": str(tree / "coveragerc")}}
+    run(*tool, "combine", "-q", **options)
+    run(*tool, "json", "-q", "-o", "python.json", **options)
+    if show:
+        run(*tool, "report", "--skip-covered", "-m", **options)
+    totals = json.loads((tree / "python.json").read_text())["totals"]
+    lines = totals["covered_lines"] / totals["num_statements"]
+    return 100 * lines, 100 * totals["covered_branches"] / totals["num_branches"]
+
+
+def c_report(tree: Path, show: bool) -> tuple[float, float]:
+    """The same of csrc."""
+    command = [sys.executable, "-m", "gcovr", "-r", tree, "-f", "csrc/.*", "-q"]
+    command += ["--exclude-unreachable-branches", "--merge-mode-functions=merge-use-line-min"]
+    command += ["--json-summary", "c.json", *(["--txt", "c.txt"] if show else [])]
+    run(*command, cwd=tree)
+    if show:
+        print((tree / "c.txt").read_text())
+    totals = json.loads((tree / "c.json").read_text())
+    return totals["line_percent"], totals["branch_percent"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("tests", nargs="*", default=["tests"], help="all of them by default")
+    parser.add_argument("--show", action="store_true", help="what is not reached, file by file")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        copy_sources(tree)
+        compile_core(tree)
+        run_tests(tree, options.tests)
+        reached = {"Python": python_report(tree, options.show), "C": c_report(tree, options.show)}
+    for language, (lines, branches) in reached.items():
+        least = WANTED[language]
+        print(
+            f"{language}: {lines:.1f} % of the lines ({least[0]:.0f} wanted), "
+            f"{branches:.1f} % of the branches ({least[1]:.0f} wanted)"
+        )
+    if any(
+        value < least for k in WANTED for value, least in zip(reached[k], WANTED[k], strict=True)
+    ):
+        sys.exit("coverage: less than wanted")
+
+
+if __name__ == "__main__":
+    main()
