@@ -5,7 +5,8 @@
     tools/fuzz.py plan program --seconds 3600
 
 The targets in C (plan, program) want clang with libFuzzer and run under AddressSanitizer and UBSan;
-those in Python (model, idx, table, lowering) want `pip install 'micrograd-core[fuzz,save,table]'`.
+those in Python (model, idx, table, lowering, play) want
+`pip install 'micrograd-core[fuzz,save,table]'`.
 They start from tests/fuzz/corpus. --keep merges what reaches new code into it, and an input that
 fails is written there too, where tests/fuzz/test_targets.py runs it from then on.
 """
@@ -25,8 +26,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FUZZ = ROOT / "tests" / "fuzz"
 IN_C = ("plan", "program")
-IN_PYTHON = ("model", "idx", "table", "lowering")
-LONGEST = {"plan": 400, "program": 400, "model": 60, "idx": 80, "table": 200, "lowering": 90}
+IN_PYTHON = ("model", "idx", "table", "lowering", "play")
+LONGEST = {
+    "plan": 400, "program": 400, "model": 60, "idx": 80, "table": 200, "lowering": 90, "play": 300,
+}  # fmt: skip
 
 MOST_KEPT = 100  # inputs of a target: the shortest
 

@@ -192,7 +192,8 @@ def _run(number: int) -> str:
 
 
 def _bar() -> str:
-    said = {speed: f"{speed} a second" for speed in SPEEDS} | {FASTEST: "as fast as it can"}
+    said = {speed: f"{speed} steps a second" for speed in SPEEDS}
+    said |= {1: "1 step a second", FASTEST: "as fast as it can"}
     speeds = "".join(f'<option value="{speed}">{text}</option>' for speed, text in said.items())
     presets = "".join(
         f'<option value="{name}">{xml(label)}</option>' for name, (label, _) in PRESETS.items()
@@ -200,12 +201,13 @@ def _bar() -> str:
     return f"""
 <section id="bar" aria-label="Steps"><button type="button" id="play">Play</button>
 <button type="button" id="step">Step</button><button type="button" id="reset">Start anew</button>
-<label class="time">Step <input type="range" id="time" min="0" max="0" value="0">
-<output id="now" for="time">0</output></label>
-<label>Steps <select id="speed">{speeds}</select></label>
+<span class="time"><label for="time">Step</label> <input type="range" id="time" min="0" max="0"
+value="0"> <output id="now" for="time">0</output></span>
+<span><label for="speed">Speed</label> <select id="speed">{speeds}</select></span>
 <button type="button" id="compare" aria-pressed="false">Compare</button>
-<label>See <select id="preset"><option value="">something worth seeing …</option>{presets}
-</select></label><button type="button" id="link">Copy the address</button>
+<span><label for="preset">See</label> <select id="preset">
+<option value="">something worth seeing …</option>{presets}</select></span>
+<button type="button" id="link">Copy the address</button>
 <span id="pace"></span></section>"""
 
 

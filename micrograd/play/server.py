@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from micrograd import checks
+from micrograd import checks, core
 from micrograd.data.reading import table_of_bytes
 from micrograd.play import page
 from micrograd.play.config import Config
@@ -189,7 +189,8 @@ def serve(
     port: int = 0,
     ready: Callable[[str], None] = print,
 ) -> None:
-    """Serves the playground on this machine until it is interrupted.
+    """Serves the playground on this machine until it is interrupted. The C core has one thread from
+    then on: results have the same bits for any number.
 
     Args:
         table: of the user's own; configs: one or two to begin with.
@@ -200,6 +201,7 @@ def serve(
         ImportError: starlette, uvicorn or websockets are not installed.
         OSError: the port is taken.
     """
+    core.set_num_threads(1)  # the other processors are for the server and the browser
     uvicorn = checks.require("micrograd play", "uvicorn", "uvicorn", "play")
     checks.require("micrograd play", "websockets", "websockets", "play")
     _starlette("applications")

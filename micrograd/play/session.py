@@ -25,6 +25,7 @@ from micrograd.play.run import Run
 SPEEDS = (1, 10, 100, 500, 2000, 0)  # steps a second, 0: as many as there is time for
 FASTEST = 0
 FRAMES, REPORTS = 60.0, 8.0  # a second, at most
+SHARE = 0.12  # of the time may go into figures: those of deep networks come more rarely
 MOST_STEPS = 100_000  # of one message
 NEAR = 0.12  # how near a click is to the point that it deletes
 EXPECTED = (TypeError, ValueError, ArithmeticError, ImportError, MemoryError, RecursionError)
@@ -58,6 +59,7 @@ class Session:
         self._owed = 0.0  # steps that are due at this speed
         self._pace = 1e-4  # seconds of a step, lately
         self._drawn = self._reported = -math.inf
+        self._cost = 0.0  # seconds that the last figures took
         self.rate = 0.0  # steps a second, lately
         self._rated: tuple[float, int] = (0.0, 0)
         self.restart(list(configs) or [Config()])
@@ -273,8 +275,7 @@ class Session:
                     size = math.isqrt(len(side.grid))
                     frame = picture.answers(i, side.run, side.grid, size)
                     self.outbox.put([(f"run{i}.answers", frame)])
-        if everything or now - self._reported >= 1 / REPORTS:
-            self._reported = now
+        if everything or now - self._reported >= max(1 / REPORTS, self._cost / SHARE):
             self._measure_rate(now)
             runs = [report.run(side.run, side.config, side.trouble) for side in self.sides]
             figures = {
@@ -287,6 +288,8 @@ class Session:
                     images = picture.weights(i, side.run)
                     messages += [(f"run{i}.weights{k}", image) for k, image in enumerate(images)]
             self.outbox.put(messages)
+            self._reported = time.perf_counter()
+            self._cost = self._reported - now
 
     def _measure_rate(self, now: float) -> None:
         then, step = self._rated

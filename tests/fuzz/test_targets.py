@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-TARGETS = ["model", "idx", "table", "lowering"]
+TARGETS = ["model", "idx", "table", "lowering", "play"]
 CORPUS = Path(__file__).parent / "corpus"
 NEEDS = {"model": "safetensors", "table": "pandas"}
 

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from support.play import HOST, TOKEN, Server
+from support.play import HOST, TOKEN, Server, until
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run"]
 ARGUMENTS += [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
@@ -82,7 +82,7 @@ def opened(browser):
             ),
         )  # fmt: skip
         page.goto(server.address + fragment)
-        page.wait_for_function("playground.frames()[0] > 0")
+        until(page, "window.playground && playground.frames()[0] > 0")
         return page
 
     yield open_page

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HOST = "127.0.0.1:8123"
@@ -24,3 +25,12 @@ class Server:
         self.process.terminate()
         self.process.wait(20)
         self.process.stdout.close()
+
+
+def until(page, expression, seconds=60):
+    """Waits until an expression holds in a page. Playwright's own wait would have it evaluated by
+    the page, whose policy forbids that."""
+    ends = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < ends, f"never: {expression}"
+        page.wait_for_timeout(40)

@@ -84,12 +84,12 @@ class Layers {
       ? this.tiles(message) : this.matrix(message);
     canvas.width = picture.width;
     canvas.height = picture.height;
-    const cell = picture.tiled ? 3 : Math.max(1, Math.min(12, Math.floor(Math.min(260 / picture.width, 48 / picture.height))));
+    const cell = picture.tiled ? 3 : Math.max(1, Math.min(12, Math.floor(Math.min(300 / picture.width, 60 / picture.height))));
     canvas.style.width = `${picture.width * cell}px`;
     canvas.style.height = `${picture.height * cell}px`;
     canvas.getContext('2d').putImageData(picture.pixels, 0, 0);
     canvas.setAttribute('aria-label', `weights, ${message.rows} units of ${message.columns} inputs, the largest ${short(message.largest)}`);
-    canvas.title = `${message.rows} units (columns) of ${message.columns} inputs; blue is positive, orange negative, the largest ${short(message.largest)}`;
+    canvas.title = `${message.rows} units (${picture.units}) of ${message.columns} inputs; blue is positive, orange negative, the largest ${short(message.largest)}`;
   }
 
   colour(data, place, value) {
@@ -99,13 +99,16 @@ class Layers {
     data[4 * place + 3] = 255;
   }
 
-  // A column for each unit, a line for each of its inputs.
+  // A column for each unit, a line for each of its inputs; the other way where inputs are many.
   matrix({ rows, columns, values }) {
-    const pixels = new ImageData(rows, columns);
+    const upright = rows >= columns;
+    const pixels = upright ? new ImageData(rows, columns) : new ImageData(columns, rows);
     for (let unit = 0; unit < rows; unit++) {
-      for (let input = 0; input < columns; input++) this.colour(pixels.data, input * rows + unit, values[unit * columns + input]);
+      for (let input = 0; input < columns; input++) {
+        this.colour(pixels.data, upright ? input * rows + unit : unit * columns + input, values[unit * columns + input]);
+      }
     }
-    return { width: rows, height: columns, pixels };
+    return { width: pixels.width, height: pixels.height, pixels, units: upright ? 'columns' : 'lines' };
   }
 
   // A picture for each unit, where inputs are the pixels of one.
@@ -122,6 +125,6 @@ class Layers {
         this.colour(pixels.data, (y + Math.floor(i / wide)) * width + x + (i % wide), values[unit * columns + i]);
       }
     }
-    return { width, height, pixels, tiled: true };
+    return { width, height, pixels, tiled: true, units: 'pictures' };
   }
 }
