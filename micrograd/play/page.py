@@ -19,6 +19,7 @@ SCRIPTS = ("wire.js", "plane.js", "curve.js", "layers.js", "controls.js", "start
 WORDS = {
     "moons": "two moons", "circles": "two circles", "spirals": "spirals", "hand": "drawn by hand",
     "digits": "digits, 8 × 8 pixels", "table": "a table of mine", "he": "He", "xavier": "Xavier",
+    "lecun": "LeCun",
     "auto": "as the activation wants", "sgd": "SGD", "momentum": "SGD, momentum 0.9",
     "nesterov": "SGD, Nesterov 0.9", "rmsprop": "RMSprop", "adagrad": "Adagrad", "adam": "Adam",
     "adamw": "AdamW", "constant": "constant", "cosine": "half a cosine to 0",
@@ -98,7 +99,8 @@ def _control(name: str, label: str, step: str) -> str:
     place = f'id="{name}" name="{name}"'
     if isinstance(kind, Choice):
         options = "".join(
-            f'<option value="{word}">{xml(WORDS[word])}</option>' for word in CHOICES[name]
+            f'<option value="{word}">{xml(WORDS.get(word, word))}</option>'
+            for word in CHOICES[name]
         )
         control = f"<select {place}>{options}</select>"
     elif isinstance(kind, Flag):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # not this folder: Python has numbers too
 
 if __name__ == "__main__":
     with atheris.instrument_imports(include=["micrograd"]):
