@@ -28,6 +28,10 @@ def moons(n: int = 400, noise: float = 0.15, seed: int | None = 0) -> Points:
 
     Raises:
         TypeError, ValueError: an argument is no number, or out of its range.
+
+    >>> X, y = mg.data.moons(100, seed=0)
+    >>> X.shape, np.bincount(y).tolist()
+    ((100, 2), [50, 50])
     """
     rng, counts = _start("moons", n, noise, seed, 2)
     upper, lower = (rng.uniform(0, math.pi, count) for count in counts)
@@ -51,6 +55,10 @@ def circles(n: int = 400, noise: float = 0.1, seed: int | None = 0) -> Points:
 
     Raises:
         TypeError, ValueError: an argument is no number, or out of its range.
+
+    >>> X, y = mg.data.circles(100, seed=0)
+    >>> X.shape, np.bincount(y).tolist()
+    ((100, 2), [50, 50])
     """
     rng, counts = _start("circles", n, noise, seed, 2)
     parts = []
@@ -77,6 +85,10 @@ def spirals(
 
     Raises:
         TypeError, ValueError: an argument is no number, or out of its range.
+
+    >>> X, y = mg.data.spirals(90, classes=3, seed=0)
+    >>> X.shape, np.bincount(y).tolist()
+    ((90, 2), [30, 30, 30])
     """
     classes = checks.count("spirals", "classes", classes, 2)
     turns = checks.number("spirals", "turns", turns, above=0)

@@ -21,6 +21,16 @@ def headings(text):
     return {slug(line.lstrip("# ")) for line in FENCED.sub("", text).split("\n") if line[:1] == "#"}
 
 
+PATH = re.compile(r"`((?:micrograd|csrc|demos|tests|tools|docs)/[\w./-]*\w/?)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_that_are_named_are_there(page):
+    made = {"demos/pictures/", "demos/notebooks/"}  # by demos, when they run
+    named = set(PATH.findall(FENCED.sub("", page.read_text()))) - made
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links(page):
     text, lost = page.read_text(), []
