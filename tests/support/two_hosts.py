@@ -83,9 +83,9 @@ def carry(names, seconds):
 
 
 @contextmanager
-def two_hosts(seconds, folder):
-    """Two hosts, `seconds` away from each other in each direction; yields what to start mpiexec
-    with in place of `mpiexec -n 2`."""
+def two_hosts(seconds, folder, mpiexec):
+    """Two hosts, `seconds` away from each other in each direction; yields what starts two ranks
+    on them, as `mpiexec -n 2` does on one."""
     tag = os.getpid()
     names = [f"mg{tag}a", f"mg{tag}b"]
     relay = None
@@ -101,7 +101,7 @@ def two_hosts(seconds, folder):
             _ip(*inside, "link", "set", "lo", "up")
             _ip(*inside, "addr", "add", address, "peer", peer, "dev", DEVICE)
             _ip(*inside, "link", "set", DEVICE, "mtu", str(MTU), "up", "txqueuelen", "5000")
-        yield _launcher(names, Path(folder))
+        yield _launcher(names, Path(folder), mpiexec)
     finally:
         if relay is not None:
             relay.kill()
@@ -110,7 +110,7 @@ def two_hosts(seconds, folder):
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
-def _launcher(names, folder):
+def _launcher(names, folder, mpiexec):
     """mpiexec in the first namespace; what stands for ssh goes into the one with that address."""
     remote = folder / "remote"
     cases = "".join(
@@ -124,7 +124,7 @@ def _launcher(names, folder):
     )
     remote.chmod(0o755)
     return [
-        "ip", "netns", "exec", names[0], shutil.which("mpiexec") or "mpiexec",
+        "ip", "netns", "exec", names[0], mpiexec,
         "-launcher", "ssh", "-launcher-exec", str(remote), "-iface", DEVICE,
         "-hosts", ",".join(ADDRESSES), "-n", "2",
     ]  # fmt: skip
