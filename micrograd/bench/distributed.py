@@ -2,6 +2,9 @@
 
     mpiexec -n 2 python -m micrograd.bench.distributed [--workloads LAYERS/BATCH,...]
 
+With --plot FILE.png, how far the last workload would scale by the figures of these ranks, with what
+was measured beside it.
+
 Every rank has one thread. The result is checked before anything is timed; rounds of all
 contenders alternate, and the best of each counts, as the machine may be busy.
 """
@@ -24,7 +27,7 @@ import numpy as np
 import micrograd as mg
 from micrograd import checks
 from micrograd.bench.workloads import LEARNING_RATE, WORKLOADS, Problem, Workload, flat, make, parse
-from micrograd.distributed.simulate import simulate
+from micrograd.distributed.simulate import DEFAULT_RANKS, Prediction, simulate
 from micrograd.optim.constraints import Constraints
 
 Step = Callable[[], Any]
@@ -32,13 +35,15 @@ WHERE = "micrograd.bench.distributed"
 SECONDS = 0.25  # of steps in a round
 ROUNDS = 7
 CHECKED_STEPS = 3
+FAST = 1e11  # bytes a second, where a message takes no longer than one of a byte
 SHORT_MESSAGE = 2048  # bytes up to which MPICH doubles; beyond, it scatters and gathers, as a ring
 
 
 @dataclass(frozen=True)
 class Line:
     """What was found of a workload, seconds a step: of all ranks, of one rank that does the whole
-    batch, of DataParallel with one rank, of DDP (None without torch), and as predicted."""
+    batch, of DataParallel with one rank, of DDP (None without torch), and as predicted; how far
+    it scales by the same figures."""
 
     workload: Workload
     ours: float
@@ -46,6 +51,7 @@ class Line:
     wrapped: float
     ddp: float | None
     predicted: float
+    scaling: Prediction
 
 
 def ours(problem: Problem, comm: Any) -> tuple[Step, Callable[[], Any], Any]:
@@ -173,18 +179,17 @@ def measure(workload: Workload, job: Job, rounds: int, with_torch: bool) -> Line
     found = job.best(steps, rounds)
     n_bytes = 4 * workload.parameters
     latency, whole = job.exchange(1), job.exchange(n_bytes)
-    predicted = found["part"]
-    if job.ranks > 1:
-        small_message = n_bytes <= SHORT_MESSAGE
-        row = simulate(
-            net, ranks=job.ranks, batch=workload.batch,
-            seconds_per_row=found["part"] / part, latency=latency,
-            bandwidth=n_bytes / max(whole - latency, 1e-9), overlap=False,
-            algorithm="recursive_doubling" if small_message else "ring",
-        )[0]  # fmt: skip
-        predicted = row.step
+    if job.ranks == 1:
+        latency, whole = 0.0, n_bytes / FAST
+    scaling = simulate(
+        net, ranks=sorted({job.ranks, *DEFAULT_RANKS}), batch=workload.batch,
+        seconds_per_row=found["part"] / part, latency=latency,
+        bandwidth=n_bytes / max(whole - latency, n_bytes / FAST), overlap=False,
+        algorithm="recursive_doubling" if n_bytes <= SHORT_MESSAGE else "ring",
+    )  # fmt: skip
+    predicted = next(row.step for row in scaling if row.ranks == job.ranks)
     return Line(workload, found["ours"], found["one"], found["one, wrapped"], found.get("ddp"),
-                predicted)  # fmt: skip
+                predicted, scaling)  # fmt: skip
 
 
 def ours_of(problem: Problem) -> tuple[Step, Callable[[], Any], Any]:
@@ -233,6 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     usual = ",".join(f"{w.layers}/{w.batch}" for w in WORKLOADS)
     parser.add_argument("--workloads", default=usual, metavar="LAYERS/BATCH,...")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--plot", metavar="FILE.png", help="draw how the last workload scales")
     parser.add_argument("--no-torch", action="store_true", help="leave PyTorch's DDP out")
     options = parser.parse_args(arguments)
     mg.set_num_threads(1)
@@ -247,6 +253,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(table(lines, job.ranks).splitlines()[-1], file=sys.stderr, flush=True)
     if job.rank == 0:
         print(table(lines, job.ranks))
+        if options.plot:
+            last = lines[-1]
+            measured = [(1, 1.0), (job.ranks, last.one / last.ours)]
+            last.scaling.plot(options.plot, measured)
 
 
 if __name__ == "__main__":

@@ -91,8 +91,14 @@ class Prediction(Sequence[Scaling]):
         lines.append(f"It stops scaling at {self.stops_at} ranks.")
         return "\n".join(lines)
 
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        measured: Sequence[tuple[int, float]] = (),
+    ) -> Any:
         """Speedup over ranks beside the ideal line, as a matplotlib figure; written to `path`.
+
+        measured: (ranks, speedup) of runs that have been made, drawn as points.
 
         Raises:
             ImportError: matplotlib is not installed.
@@ -101,7 +107,7 @@ class Prediction(Sequence[Scaling]):
         from micrograd import plot
 
         ranks = [r.ranks for r in self.rows]
-        return plot.scaling(ranks, [r.speedup for r in self.rows], self.title, path)
+        return plot.scaling(ranks, [r.speedup for r in self.rows], self.title, path, measured)
 
 
 def all_reduce_seconds(

@@ -14,8 +14,11 @@ def scaling(
     speedups: Sequence[float],
     title: str = "",
     path: str | os.PathLike[str] | None = None,
+    measured: Sequence[tuple[int, float]] = (),
 ) -> Any:
     """Draws speedups over ranks, both on a logarithmic scale, beside the ideal line.
+
+    measured: (ranks, speedup) of runs that have been made, drawn as points.
 
     Returns:
         The matplotlib Figure, written to `path` unless that is None.
@@ -28,6 +31,8 @@ def scaling(
     with picture(path, size=(6.0, 4.4)) as (figure, (axes,)):
         axes.plot(ranks, ranks, linestyle="--", color="0.5", label="ideal")
         axes.plot(ranks, speedups, marker="o", label="predicted")
+        if measured:
+            axes.plot(*zip(*measured, strict=True), "s", color="tab:red", label="measured")
         axes.set_xscale("log", base=2)
         axes.set_yscale("log", base=2)
         axes.set(xlabel="ranks", ylabel="speedup over one rank", title=text(title, 70))
