@@ -35,7 +35,7 @@ def save(options, name, picture):
     else:
         picture.save(path)
     print(f"wrote {folder.name}/{name}")
-    if IN_NOTEBOOK:
+    if IN_NOTEBOOK and path.suffix in (".svg", ".png"):
         from IPython.display import SVG, Image, display
 
         display(SVG(str(path)) if path.suffix == ".svg" else Image(str(path), width=700))

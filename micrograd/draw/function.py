@@ -31,7 +31,8 @@ def draw(
 
     Raises:
         TypeError: something else, or X and y with a Value.
-        ValueError: X or y do not fit the model.
+        ValueError: X or y do not fit the model; with collapse=False, a graph of more than some
+            50,000 nodes, fewer where edges are long: the message says how large it is.
 
     >>> import micrograd as mg
     >>> x = mg.Value(2.0, label="x")

@@ -97,6 +97,19 @@ def with_dummies(
     return graph
 
 
+def count_places(n: int, edges: Sequence[tuple[int, int]]) -> int:
+    """How many nodes and dummies with_dummies would make: what a layout's time grows with.
+
+    Raises:
+        ValueError: the edges go round in a circle.
+    """
+    rank = longest_path(n, edges)
+    passed = [0] * n
+    for u, v in edges:
+        passed[u] = max(passed[u], rank[v] - rank[u] - 1)
+    return n + sum(passed)
+
+
 def first_order(graph: Layered) -> list[list[int]]:
     """Ranks as a search from the results backwards meets their nodes, operands in order."""
     ranks: list[list[int]] = [[] for _ in range(max(graph.rank, default=-1) + 1)]

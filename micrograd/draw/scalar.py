@@ -70,7 +70,9 @@ def wires_of(graph: Graph, keys: bool = False) -> list[Wire]:
             if flow is not None:
                 tip += f"\npassed down: {shown(node.grad)} * {shown(local)} = {shown(flow)}"
             port = (i + 0.5) / len(node.operands)
-            wire = Wire(u, v, shown(local), tooltip=tip, port=port)
+            # The exponent of a negative base has none: nan, and of no use to anybody.
+            none = below.kind == "number" and local is not None and local != local
+            wire = Wire(u, v, "" if none else shown(local), tooltip=tip, port=port)
             wire.key = f"e{v}-{i}" if keys else ""
             flows.append((wire, flow))
     most = max((abs(f) for _, f in flows if f is not None and abs(f) < float("inf")), default=0.0)

@@ -122,7 +122,8 @@ class Player {
     const local = this.tape.locals(v, this.values)[i];
     const flow = sent && this.tape.takesGradient(this.tape.nodes[v].a[i]) ? this.flows[v].shares[i] : null;
     if (local !== null || !(this.tape.nodes[v].o in this.tape.vectors)) {
-      this.view.text(id + "-label", seen ? (local === null ? "?" : showNumber(local)) : "");
+      const none = Number.isNaN(local) && this.tape.nodes[this.tape.nodes[v].a[i]].k === "number";
+      this.view.text(id + "-label", seen && !none ? (local === null ? "?" : showNumber(local)) : "");
     }
     this.view.edge(id, flow === null ? null : this.size(flow), this.largestFlow);
   }
