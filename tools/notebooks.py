@@ -73,7 +73,7 @@ def main():
     parser.add_argument("--output", type=Path, default=DEMOS / "notebooks", metavar="FOLDER")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    paths = options.demos or sorted(DEMOS.glob("[0-9]*.py"))
+    paths = [path.resolve() for path in options.demos or sorted(DEMOS.glob("[0-9]*.py"))]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # each kernel is a process of its own
         for line in pool.map(lambda path: make(path, options.output, options.execute), paths):
             print(line, flush=True)
