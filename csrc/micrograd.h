@@ -21,7 +21,8 @@ enum {
     MG_TARGET_NOT_FINITE,
     MG_TARGET_NOT_PROBABILITY, /* row: negative, or the sum is not 1 */
     MG_LOSS_NOT_FINITE,        /* training stops before the update */
-    MG_STEP_NOT_FINITE         /* gradients, or what an update would make, are not: it stops there too */
+    MG_STEP_NOT_FINITE,        /* gradients, or what an update would make, are not: it stops there too */
+    MG_SPARSE_NOT_VALID /* mg_result.row: its entries lie outside the arrays, or a column does (.column) */
 };
 
 /* Element-wise functions, activations first: y = f(x). */
@@ -137,8 +138,16 @@ typedef struct {
     double gradient_norm; /* before clipping, penalties included */
 } mg_result;
 
-/* A batch.  labels (rows), int64_t, or targets (rows, outputs); weights (rows) or NULL. */
+/* Sparse rows: of row i the entries [starts[i], starts[i + 1]), in any order; doubles add up.  All is checked. */
 typedef struct {
+    int32_t index_bytes; /* 4 or 8: starts (rows + 1) and columns are int32_t or int64_t */
+    const void *starts, *columns, *values;
+    int64_t entries; /* of columns and values */
+} mg_sparse;
+
+/* A batch.  labels (rows), int64_t, or targets (rows, outputs); weights (rows) or NULL; x or `sparse` rows. */
+typedef struct {
+    const mg_sparse *sparse;
     const void *x;
     int64_t x_ld, rows;
     const void *labels;

@@ -74,6 +74,19 @@ typedef struct {
     double *row_loss;
 } mg_loss_rows;
 
+/* The numbers of sparse rows, column by column: those of the c-th column that has some are the entries
+ * [start[c], start[c + 1]), in the order of their rows. */
+typedef struct {
+    int64_t columns;
+    const int64_t *start;  /* (columns + 1) */
+    const int32_t *column; /* (columns), rising */
+    const int32_t *row;    /* of each entry */
+    const void *value;
+} mg_sparse_columns;
+
+/* The most columns of a tile of their weights, and its outputs. */
+enum { MG_TILE_COLUMNS = 16, MG_TILE_OUTPUTS = 128 };
+
 /* What an optimizer's settings come down to at one step, the same for all elements. */
 typedef struct {
     double lr, decay, shrink;          /* decay of g, and of p by itself */
@@ -132,6 +145,11 @@ typedef struct {
     void (*gemm)(const mg_gemm *g, void *scratch, mg_team team);         /* no barrier at its end */
     int64_t (*panel_reals)(int64_t n, int64_t k);
     void (*lay_out)(const mg_gemm *g, void *out); /* (panel_reals) = g's B as it is read */
+    /* See sparse_template.h. */
+    void (*sparse_add)(const mg_sparse_columns *x, mg_range columns, const void *weights, int64_t stride,
+                       int direct, mg_matrix z);
+    void (*sparse_sum)(const mg_sparse_columns *x, mg_range columns, double alpha, mg_matrix delta,
+                       void *tile);
     void (*map)(int function, double slope, mg_matrix x, mg_matrix y);
     /* out (+)= g * f'; out may be g */
     void (*gate)(int function, double slope, mg_matrix reference, mg_matrix g, mg_matrix out, int accumulate);

@@ -13,6 +13,8 @@
 /* */
 #include "kernels/gemm_template.h"
 /* */
+#include "kernels/sparse_template.h"
+/* */
 #include "kernels/skip_template.h"
 /* */
 #include "kernels/columns_template.h"

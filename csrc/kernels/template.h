@@ -45,6 +45,8 @@ MG_POP_TARGET
      .gemm = gemm_run##T,                     \
      .panel_reals = panel_reals##T,           \
      .lay_out = lay_out##T,                   \
+     .sparse_add = sparse_add##T,             \
+     .sparse_sum = sparse_sum##T,             \
      .map = map##T,                           \
      .gate = gate##T,                         \
      .add = add##T,                           \

@@ -10,6 +10,12 @@ mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows)
     return x;
 }
 
+mg_range mg_share_columns(int64_t columns, mg_team team)
+{
+    const mg_range sixteens = mg_share((columns + 15) / 16, team);
+    return (mg_range){sixteens.first * 16, sixteens.last * 16 < columns ? sixteens.last * 16 : columns};
+}
+
 mg_matrix mg_run_values(const mg_plan *plan, const mg_run *run, int buffer)
 {
     const mg_buffer *b = &plan->buffers[buffer];
@@ -63,12 +69,15 @@ static void linear(const mg_plan *plan, const mg_run *run, const mg_op *op, mg_t
         g.epilogue.skip = skip.data;
         g.epilogue.skip_row = skip.ld;
     }
-    plan->kernels->gemm(&g, run->scratch, team);
+    if (run->sparse && op->in[0] == 0)
+        mg_sparse_forward(plan, run, &g, team);
+    else
+        plan->kernels->gemm(&g, run->scratch, team);
 }
 
 /* dW (out,in) = scale * delta (rows,out).T @ A (rows,in), rows [first, last) of it. */
 static void weight_part(const mg_plan *plan, const mg_run *run, mg_matrix delta, mg_matrix a, mg_range rows,
-                        void *dw, int accumulate, mg_team team)
+                        void *dw, int accumulate, int sparse, mg_team team)
 {
     const mg_gemm weight = {.m = delta.columns,
                             .n = a.columns,
@@ -83,7 +92,10 @@ static void weight_part(const mg_plan *plan, const mg_run *run, mg_matrix delta,
                             .c = dw,
                             .c_row = a.columns,
                             .accumulate = accumulate};
-    plan->kernels->gemm(&weight, run->scratch, team);
+    if (sparse)
+        mg_sparse_weight(plan, run, &weight, team);
+    else
+        plan->kernels->gemm(&weight, run->scratch, team);
 }
 
 /* dW, and db (out) = scale * sum of delta's rows.  More than MG_SUMMED_ROWS rows are summed up part by part
@@ -93,33 +105,33 @@ static void linear_weight(const mg_plan *plan, const mg_run *run, const mg_op *o
 {
     const mg_matrix delta = mg_run_values(plan, run, op->in[0]), a = mg_run_values(plan, run, op->in[1]);
     char *dw = at(plan, plan->gradients, op->weight);
-    for (int64_t first = 0; first < run->rows; first += MG_SUMMED_ROWS) {
-        const mg_range rows = {first,
-                               first + MG_SUMMED_ROWS < run->rows ? first + MG_SUMMED_ROWS : run->rows};
+    const int sparse = run->sparse && op->in[1] == 0; /* has short chains of its own */
+    const int64_t part = sparse ? run->rows : MG_SUMMED_ROWS;
+    for (int64_t first = 0; first < run->rows; first += part) {
+        const mg_range rows = {first, first + part < run->rows ? first + part : run->rows};
         if (first == 0) {
-            weight_part(plan, run, delta, a, rows, dw, accumulate, team);
+            weight_part(plan, run, delta, a, rows, dw, accumulate, sparse, team);
             if (rows.last < run->rows)
                 mg_barrier(team); /* the scratch is wanted again */
             continue;
         }
-        weight_part(plan, run, delta, a, rows, plan->partial, 0, team);
+        weight_part(plan, run, delta, a, rows, plan->partial, 0, 0, team);
         mg_barrier(team);
         const mg_range mine = mg_share(delta.columns, team);
-        const mg_matrix part = {plan->partial, delta.columns, a.columns, a.columns};
+        const mg_matrix summed = {plan->partial, delta.columns, a.columns, a.columns};
         const mg_matrix sum = {dw, delta.columns, a.columns, a.columns};
         const mg_matrix to = mg_matrix_rows(sum, plan->real_size, mine);
-        plan->kernels->add(mg_matrix_rows(part, plan->real_size, mine), to, to);
+        plan->kernels->add(mg_matrix_rows(summed, plan->real_size, mine), to, to);
         mg_barrier(team);
     }
     if (op->bias < 0)
         return;
-    const mg_range sixteens = mg_share((delta.columns + 15) / 16, team);
+    const mg_range outputs = mg_share_columns(delta.columns, team);
     mg_matrix mine = delta;
-    mine.data = at(plan, delta.data, sixteens.first * 16);
-    mine.columns =
-        (sixteens.last * 16 < delta.columns ? sixteens.last * 16 : delta.columns) - sixteens.first * 16;
+    mine.data = at(plan, delta.data, outputs.first);
+    mine.columns = outputs.last - outputs.first;
     plan->kernels->column_sum(mine, run->scale, accumulate,
-                              at(plan, plan->gradients, op->bias + sixteens.first * 16));
+                              at(plan, plan->gradients, op->bias + outputs.first));
 }
 
 /* dA (rows,in) = delta (rows,out) @ W (out,in), gated. */

@@ -96,6 +96,7 @@ void mg_plan_free(mg_plan *plan)
     if (!plan)
         return;
     mg_plan_thaw(plan);
+    mg_sparse_free(plan);
     free(plan->ops);
     free(plan->buffers);
     free(plan->buffer_ld);

@@ -8,6 +8,7 @@
 /* What one run of the ops works on: where the input is, how many rows, and the first row of the
  * workspace that it may use. */
 typedef struct {
+    const mg_sparse_columns *sparse; /* the input, where it is sparse: x is not there then */
     const void *x;
     int64_t x_ld, rows, first_row;
     double scale;    /* 1 / total weight */
@@ -20,6 +21,14 @@ typedef struct {
 /* Rows whose products are added up in a chain of blocks (see gemm_template.h), 85 or so of them.  Twenty
  * million rows are then 611 such sums, which are added up in a chain; all blocks in one would be 52,000. */
 enum { MG_SUMMED_ROWS = 1 << 15 };
+
+/* Sparse rows of one batch, sorted by columns: a copy, so whatever becomes of the caller's arrays, what is
+ * in here stays within bounds. */
+typedef struct {
+    mg_sparse_columns columns;
+    int64_t entries, capacity;
+    char *memory;
+} mg_staged;
 
 struct mg_plan {
     const mg_kernels *kernels;
@@ -50,6 +59,10 @@ struct mg_plan {
     char *partial; /* a weight matrix, where there are more rows than MG_SUMMED_ROWS */
     char *staged_x, *staged_targets, *staged_weights; /* the batch that mg_plan_train gathers */
     int64_t *staged_labels;
+    int stages_x; /* there has to be a staged_x: a network that trains on sparse rows has no use for it */
+    mg_staged
+        sparse[2]; /* the sparse rows of the pass that is cached, and of the one that is being checked */
+    int64_t sparse_work; /* multiply-adds of the first, or as long: what decides on threads */
 
     mg_run last;            /* what mg_plan_backward goes back over */
     int found[MG_MAX_TEAM]; /* what each member found wrong with its share of the input */
@@ -73,7 +86,22 @@ int64_t mg_plan_target_columns(const mg_plan *plan);
 int mg_plan_prepare(mg_plan *plan, int64_t capacity, int64_t rows, int threads);
 void mg_plan_clear_scalars(const mg_plan *plan); /* their gradients, which only ever add up */
 
+/* Sparse rows, in sparse.c. */
+int mg_sparse_fits(const mg_plan *plan, const mg_batch *batch);
+int mg_sparse_check(const mg_plan *plan, const mg_batch *batch, mg_result *result);
+/* The rows `index` of a batch, or `rows` from `first` on where it is NULL, into plan->sparse[1]. */
+int mg_sparse_stage(mg_plan *plan, const mg_batch *batch, const int64_t *index, int64_t first, int64_t rows,
+                    mg_result *result);
+void mg_sparse_take(mg_plan *plan, int64_t rows); /* from now on they are plan->sparse[0] */
+void mg_sparse_free(mg_plan *plan);
+int mg_sparse_team(const mg_plan *plan, int threads); /* as many as the work pays for */
+/* As gemm for the first layer: C = X @ B.T, finished by g's epilogue; C (+)= alpha * A @ X. */
+void mg_sparse_forward(const mg_plan *plan, const mg_run *run, const mg_gemm *g, mg_team team);
+void mg_sparse_weight(const mg_plan *plan, const mg_run *run, const mg_gemm *g, mg_team team);
+
 mg_matrix mg_run_values(const mg_plan *plan, const mg_run *run, int buffer);
+/* This member's columns of a sum, or outputs of a layer: whole lines of 16. */
+mg_range mg_share_columns(int64_t columns, mg_team team);
 mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows);
 /* Ops [first, last), by all members of a team together. */
 void mg_run_ops(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate, mg_team team);
@@ -84,6 +112,7 @@ void mg_run_ops(const mg_plan *plan, const mg_run *run, int first, int last, int
 double mg_weight_unit(double total_weight);
 void mg_stage_weight(const mg_plan *plan, int64_t row, double weight);
 int mg_team_size(const mg_plan *plan, int64_t rows, int threads); /* as many as the work pays for */
+int mg_team_for(const mg_plan *plan, int64_t multiplications, int threads);
 mg_run mg_run_of(const mg_plan *plan, const mg_batch *batch);
 double mg_mean_loss(const mg_plan *plan, const mg_run *run);
 /* The first element of x that is no finite number; x is known to have one. */

@@ -6,6 +6,9 @@
 /* Rows of a block: enough for whole tiles, few enough for the activations to stay in L2. */
 #define BLOCK_ROWS 168
 
+/* The same of sparse rows: each block reads all the weights that it needs, in columns. */
+#define SPARSE_BLOCK_ROWS 2048
+
 typedef struct {
     mg_plan *plan;
     const mg_batch *batch;
@@ -14,13 +17,24 @@ typedef struct {
     mg_result *result;
 } prediction;
 
+static int64_t block_rows(const mg_batch *batch)
+{
+    return batch->sparse ? SPARSE_BLOCK_ROWS : BLOCK_ROWS;
+}
+
+static int64_t blocks_of(const mg_batch *batch)
+{
+    return (batch->rows + block_rows(batch) - 1) / block_rows(batch);
+}
+
 /* The rows of one block of a batch. */
 static mg_batch part_of(const mg_plan *plan, const mg_batch *batch, int64_t row)
 {
-    const int64_t size = (int64_t)plan->real_size;
+    const int64_t size = (int64_t)plan->real_size, most = block_rows(batch);
     mg_batch part = *batch;
-    part.rows = batch->rows - row < BLOCK_ROWS ? batch->rows - row : BLOCK_ROWS;
-    part.x = (const char *)batch->x + row * batch->x_ld * size;
+    part.rows = batch->rows - row < most ? batch->rows - row : most;
+    if (!batch->sparse)
+        part.x = (const char *)batch->x + row * batch->x_ld * size;
     if (batch->labels)
         part.labels = (const int64_t *)batch->labels + row;
     if (batch->targets)
@@ -62,8 +76,8 @@ static void finish_block(const mg_plan *plan, const prediction *p, const mg_run 
     const int64_t size = (int64_t)plan->real_size;
     if (p->out)
         for (int64_t i = 0; i < y.rows; i++)
-            memcpy(p->out + (block * BLOCK_ROWS + i) * y.columns * size, (char *)y.data + i * y.ld * size,
-                   (size_t)(y.columns * size));
+            memcpy(p->out + (block * block_rows(p->batch) + i) * y.columns * size,
+                   (char *)y.data + i * y.ld * size, (size_t)(y.columns * size));
     if (!p->loss)
         return;
     p->loss[block] = mg_mean_loss(plan, run);
@@ -97,10 +111,48 @@ static void predict_body(void *arguments, mg_team team)
     }
 }
 
+/* A block of sparse rows, whose outputs the members share out. */
+typedef struct {
+    const mg_plan *plan;
+    mg_run run;
+    int last;
+} sparse_block;
+
+static void sparse_body(void *arguments, mg_team team)
+{
+    const sparse_block *b = arguments;
+    mg_run_ops(b->plan, &b->run, 0, b->last, 0, team);
+}
+
+static int run_sparse(prediction *p, int threads)
+{
+    mg_plan *plan = p->plan;
+    const mg_batch *batch = p->batch;
+    const int64_t most = batch->rows < SPARSE_BLOCK_ROWS ? batch->rows : SPARSE_BLOCK_ROWS;
+    threads = mg_team_limit(threads);
+    int status = mg_sparse_fits(plan, batch) ? mg_plan_prepare(plan, most, most, threads) : MG_BAD_ARGUMENT;
+    for (int64_t block = 0; status == MG_OK && block < blocks_of(batch); block++) {
+        const int64_t first = block * SPARSE_BLOCK_ROWS;
+        const mg_batch part = part_of(plan, batch, first);
+        status = mg_sparse_stage(plan, batch, NULL, first, part.rows, p->result);
+        if (status != MG_OK)
+            return status;
+        mg_sparse_take(plan, part.rows);
+        sparse_block b = {plan, mg_run_of(plan, &part), plan->loss_op + (p->loss != NULL)};
+        b.run.scratch = plan->scratch;
+        b.run.sparse = &plan->sparse[0].columns;
+        mg_team_run(sparse_body, &b, mg_sparse_team(plan, threads));
+        finish_block(plan, p, &b.run, block);
+    }
+    return status;
+}
+
 static int run_blocks(prediction *p, int threads)
 {
     mg_plan *plan = p->plan;
     const mg_batch *batch = p->batch;
+    if (batch->sparse)
+        return run_sparse(p, threads);
     threads = mg_team_size(plan, batch->rows, threads);
     const int64_t blocks = (batch->rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     threads = threads > blocks ? (blocks > 1 ? (int)blocks : 1) : threads;
@@ -143,7 +195,7 @@ int mg_plan_evaluate(mg_plan *plan, const mg_batch *batch, int threads, mg_resul
     int status = mg_plan_check(plan, batch, result);
     if (status != MG_OK)
         return status;
-    const int64_t blocks = (batch->rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    const int64_t blocks = blocks_of(batch);
     double *sums = calloc((size_t)blocks + 1, 2 * sizeof *sums);
     if (!sums)
         return MG_OUT_OF_MEMORY;

@@ -16,13 +16,22 @@
  * two took 640 ms beside busy neighbours. */
 #define PARALLEL_MULTIPLICATIONS_PER_OP 50000
 
-int mg_team_size(const mg_plan *plan, int64_t rows, int threads)
+static int64_t least_of(const mg_plan *plan)
 {
     const int64_t per_op = (int64_t)plan->loss_op * PARALLEL_MULTIPLICATIONS_PER_OP;
-    const int64_t least = per_op > PARALLEL_MULTIPLICATIONS ? per_op : PARALLEL_MULTIPLICATIONS;
-    if (rows <= 0 || plan->multiplications_per_row < least / rows)
+    return per_op > PARALLEL_MULTIPLICATIONS ? per_op : PARALLEL_MULTIPLICATIONS;
+}
+
+int mg_team_size(const mg_plan *plan, int64_t rows, int threads)
+{
+    if (rows <= 0 || plan->multiplications_per_row < least_of(plan) / rows)
         return 1;
     return mg_team_limit(threads);
+}
+
+int mg_team_for(const mg_plan *plan, int64_t multiplications, int threads)
+{
+    return multiplications < least_of(plan) ? 1 : mg_team_limit(threads);
 }
 
 /* ---- checking a batch ---- */
@@ -79,7 +88,7 @@ static int check_rows(const mg_plan *plan, const mg_run *run, const mg_batch *ba
     const mg_matrix line = {x.data, 1, x.rows * x.columns, 0}; /* short rows are faster as one long one */
     int status = MG_OK;
     *row = *column = 0;
-    if (!plan->kernels->all_finite(x.ld == x.columns ? line : x, 1)) {
+    if (!batch->sparse && !plan->kernels->all_finite(x.ld == x.columns ? line : x, 1)) {
         mg_locate(plan, x, row, column);
         status = MG_INPUT_NOT_FINITE;
     }
@@ -147,7 +156,9 @@ static int checked(mg_plan *plan, const mg_batch *batch, int threads, mg_result 
 /* Rows are as far apart as they are long, and there are no targets but those of a loss. */
 static int batch_fits(const mg_plan *plan, const mg_batch *batch)
 {
-    return batch->rows >= 0 && (batch->rows < 2 || batch->x_ld >= plan->buffers[0].columns) &&
+    return batch->rows >= 0 &&
+           (batch->sparse ? mg_sparse_fits(plan, batch)
+                          : batch->rows < 2 || batch->x_ld >= plan->buffers[0].columns) &&
            ((!batch->labels && !batch->targets) ||
             (mg_plan_has_loss(plan) &&
              (!batch->targets || batch->targets_ld >= mg_plan_target_columns(plan))));
@@ -157,7 +168,8 @@ int mg_plan_check(mg_plan *plan, const mg_batch *batch, mg_result *result)
 {
     if (!batch_fits(plan, batch))
         return MG_BAD_ARGUMENT;
-    return plan->n_ops ? checked(plan, batch, 1, result) : MG_OK;
+    const int status = batch->sparse ? mg_sparse_check(plan, batch, result) : MG_OK;
+    return plan->n_ops && status == MG_OK ? checked(plan, batch, 1, result) : status;
 }
 
 /* ---- forward, loss, backward ---- */
@@ -217,8 +229,13 @@ static int forward_pass(mg_plan *plan, const mg_batch *batch, int last, int thre
 {
     if (!batch_fits(plan, batch))
         return MG_BAD_ARGUMENT;
-    threads = mg_team_size(plan, batch->rows, threads);
+    const int most = threads;
+    threads = batch->sparse ? 1 : mg_team_size(plan, batch->rows, threads);
     int status = checked(plan, batch, threads, result);
+    if (status == MG_OK && batch->sparse) {
+        status = mg_sparse_stage(plan, batch, NULL, 0, batch->rows, result);
+        threads = mg_team_limit(most);
+    }
     if (status == MG_OK)
         status = mg_plan_prepare(plan, batch->rows, batch->rows, threads);
     if (status != MG_OK)
@@ -226,6 +243,11 @@ static int forward_pass(mg_plan *plan, const mg_batch *batch, int last, int thre
     const mg_batch scaled = mg_plan_goes_back(plan) ? in_units(plan, batch) : *batch;
     pass p = {.plan = plan, .run = mg_run_of(plan, &scaled), .last = last};
     p.run.scratch = plan->scratch;
+    if (batch->sparse) {
+        mg_sparse_take(plan, batch->rows);
+        p.run.sparse = &plan->sparse[0].columns;
+        threads = mg_sparse_team(plan, threads);
+    }
     mg_team_run(pass_body, &p, threads);
     plan->last = p.run;
     plan->last.batch = NULL; /* the caller's, and not wanted any more */
@@ -282,6 +304,7 @@ int mg_plan_backward(mg_plan *plan, int accumulate, int threads)
               .last = plan->n_ops,
               .accumulate = accumulate};
     threads = threads < plan->threads ? threads : plan->threads; /* more would need a new workspace */
-    mg_team_run(pass_body, &p, mg_team_size(plan, p.run.rows, threads));
+    mg_team_run(pass_body, &p,
+                p.run.sparse ? mg_sparse_team(plan, threads) : mg_team_size(plan, p.run.rows, threads));
     return MG_OK;
 }

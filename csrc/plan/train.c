@@ -25,8 +25,9 @@ static int gather(mg_plan *plan, const training *t, mg_range rows, int64_t *bad_
     const int64_t inputs = plan->buffers[0].columns, targets = mg_plan_target_columns(plan);
     for (int64_t i = rows.first; i < rows.last; i++) {
         const int64_t from = t->index[i];
-        memcpy(plan->staged_x + (size_t)(i * inputs) * size,
-               (const char *)data->x + (size_t)(from * data->x_ld) * size, (size_t)inputs * size);
+        if (!data->sparse)
+            memcpy(plan->staged_x + (size_t)(i * inputs) * size,
+                   (const char *)data->x + (size_t)(from * data->x_ld) * size, (size_t)inputs * size);
         if (data->labels) {
             const int64_t label = ((const int64_t *)data->labels)[from];
             plan->staged_labels[i] = label;
@@ -97,6 +98,28 @@ static void choose_unit(const mg_plan *plan, mg_sums *sums, double weight)
     sums->unit = unit;
 }
 
+/* Room for `count` rows, and sparse ones staged.  Of dense ones the plan keeps a staged_x from now on. */
+static int make_ready(training *t, int64_t count, int *threads)
+{
+    mg_plan *plan = t->plan;
+    const int staged = plan->stages_x;
+    int status = MG_OK;
+    if (t->data->sparse)
+        status = mg_sparse_stage(plan, t->data, t->index, 0, count, t->update.result);
+    else
+        plan->stages_x = 1;
+    *threads = t->data->sparse ? mg_team_limit(*threads) : mg_team_size(plan, count, *threads);
+    if (status == MG_OK)
+        status = mg_plan_prepare(plan, count, count, *threads);
+    if (status != MG_OK)
+        plan->stages_x = staged;
+    if (status != MG_OK || !t->data->sparse)
+        return status;
+    mg_sparse_take(plan, count);
+    *threads = mg_sparse_team(plan, *threads);
+    return MG_OK;
+}
+
 /* Where other rows are to be added or have been, the gradients stay sums until the update scales them;
  * else they are those of the mean at once. */
 static int train(training *t, int64_t count, int threads)
@@ -104,8 +127,7 @@ static int train(training *t, int64_t count, int threads)
     mg_plan *plan = t->plan;
     const mg_batch *data = t->data;
     const int summing = !t->update.optimizer || t->sums->weight > 0;
-    threads = mg_team_size(plan, count, threads);
-    int status = mg_plan_prepare(plan, count, count, threads);
+    int status = make_ready(t, count, &threads);
     if (status != MG_OK)
         return status;
     const double added = weight_of(plan, data, t->index, count);
@@ -125,6 +147,8 @@ static int train(training *t, int64_t count, int threads)
     const double weight = t->sums->weight + added;
     t->run = mg_run_of(plan, &t->batch);
     t->run.scratch = plan->scratch;
+    if (data->sparse)
+        t->run.sparse = &plan->sparse[0].columns;
     if (summing) {
         t->run.scale = 1;
         t->update.factor = 1 / (weight * t->sums->unit);
@@ -150,8 +174,8 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
                   const mg_constraints *constraints, mg_optimizer *optimizer, mg_sums *sums, int threads,
                   mg_result *result)
 {
-    if (!mg_targets_fit(plan, data) || count < 1 || !plan->parameters || !plan->gradients ||
-        !mg_plan_goes_back(plan))
+    if (!mg_targets_fit(plan, data) || count < 1 || (data->sparse && !mg_sparse_fits(plan, data)) ||
+        !plan->parameters || !plan->gradients || !mg_plan_goes_back(plan))
         return MG_BAD_ARGUMENT;
     if (optimizer && (optimizer->n != plan->n_parameters || optimizer->parameters != plan->parameters ||
                       optimizer->gradients != plan->gradients || !mg_optimizer_kernels(optimizer)))

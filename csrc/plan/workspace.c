@@ -81,7 +81,7 @@ static void lay_out(mg_plan *plan, arena *a, int64_t rows, int threads)
     if (!mg_plan_goes_back(plan))
         return;
     plan->partial = rows > MG_SUMMED_ROWS ? take(a, largest_weight(plan), plan->real_size) : NULL;
-    plan->staged_x = take(a, rows * inputs, plan->real_size);
+    plan->staged_x = plan->stages_x ? take(a, rows * inputs, plan->real_size) : NULL;
     plan->staged_targets = take(a, rows * outputs, plan->real_size);
     plan->staged_weights = take(a, rows, plan->real_size);
     plan->staged_labels = (int64_t *)take(a, rows, sizeof(int64_t));
@@ -89,7 +89,7 @@ static void lay_out(mg_plan *plan, arena *a, int64_t rows, int threads)
 
 int mg_plan_reserve(mg_plan *plan, int64_t rows, int threads)
 {
-    if (rows <= plan->capacity && threads <= plan->threads)
+    if (rows <= plan->capacity && threads <= plan->threads && (plan->staged_x || !plan->stages_x))
         return MG_OK;
     if (rows > INT32_MAX)
         return MG_OUT_OF_MEMORY;

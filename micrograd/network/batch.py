@@ -10,8 +10,9 @@ import numpy as np
 from micrograd import checks
 from micrograd.core import Array
 from micrograd.network.c_plan import Batch, status_name
-from micrograd.network.layers import Layer
+from micrograd.network.layers import Layer, Linear
 from micrograd.network.losses import Loss
+from micrograd.network.sparse import SparseRows, is_sparse
 from micrograd.network.targets import as_targets, as_weights
 
 
@@ -41,13 +42,29 @@ class Incoming:
             return X  # type: ignore[no-any-return]
         return checks.matrix(where, "X", X, self.in_features, self._dtype, self._takes())
 
+    def rows(self, where: str, X: Any) -> Array | SparseRows:
+        """As `features`; or sparse rows, where X is one of scipy's sparse matrices.
+
+        Raises:
+            TypeError, ValueError: it cannot be one, or the first layer takes no sparse rows.
+        """
+        if not is_sparse(X):
+            return self.features(where, X)
+        if not self._layers or not isinstance(self._layers[0], Linear):
+            first = self._layers[0] if self._layers else "there is none, and it"
+            raise TypeError(
+                f"{where}: X is a sparse matrix, and of first layers only Linear takes one, "
+                f"layer 0 {first} does not; X.toarray() is dense"
+            )
+        return SparseRows(where, X, self.in_features, self._dtype, self._takes())
+
     def batch(self, where: str, X: Any, y: Any, sample_weight: Any = None) -> Batch:
         """A batch of arrays that have been checked; see Network.loss.
 
         Raises:
             TypeError, ValueError: something does not fit.
         """
-        x = self.features(where, X)
+        x = self.rows(where, X)
         rows, labels, targets, weights, total = len(x), None, None, None, None
         if self.takes_labels:
             labels = checks.labels(where, y, rows, self.out_features)
@@ -77,6 +94,14 @@ class Incoming:
         """The exception for a status of the C core; `index` names the rows."""
         what = status_name(status)
         at, column = int(result.row), int(result.column)
+        if what == "sparse_not_valid":
+            which = at if index is None else int(index[at])
+            odd = (
+                "its entries lie outside X.indices and X.data"
+                if column < 0
+                else f"column {column}, there are {self.in_features}"
+            )
+            return ValueError(f"{where}: row {which} of sparse X is not valid: {odd}")
         row = at if index is None else int(index[at])
         if what == "input_not_finite":
             value = batch.x[at, column]

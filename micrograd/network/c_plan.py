@@ -10,6 +10,7 @@ import numpy as np
 from micrograd import core
 from micrograd.core import Array, ffi, lib
 from micrograd.network.reverse import Op, Passes
+from micrograd.network.sparse import SparseRows
 from micrograd.network.storage import assign
 from micrograd.parameters import Parameters
 
@@ -37,6 +38,7 @@ _STATUSES = {
         "target_not_probability",
         "loss_not_finite",
         "step_not_finite",
+        "sparse_not_valid",
     )
 }
 
@@ -49,16 +51,16 @@ def status_name(status: int) -> str:
 class Batch:
     """Rows, what the loss compares their outputs with, and the arrays that all of it lies in.
 
-    x (rows, in_features); labels (rows,) int64 or targets (rows, columns); weights (rows,) or None:
-    C-contiguous arrays of the network's dtype, checked. columns: of the targets, for labels the
-    number of classes.
+    x (rows, in_features), or sparse rows; labels (rows,) int64 or targets (rows, columns); weights
+    (rows,) or None: C-contiguous arrays of the network's dtype, checked. columns: of the targets,
+    for labels the number of classes.
     """
 
     __slots__ = ("_held", "c", "columns", "labels", "rows", "targets", "weights", "x")
 
     def __init__(
         self,
-        x: Array,
+        x: Array | SparseRows,
         columns: int,
         labels: Array | None = None,
         targets: Array | None = None,
@@ -68,9 +70,16 @@ class Batch:
         self.c = c = ffi.new("mg_batch *")
         self.x, self.labels, self.targets, self.weights = x, labels, targets, weights
         self.rows, self.columns = len(x), columns
-        arrays = (x, labels, targets, weights)
-        self._held = held = [NULL if a is None else address(a) for a in arrays]
+        dense = None if isinstance(x, SparseRows) else x
+        arrays = (dense, labels, targets, weights)
+        held = [NULL if a is None else address(a) for a in arrays]
         c.x, c.labels, c.targets, c.weights = held
+        if isinstance(x, SparseRows):
+            places = [address(a) for a in (x.starts, x.columns, x.values)]
+            sparse = (x.starts.itemsize, *places, x.entries)
+            c.sparse = entry = ffi.new("mg_sparse *", sparse)
+            held += [*places, entry]
+        self._held = held
         c.x_ld, c.rows, c.targets_ld = x.shape[1], self.rows, columns
         c.total_weight = self.rows if total_weight is None else total_weight
 
@@ -166,9 +175,12 @@ class Plan:
         """The ops behind the loss."""
         return int(plan_backward(self.c, accumulate, core.threads))
 
-    def predict(self, x: Array, out: Array) -> int:
-        """The output for C-contiguous rows x, in blocks of rows."""
+    def predict(self, x: Array | SparseRows, out: Array) -> int:
+        """The output for C-contiguous rows x, or sparse ones, in blocks of rows."""
         to = address(out)
+        if isinstance(x, SparseRows):
+            batch = Batch(x, self.targets)
+            return int(lib.mg_plan_predict(self.c, batch.c, to, core.threads, self.result))
         return int(predict_rows(self.c, address(x), len(x), to, core.threads, self.result))
 
     def evaluate(self, batch: Batch) -> int:

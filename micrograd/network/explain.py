@@ -10,6 +10,7 @@ from micrograd.core import Array
 from micrograd.network.c_plan import address, apply
 from micrograd.network.graph import Step
 from micrograd.network.initial import starts
+from micrograd.network.sparse import SparseRows
 from micrograd.network.tables import Explanation
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def explain_with_gradients(
         return plan.values(buffer, batch.rows, dtype)
 
     values, deltas = plan.passes.values, plan.passes.gradients
-    a0 = batch.x.copy()
+    a0 = batch.x.dense() if isinstance(batch.x, SparseRows) else batch.x.copy()
     out = Explanation({"loss": float(plan.result.loss), "a0": a0})
     for number, step in enumerate(graph.steps, start=1):
         out |= _parameters_of(step, number, held, gradients)

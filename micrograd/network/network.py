@@ -222,7 +222,7 @@ class Network(Trained, Classifying, Storable):
 
     def outputs(self, where: str, X: Any) -> Array:
         """What predict gives; errors begin with `where`."""
-        x = self.incoming.features(where, X)
+        x = self.incoming.rows(where, X)
         out = np.empty((len(x), self.out_features), self._dtype)
         pool, access = self.planner.predicting(self.planner.functions.targets), self._access
         plan = pool.take()

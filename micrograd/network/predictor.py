@@ -14,6 +14,7 @@ from micrograd.network.blocks import pack, unpack
 from micrograd.network.c_plan import Batch, Plan, address, predict_rows
 from micrograd.network.classes import Classifying
 from micrograd.network.plans import Planner
+from micrograd.network.sparse import SparseRows
 from micrograd.parameters import Parameters
 from micrograd.sharing import Pool
 
@@ -76,7 +77,7 @@ class Predictor(Classifying):
         """The network's outputs (rows, out_features), as Network.predict gave them.
 
         Args:
-            X: (rows, in_features), real and finite.
+            X: (rows, in_features), real and finite, or a sparse matrix of scipy's.
             out: where to write them: a C-contiguous array (rows, out_features) of the network's
                 dtype that shares no memory with X; None makes one.
 
@@ -84,14 +85,18 @@ class Predictor(Classifying):
             TypeError, ValueError: input or `out` that does not fit.
             MemoryError: there is no memory for a block of rows.
         """
+        x = None
         try:  # an array that needs no conversion
             rows, columns = X.shape
             plain = type(X) is _ARRAY and X.dtype is self._dtype  # a subclass may have a mask
-            if not plain or columns != self.in_features or not rows:
-                X = self._incoming.features("Predictor", X)
-            x = address(X)
+            if plain and columns == self.in_features and rows:
+                x = address(X)
         except (AttributeError, TypeError, ValueError, BufferError):
-            X = self._incoming.features("Predictor", X)
+            pass
+        if x is None:
+            X = self._incoming.rows("Predictor", X)
+            if isinstance(X, SparseRows):
+                return self._sparse(X, out)
             rows, x = len(X), address(X)
         if out is None:
             out = np.empty((rows, self.out_features), self._dtype)
@@ -101,6 +106,21 @@ class Predictor(Classifying):
         plan: Plan = self._take()
         try:
             status = predict_rows(plan.c, x, rows, to, core.threads, plan.result)
+            if status:
+                batch = Batch(X, self.out_features)
+                raise self._incoming.error("Predictor", status, plan.result, batch)
+        finally:
+            self._give(plan)
+        return out
+
+    def _sparse(self, X: SparseRows, out: Array | None) -> Array:
+        if out is None:
+            out = np.empty((len(X), self.out_features), self._dtype)
+        else:
+            self._checked_out(X.values, len(X), out)
+        plan: Plan = self._take()
+        try:
+            status = plan.predict(X, out)
             if status:
                 batch = Batch(X, self.out_features)
                 raise self._incoming.error("Predictor", status, plan.result, batch)

@@ -129,8 +129,9 @@ class Trained:
         """Runs the forward pass, keeps what the backward pass needs, and returns the mean loss.
 
         Args:
-            X: (rows, in_features), real and finite; not copied when it is a C-contiguous array of
-                the network's dtype, so do not write into it before backward().
+            X: (rows, in_features), real and finite, or a sparse matrix of scipy's, which is not
+                made dense where the first layer is a Linear; not copied when it is a C-contiguous
+                array of the network's dtype, so do not write into it before backward().
             y: for cross_entropy (rows,) integers or (rows, out_features) probabilities; for the
                 other losses (rows, out_features), or (rows,) when there is one output.
             sample_weight: (rows,), 0 or more; the loss is then sum_i w_i L_i / sum_i w_i.
@@ -253,7 +254,7 @@ class Trained:
             TypeError, ValueError, MemoryError, RuntimeError: as loss().
         """
         where = "Network.forward"
-        batch = Batch(self.incoming.features(where, X), self.planner.out_features)
+        batch = Batch(self.incoming.rows(where, X), self.planner.out_features)
         with self._access.training(where):
             plan = self._plan_for(None, batch.rows)
             out = np.empty((batch.rows, self.planner.out_features), self._dtype)

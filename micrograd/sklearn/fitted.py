@@ -81,7 +81,7 @@ class Fitted(BaseEstimator):
             except ValueError:
                 pass  # what is not finite; scikit-learn's words for it follow
             else:
-                return z.astype(X.dtype) if z.itemsize < X.itemsize else z
+                return z.astype(X.dtype) if z.itemsize < X.dtype.itemsize else z
         check_is_fitted(self)
         checks.refuse_masked(type(self).__name__, "X", X)
         kinds, sparse = (np.float64, np.float32), ["csr", "csc"]

@@ -14,7 +14,6 @@ from micrograd.network.blocks import Residual
 from micrograd.network.layers import Dropout, Layer, Linear
 from micrograd.network.network import Network
 from micrograd.sklearn.parameters import ACTIVATIONS
-from micrograd.sklearn.sparse import SparseRows
 from micrograd.sklearn.still import Weights
 from micrograd.tabular.plain import plain_schema
 
@@ -114,7 +113,6 @@ class Model:
         self.loss_factor = output.loss_factor[0] * outputs ** output.loss_factor[1]
         self.scale = output.scale[0] * float(outputs) ** output.scale[1]
         self.weights = Weights(self.net)
-        self._sparse: SparseRows | None = None
 
     def draw(self, rng: np.random.RandomState, factors: list[float]) -> None:
         """First values of all parameters, uniform within +-sqrt(factor / (fan_in + fan_out)).
@@ -157,11 +155,7 @@ class Model:
 
         May be called from several threads.
         """
-        if not hasattr(X, "tocsr"):
-            return self.weights.predict(X)
-        if self._sparse is None:
-            self._sparse = SparseRows(self.net)
-        return self._sparse.predict(X.tocsr())
+        return self.weights.predict(X)
 
     def penalised(self) -> Array:
         """Which of the flat parameters are weights, and not biases."""
@@ -190,16 +184,6 @@ class Model:
         Model.__init__(self, state["architecture"], state["seed"])
         self.net.step = state["step"]
         self.net.parameters().flat[...] = state["flat"]
-
-
-_BLOCK_ELEMENTS = 1 << 22  # of a sparse matrix made dense: 32 MB in float64
-
-
-def row_blocks(X: Any) -> list[slice]:
-    """Blocks of rows of a sparse matrix that are small enough to be made dense."""
-    rows, columns = X.shape
-    block = max(1, _BLOCK_ELEMENTS // max(1, columns))
-    return [slice(start, min(start + block, rows)) for start in range(0, rows, block)]
 
 
 def schema_of(net: Network, features: Any, classes: list[str]) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from sklearn.utils._param_validation import (
 )
 
 from micrograd import core
-from micrograd.core import Array
 from micrograd.network import layers
 from micrograd.training.callbacks import split_callbacks
 
@@ -195,24 +194,25 @@ _REAL = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 def is_plain(estimator: Any, X: Any) -> bool:
-    """Whether X is an array that a fitted estimator can take as it is, if its numbers are finite,
-    which the C core sees anyway: scikit-learn's checks would find nothing, and take a hundred times
-    as long as a row through a small network."""
+    """Whether X is an array, or a sparse matrix by rows, that a fitted estimator can take as it is,
+    if its numbers are finite, which the C core sees anyway: scikit-learn's checks would find
+    nothing, and take a hundred times as long as a row through a small network."""
     own = estimator.__dict__
     return (
-        type(X) is np.ndarray
+        (type(X) is np.ndarray or getattr(X, "format", None) == "csr")
         and X.dtype in _REAL
         and X.ndim == 2
-        and len(X) > 0
+        and X.shape[0] > 0
         and "_model" in own
         and "feature_names_in_" not in own
         and X.shape[1] == own.get("n_features_in_")
     )
 
 
-def narrowed(X: Array, dtype: np.dtype[Any]) -> Array:
-    """X in the dtype of the weights; what float32 cannot hold becomes infinite."""
-    if X.dtype == dtype:
+def narrowed(X: Any, dtype: np.dtype[Any]) -> Any:
+    """X in the dtype of the weights; what float32 cannot hold becomes infinite. A sparse matrix
+    stays as it is: the network does it."""
+    if X.dtype == dtype or type(X) is not np.ndarray:
         return X
     with np.errstate(over="ignore"):
         return X.astype(dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from micrograd.core import Array
 from micrograd.optim import SGD, Adam
 from micrograd.optim.constraints import Constraints
-from micrograd.sklearn.model import Model, row_blocks
+from micrograd.sklearn.model import Model
 from micrograd.training.callbacks import TrainingState, split_callbacks
 from micrograd.training.history import History
 
@@ -121,10 +121,7 @@ class Epochs:
         self.state = TrainingState(model.net, steps.optimizer, History(), estimator.max_iter)
         self.totals = np.zeros(2)
         self.batches_a_call = 1
-        self.data: Any = None
-        self.sparse = hasattr(train.X, "tocsr")
-        if not self.sparse:
-            self.data = model.net.checked_batch(where, train.X, train.targets, train.weights)
+        self.data = model.net.checked_batch(where, train.X, train.targets, train.weights)
 
     def shuffle(self, rng: np.random.RandomState) -> None:
         """Another order of the rows, drawn as scikit-learn draws it."""
@@ -139,7 +136,7 @@ class Epochs:
         interrupt is heard. The totals do not depend on how many.
         """
         rows, size = len(self.order), self.batch_size
-        alone = self.sparse or bool(self.on_step)
+        alone = bool(self.on_step)
         self.constraints.l2 = self.estimator.alpha * self.model.scale
         self.totals[0] = self.totals[1] = 0
         offsets = None if self.train.offset is None else self._offsets(self.train.offset)
@@ -160,12 +157,6 @@ class Epochs:
 
     def _train(self, index: Array) -> None:
         net, data = self.model.net, self.data
-        if self.sparse:
-            batch = self.train.take(index)
-            if batch.weights is not None and not batch.weights.any():
-                return
-            data = net.checked_batch(self.where, batch.X.toarray(), batch.targets, batch.weights)
-            index = np.arange(len(index), dtype=np.int64)
         optimizer, constraints = self.steps.optimizer, self.constraints
         try:
             net.train_batches(data, index, self.batch_size, optimizer, constraints, self.totals)
@@ -230,28 +221,14 @@ def batch_size(estimator: Any, rows: int) -> int:
 
 def loss_of(model: Model, rows: Rows) -> float:
     """scikit-learn's loss of some rows as the network is, without penalty and dropout."""
-    total = weight = 0.0
-    for part in _blocks(rows):
-        own = float(len(part)) if part.weights is None else float(part.weights.sum())
-        if own > 0:
-            loss = model.net.evaluate(part.X, part.targets, part.weights)[0] * model.loss_factor
-            total, weight = total + own * (loss + _mean_offset(part)), weight + own
-    return total / weight if weight else math.nan
+    if rows.weights is not None and not rows.weights.any():
+        return math.nan
+    loss = model.net.evaluate(rows.X, rows.targets, rows.weights)[0] * model.loss_factor
+    return float(loss + _mean_offset(rows))
 
 
 def _mean_offset(rows: Rows) -> float:
     return 0.0 if rows.offset is None else float(np.average(rows.offset, weights=rows.weights))
-
-
-def _blocks(rows: Rows) -> Iterator[Rows]:
-    """All rows, dense: at once, or in blocks where they are sparse."""
-    if not hasattr(rows.X, "tocsr"):
-        yield rows
-        return
-    for block in row_blocks(rows.X):
-        part = rows.take(np.arange(block.start, block.stop))
-        part.X = part.X.toarray()
-        yield part
 
 
 def minimise(estimator: Any, model: Model, rows: Rows, where: str) -> tuple[float, int, str]:
@@ -271,16 +248,11 @@ def minimise(estimator: Any, model: Model, rows: Rows, where: str) -> tuple[floa
 
     def loss_and_gradient(flat: Array) -> tuple[float, Array]:
         parameters.flat[...] = flat
-        loss, gradient = 0.0, np.zeros(flat.size)
-        for part in _blocks(rows):
-            own = float(len(part)) if part.weights is None else float(part.weights.sum())
-            if own == 0:
-                continue
-            parameters.zero_grad()
-            value = net.loss(part.X, part.targets, part.weights)
-            net.backward()
-            loss += own / total * (model.loss_factor * value + _mean_offset(part))
-            gradient += own / total / model.scale * parameters.flat_grad
+        parameters.zero_grad()
+        value = net.loss(rows.X, rows.targets, rows.weights)
+        net.backward()
+        loss = model.loss_factor * value + _mean_offset(rows)
+        gradient = (1 / model.scale * parameters.flat_grad).astype(np.float64)
         penalised = np.where(weights, flat, 0)
         return loss + alpha / 2 * float(penalised @ penalised), gradient + alpha * penalised
 

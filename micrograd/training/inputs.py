@@ -107,6 +107,11 @@ def _checked(model: Model, where: str, arrays: Arrays) -> tuple[Arrays, int]:
     if any(map(is_mapped, arrays)):
         return _checked_mapped(model, where, [None if a is None else np.asarray(a) for a in arrays])
     X, y, weights = arrays
+    if hasattr(X, "tocsr"):
+        raise TypeError(
+            f"{where}: X is a sparse matrix, and fit wants a dense one, X.toarray(); loss, predict "
+            "and evaluate take it, and so does the fit of micrograd.sklearn.MLPClassifier"
+        )
     model.checked_batch(where, X, y, *(() if weights is None else (weights,)))
     X = checks.reals(where, "X", X, model.parameters().dtype)
     return (X, np.asarray(y), None if weights is None else np.asarray(weights)), len(X)

@@ -7,6 +7,7 @@
 
 void test_plans(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_programs(int isa, int dtype_, int place_, long *passed_, long *failed_);
+void test_sparse(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_train(int isa, int dtype_, int place_, long *passed_, long *failed_);
 
 static int isa;
@@ -407,6 +408,7 @@ int main(void)
                 test_table();
                 test_plans(isa, dtype, place, &passed, &failed);
                 test_programs(isa, dtype, place, &passed, &failed);
+                test_sparse(isa, dtype, place, &passed, &failed);
                 test_train(isa, dtype, place, &passed, &failed);
             }
     }

@@ -201,15 +201,16 @@ def test_sparse_rows_give_what_dense_ones_give():
             )
 
 
-def test_many_sparse_rows_are_taken_block_by_block(monkeypatch):
+def test_many_sparse_rows_with_weights_give_what_dense_ones_give():
     sparse = pytest.importorskip("scipy.sparse")
+    rows, rng = 5000, np.random.default_rng(0)  # more than the blocks of a prediction
+    wide = sparse.csr_matrix(sparse.random_array((rows, 40), density=0.1, rng=rng))
+    y, weights = wide[:, [0]].toarray().ravel(), rng.integers(0, 3, rows).astype(float)
     _, ours = pair("MLPRegressor", solver="lbfgs", max_iter=5)
-    whole = clone(ours).fit(X, NUMBERS, sample_weight=WEIGHTS)
-    monkeypatch.setattr("micrograd.sklearn.model._BLOCK_ELEMENTS", 40 * X.shape[1])
-    monkeypatch.setattr("micrograd.sklearn.sparse.BLOCK", 300)
-    ours.fit(sparse.csr_matrix(X), NUMBERS, sample_weight=WEIGHTS)
+    whole = clone(ours).fit(wide.toarray(), y, sample_weight=weights)
+    ours.fit(wide, y, sample_weight=weights)
     assert_same(whole, ours, rtol=1e-6)
-    np.testing.assert_allclose(ours.predict(sparse.csr_matrix(X)), whole.predict(X), rtol=1e-6)
+    np.testing.assert_allclose(ours.predict(wide), whole.predict(wide.toarray()), rtol=1e-6)
 
 
 def test_float32_is_close_and_follows_the_rule():
