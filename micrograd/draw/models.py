@@ -8,7 +8,7 @@ from micrograd.draw import network, network_blocks
 from micrograd.draw.drawing import Drawing
 from micrograd.draw.graphs import of_graph
 from micrograd.draw.network_page import network_page
-from micrograd.draw.page import Page, render
+from micrograd.draw.page import render
 from micrograd.draw.program_graph import of_program
 from micrograd.draw.unrolled import Names, unroll, with_numbers
 from micrograd.network.network import Network
@@ -44,6 +44,5 @@ def of_network(
     if collapse is None:
         collapse = len(out.parts) > network_blocks.MANY
     if collapse:
-        scene = network_blocks.scene_of(out)
-        return Drawing(scene, lambda: render(Page(scene, notes=scene.notes)))
+        return Drawing(network_blocks.scene_of(out), lambda: render(network_blocks.page_of(out)))
     return Drawing(network.scene_of(out), lambda: render(network_page(out, y)))

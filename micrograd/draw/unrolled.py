@@ -84,7 +84,8 @@ class Names:
 @dataclass
 class Unrolled:
     """parts in the order in which they are computed, the loss last. rows: of the data, 0 without;
-    figures: dW1, db1, ... of the mean loss; remarks: sentences to print; names: of the data."""
+    figures: dW1, db1, ... of the mean loss; remarks: sentences to print; names: of the data;
+    ends: for each layer of the network, the part that is its output."""
 
     net: Network
     parts: list[Part] = field(default_factory=list)
@@ -92,6 +93,7 @@ class Unrolled:
     figures: dict[str, Any] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     names: Names = field(default_factory=Names)
+    ends: list[int] = field(default_factory=list)
 
     def add(self, part: Part) -> int:
         """Appends a part; returns its place."""
@@ -202,7 +204,10 @@ def unroll(net: Network) -> Unrolled:
     """The parts of a network, without numbers."""
     out = Unrolled(net)
     x = out.add(Part("input", "x", "the input", features=net.in_features, kind="input"))
-    last = _Walk(out).sequence(net.layers, x, "")
+    walk, last = _Walk(out), x
+    for i, layer in enumerate(net.layers):
+        last = walk.layer(layer, str(i), last)
+        out.ends.append(last)
     name = plain(net.loss_name)
     formula = f"{name}({out.parts[last].name}, y)"
     out.add(Part("loss", "L", formula, (last,), 1, "loss", needs=(0,)))

@@ -56,3 +56,14 @@ def test_the_picture_of_the_readme_is_what_the_tool_draws():
     assert written == drawing.svg
     assert len(written) < 40_000 and "prefers-color-scheme:dark" in written
     assert {"w", "z", "a", "s", "loss", "tanh", "2.9593", "-3.5232"} <= set(texts(drawing))
+
+
+def test_the_neuron_beside_graphviz():
+    pytest.importorskip("graphviz")
+    spec = importlib.util.spec_from_file_location("beside", ROOT / "tools" / "side_by_side.py")
+    beside = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(beside)
+    source = beside.by_graphviz(beside.neuron()).source
+    assert source.count("shape=record") == 10 and source.count(" -> ") == 9 + 5
+    for text in ("x1 | data 2.0000 | grad -1.5000", "o | data 0.7071 | grad 1.0000"):
+        assert text in source

@@ -219,3 +219,25 @@ def test_drawing_a_program_records_nothing():
     three = mg.compile(lambda a, b, c: a * b + c)
     found = texts(mg.draw(three, ([2.0], [3.0], [4.0])).svg)
     assert "10" in found and "a" in found
+
+
+def test_blocks_show_the_gradient_of_their_outputs():
+    """Of residual blocks too, whose sums explain does not name: against finite differences."""
+    body = [mg.Residual(mg.Linear(4, 4), mg.Tanh(), mg.Linear(4, 4)) for _ in range(20)]
+    net = mg.Network(*body, mg.Linear(4, 2), dtype="float64", seed=0)
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(3, 4)), np.array([0, 1, 1])
+    found = texts(mg.draw(net, X, y).svg)
+    shown = [found[i + 1] for i, text in enumerate(found) if text == "|grad|"]
+    assert len(shown) == 22  # x, twenty blocks and the last layer
+    numeric = np.empty_like(X)
+    for at in np.ndindex(X.shape):
+        step = np.zeros_like(X)
+        step[at] = 1e-6
+        numeric[at] = 3 * (net.loss(X + step, y) - net.loss(X - step, y)) / 2e-6
+    assert float(shown[0]) == pytest.approx(np.linalg.norm(numeric), rel=1e-4)
+    last = net.explain(X, y)["delta41"]
+    assert float(shown[-1]) == pytest.approx(np.linalg.norm(last), rel=1e-4)
+    mixed = [mg.Highway(mg.Linear(4, 4), mg.Tanh()) for _ in range(20)]
+    net = mg.Network(*mixed, mg.Linear(4, 2), seed=0)
+    assert texts(mg.draw(net, X, y).svg).count("|grad|") < 22  # what is not known is left out

@@ -6,6 +6,7 @@ import random
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import micrograd as mg
@@ -590,3 +591,26 @@ def test_a_float32_network_shows_the_engines_numbers(opened):
     assert cells["a1"][1] == f"[{vector}]"
     delta = ", ".join(number(x) for x in found["delta1"][0].tolist())
     assert cells["z1"][2] == f"[{delta}]"
+
+
+def test_a_deep_network_is_stepped_through_block_by_block(opened):
+    layers = [layer for _ in range(100) for layer in (mg.Linear(8, 8), mg.Tanh())]
+    net = mg.Network(*layers, mg.Linear(8, 2), dtype="float64", seed=0)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(5, 8)), [0, 1, 1, 0, 1]
+    page = opened(mg.draw(net, X, y))
+    rows = numbers_of(page)
+    assert len(rows) == 31 and rows[0][0] == "x"
+    e = net.explain(X, y)
+    size = np.linalg.norm
+    # Blocks of seven layers: the first ends with z4, the second with a7, ...; the last is z101.
+    assert rows[1][1:] == [number(size(e["z4"])), number(size(e["delta4"]))]
+    assert rows[2][1:] == [number(size(e["a7"])), number(size(e["da7"]))]
+    assert rows[29][1:] == [number(size(e["z101"])), number(size(e["delta101"]))]
+    assert rows[30][1] == number(e["loss"])
+    page.keyboard.press("Home")
+    assert [row[1:] for row in numbers_of(page)][1:] == [["", ""]] * 30
+    page.keyboard.press("ArrowRight")
+    assert numbers_of(page)[1][1] == rows[1][1]
+    page.keyboard.press("End")
+    assert numbers_of(page) == rows
