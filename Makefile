@@ -1,7 +1,7 @@
 # What .ci/run calls, and a person too. PYTHON chooses the interpreter.
 PYTHON ?= python3
 
-.PHONY: all test house lint types format-c c bench demos notebooks docs
+.PHONY: all test house lint types format-c c safety bench demos notebooks docs
 all: lint types format-c test c
 
 test:      ## all tests
@@ -22,6 +22,11 @@ format-c:  ## clang-format
 
 c:         ## the C tests under AddressSanitizer and UBSan
 	PYTHON=$(PYTHON) bash tests/c/run
+
+safety:    ## sanitizers, fuzzing and random networks: the quick part of each
+	$(PYTHON) tools/sanitize.py --quick
+	$(PYTHON) tools/fuzz.py --seconds 30
+	$(PYTHON) -m micrograd selftest --networks 200
 
 bench:     ## that benchmarks run; `micrograd bench` has the figures
 	$(PYTHON) -m pytest tests/benchmarks --benchmark-disable

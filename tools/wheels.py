@@ -8,7 +8,8 @@
 The wheels of a release come from .github/workflows/wheels.yml, which runs in the containers of
 manylinux and musllinux and on macOS and Windows. This script does without them: gcc compiles, and
 zig's linker binds to the symbols of glibc 2.28, so that a symbol of a later one is an error. Each
-wheel is built in two folders, and the two must have the same bytes. libgomp, which auditwheel puts
+wheel is built in two folders, and the two must have the same bytes; that for this machine has to
+offer each instruction set that its processor has. libgomp, which auditwheel puts
 into the wheel, is the one that scikit-learn's wheel carries, since this machine's may be younger.
 
 musl, windows and macos compile and link the C core (for macOS the whole extension module) with
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import platform
 import runpy
 import shutil
 import subprocess
@@ -31,6 +33,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 GLIBC = "2.28"
 LIMIT = 1_500_000  # bytes of a wheel
+PROCESSOR = {"avx2": {"avx2", "fma"}, "avx512": {"avx512f", "avx2", "fma"}}  # as /proc/cpuinfo says
 SOURCES = ("csrc", "micrograd", "build_ffi.py", "setup.py", "pyproject.toml", "MANIFEST.in")
 COMPILERS = {"x86_64": "gcc", "aarch64": "aarch64-linux-gnu-gcc"}
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -124,11 +127,32 @@ def build(machine: str, output: Path) -> Path:
         run(sys.executable, "-m", "abi3audit", "--strict", wheel)
         output.mkdir(exist_ok=True)
         result = Path(shutil.copy(wheel, output))
+        if machine == platform.machine():
+            print(f"{result.name}: {', '.join(sorted(offered(result, work / 'unpacked')))}")
     size = result.stat().st_size
     if size > LIMIT:
         sys.exit(f"wheels: {result.name} has {size} bytes, at most {LIMIT} are wanted")
     print(f"{result}: {size} bytes, built twice alike ({digests[0][:12]}), abi3 clean")
     return result
+
+
+def offered(wheel: Path, folder: Path) -> set[str]:
+    """The instruction sets that a wheel for this machine offers here; the end of the script where
+    one is missing: such a wheel would be slow and say nothing."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    code = "from micrograd import core; print(core.__file__, *core.supported_isas())"
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    path, *found = run(sys.executable, "-c", code, env=environment, cwd=folder).split()
+    if not Path(path).is_relative_to(folder):
+        sys.exit(f"wheels: {path} was imported, not the wheel")
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    wanted = {"generic"} | {isa for isa, needs in PROCESSOR.items() if needs <= flags}
+    if platform.machine() == "aarch64":
+        wanted.add("neon")
+    if not wanted <= set(found):
+        sys.exit(f"wheels: {wheel.name} lacks {', '.join(wanted - set(found))}, has {found}")
+    return set(found)
 
 
 def c_flags() -> tuple[list[str], list[str]]:
