@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas  # noqa: F401  on a busy machine its import looks like an input that hangs
 
 from fuzz.numbers import Numbers
 from micrograd import tabular
