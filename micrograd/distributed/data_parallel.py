@@ -113,7 +113,8 @@ class DataParallel(Trainable):
         self._reduction = REDUCTIONS[reduction](self.wire, parameters.flat_grad)
         self._own = Constraints(parameters)  # gathers a batch that loss() is given
         self._pending: Array | None = None
-        self._steps = 0
+        if self.ranks == 1 and reduction == "sum":  # there is nothing to add up
+            vars(self)["train_step"] = net.train_step
 
     @property
     def rank(self) -> int:
@@ -203,8 +204,6 @@ class DataParallel(Trainable):
         self, data: Any, index: Array, optimizer: Optimizer, constraints: Constraints
     ) -> float:
         """One step of all ranks on the rows `index` of a batch, of which each takes its part."""
-        if self.ranks == 1 and self.reduction == "sum":  # there is nothing to add up
-            return self.net.train_step(data, index, optimizer, constraints)
         self._compare(optimizer.steps)
         weight, loss = self._gathered(data, index, constraints)
         constraints.regather(weight, loss)
