@@ -248,7 +248,11 @@ class DataParallel(Trainable):
             i = index[part.first - skipped : part.last - skipped]
             try:
                 self.net.accumulate_step(data, i, constraints, 0)
-                if constraints.unit != 1:  # ranks may have different ones
+                if not constraints.gathered[
+                    0
+                ]:  # no weight: the C core has left things as they were
+                    self.parameters().flat_grad[...] = 0
+                elif constraints.unit != 1:  # ranks may have different ones
                     self.parameters().flat_grad[...] /= constraints.unit
                 return constraints.gathered
             finally:

@@ -194,3 +194,23 @@ if model.rank == 0: np.save(sys.argv[1], net.parameters().flat)
     sgd = mg.optim.SGD(net.parameters(), 0.1)
     net.fit(X, y, epochs=2, batch_size=8, optimizer=sgd, sample_weight=w, shuffle=False)
     np.testing.assert_allclose(np.load(tmp_path / "flat.npy"), net.parameters().flat, rtol=1e-12)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "ordered"])
+def test_a_rank_whose_rows_all_weigh_nothing(tmp_path, reduction):
+    """In every second batch rank 0's rows have the weight 0: it adds nothing to the gradient."""
+    source = """
+import sys, numpy as np, micrograd as mg
+net = mg.Network(mg.Linear(3, 2), dtype="float64", seed=0)
+model = net if sys.argv[2] == "none" else mg.distributed.DataParallel(net, reduction=sys.argv[2])
+X, y = np.random.default_rng(0).normal(size=(256, 3)), np.arange(256) % 2
+w = np.where(np.arange(256) % 128 < 32, np.arange(256) < 64, 1.0)
+sgd = mg.optim.SGD(model.parameters(), 0.5)
+model.fit(X, y, epochs=3, batch_size=64, optimizer=sgd, sample_weight=w, shuffle=False)
+if getattr(model, "rank", 0) == 0: np.save(sys.argv[1], net.parameters().flat)
+"""
+    flats = []
+    for ranks, how in ((2, reduction), (1, "none")):
+        run_ranks(ranks, source, tmp_path / f"{how}.npy", how)
+        flats.append(np.load(tmp_path / f"{how}.npy"))
+    np.testing.assert_allclose(*flats, rtol=1e-12)
