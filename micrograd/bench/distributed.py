@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from time import perf_counter, sleep
 from typing import Any
@@ -54,9 +55,11 @@ class Line:
     scaling: Prediction
 
 
-def ours(problem: Problem, comm: Any) -> tuple[Step, Callable[[], Any], Any]:
+def ours(
+    problem: Problem, comm: Any, whole_way: bool = False
+) -> tuple[Step, Callable[[], Any], Any]:
     """A step of DataParallel on this communicator, of a plain Network where it is None; a function
-    that returns the weights; and the network."""
+    that returns the weights; and the network. whole_way: as if one rank had others to ask."""
     layers: list[Any] = []
     for m, n in pairwise(problem.workload.sizes):
         layers += [mg.Linear(m, n), mg.ReLU()]
@@ -66,10 +69,13 @@ def ours(problem: Problem, comm: Any) -> tuple[Step, Callable[[], Any], Any]:
     model: Any = net if comm is None else mg.distributed.DataParallel(net, comm)
     optimizer = mg.optim.SGD(net.parameters(), lr=LEARNING_RATE)
     constraints = Constraints(net.parameters())
+    step = model.train_step
+    if whole_way:
+        step = partial(mg.distributed.DataParallel.train_step, model)
     data = net.checked_batch(WHERE, problem.X, problem.labels)
     index = np.arange(problem.workload.batch, dtype=np.int64)
     return (
-        lambda: model.train_step(data, index, optimizer, constraints),
+        lambda: step(data, index, optimizer, constraints),
         lambda: [p.data.copy() for p in net.parameters()],
         net,
     )
@@ -163,9 +169,11 @@ def measure(workload: Workload, job: Job, rounds: int, with_torch: bool) -> Line
     steps["ours"], weights, net = ours(problem, job.comm)
     steps["one"], plain_weights, _ = ours(problem, None)
     steps["one, wrapped"], _, _ = ours(problem, job.own)
-    small = Problem(workload, problem.dtype, problem.X[:part], problem.labels[:part],
+    less = Workload(workload.sizes, part)
+    small = Problem(less, problem.dtype, problem.X[:part], problem.labels[:part],
                     problem.weights)  # fmt: skip
-    steps["part"], _, _ = ours_of(small)  # a rank's own part, on all ranks at once
+    steps["part"], _, _ = ours(small, None)  # a rank's own part, on all ranks at once
+    steps["part, wrapped"], _, _ = ours(small, job.own, whole_way=True)
     given = [weights]
     if with_torch:
         steps["ddp"], torch_weights = ddp(problem, job.rank, job.ranks)
@@ -183,19 +191,14 @@ def measure(workload: Workload, job: Job, rounds: int, with_torch: bool) -> Line
         latency, whole = 0.0, n_bytes / FAST
     scaling = simulate(
         net, ranks=sorted({job.ranks, *DEFAULT_RANKS}), batch=workload.batch,
-        seconds_per_row=found["part"] / part, latency=latency,
+        seconds_per_row=found["part"] / part,
+        seconds_per_step=max(0.0, found["part, wrapped"] - found["part"]), latency=latency,
         bandwidth=n_bytes / max(whole - latency, n_bytes / FAST), overlap=False,
         algorithm="recursive_doubling" if n_bytes <= SHORT_MESSAGE else "ring",
     )  # fmt: skip
     predicted = next(row.step for row in scaling if row.ranks == job.ranks)
     return Line(workload, found["ours"], found["one"], found["one, wrapped"], found.get("ddp"),
                 predicted, scaling)  # fmt: skip
-
-
-def ours_of(problem: Problem) -> tuple[Step, Callable[[], Any], Any]:
-    """A plain Network's step on all rows there are."""
-    whole = Workload(problem.workload.sizes, len(problem.X))
-    return ours(Problem(whole, problem.dtype, problem.X, problem.labels, problem.weights), None)
 
 
 def table(lines: Sequence[Line], ranks: int) -> str:
