@@ -82,4 +82,4 @@ for quantize in (None, "int8"):
     accuracy = (got.argmax(axis=1) == y).mean()
     print(f"the program in C: {done.stderr.decode()} µs a digit, accuracy {accuracy:.2%}, "
           f"outputs differ by {apart:.1e} of the largest")  # fmt: skip
-    assert apart < (0.02 if quantize else 1e-5) and accuracy > 0.95
+    assert apart < (0.05 if quantize else 1e-5) and accuracy > 0.95

@@ -28,15 +28,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--c", metavar="FILE.h", help=about)
     about = "a state_dict for the Sequential that is printed; wants micrograd-core[torch]"
     add("--torch", metavar="FILE.pt", help=about)
-    about = "of --c: store the weights as 8-bit integers; implies --unscaled, for columns of "
-    about += "different size would share one scale"
+    about = "of --c: compute in 8-bit integers alone, with scales taken from the rows of --data"
     add("--int8", action="store_true", help=about)
+    about = "of --c: store the weights as 8-bit integers, and compute in float"
+    add("--int8-weights", action="store_true", help=about)
+    about = "of --c: make an Arduino library of the header in this folder, too"
+    add("--arduino", metavar="DIR", help=about)
     about = "of --c: what all names in the header begin with (default: the name of its file)"
     add("--prefix", metavar="NAME", help=about)
     about = "of --onnx and --c: give probabilities instead of logits"
     add("--probabilities", action="store_true", help=about)
-    about = "of --c: rows on which to measure what 8 bits cost, and to test the header: digits, a "
-    about += "folder of images, or a table"
+    about = (
+        "of --c: rows to take the scales of --int8 from, to measure on what 8 bits cost, and to "
+    )
+    about += "test the header: digits, a folder of images, or a table"
     add("--data", metavar="DATA", help=about)
     about = (
         "write the network alone, without the schema of its table: it takes the numbers that the "
@@ -51,9 +56,16 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     chosen = [name for name in ("onnx", "c", "torch") if getattr(options, name)]
     if len(chosen) != 1:
         raise UsageError("one of --onnx, --c and --torch has to name the file to write")
-    for name in ("int8", "data", "prefix"):
+    for name in ("int8", "int8_weights", "arduino", "data", "prefix"):
         if getattr(options, name) and not options.c:
-            raise UsageError(f"--{name} is for --c")
+            raise UsageError(f"--{name.replace('_', '-')} is for --c")
+    if options.int8 and options.int8_weights:
+        raise UsageError("--int8 and --int8-weights exclude one another")
+    if options.int8 and not options.data:
+        raise UsageError(
+            "--int8 takes the scale of every layer from rows: --data TRAINING_DATA, or "
+            "--int8-weights, which wants none"
+        )
     if options.probabilities and options.torch:
         raise UsageError("--probabilities is for --onnx and --c")
     path = getattr(options, chosen[0])
@@ -103,7 +115,8 @@ def write_c(net: Network, schema: Schema, options: argparse.Namespace) -> str:
 
     settings: dict[str, Any] = {
         "prefix": options.prefix or f"{identifier(Path(options.c).stem)}_",
-        "quantize": "int8" if options.int8 else None,
+        "quantize": "int8" if options.int8 else "int8-weights" if options.int8_weights else None,
+        "arduino": options.arduino,
         "probabilities": options.probabilities,
     }
     X: Any = None

@@ -13,7 +13,7 @@ What is converted is the network as `predict` computes it, so Dropout is absent,
 from __future__ import annotations
 
 from micrograd.convert.c.header import to_c
-from micrograd.convert.c.network import CHeader
+from micrograd.convert.c.parts import CHeader
 from micrograd.convert.c.table import CTable, table_to_c
 from micrograd.convert.onnx.file import to_onnx
 from micrograd.convert.onnx.table import onnx_inputs, table_to_onnx

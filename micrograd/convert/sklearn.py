@@ -45,13 +45,22 @@ def from_sklearn(mlp: Any) -> Network:
     if isinstance(mlp, Network):
         raise TypeError("from_sklearn: this is a Network already")
     net, schema = scaled_network("from_sklearn", mlp)
+    return with_scaling("from_sklearn", net, schema)
+
+
+def with_scaling(where: str, net: Network, schema: Schema | None) -> Network:
+    """A copy of a network; a scaling of its rows becomes part of its first layer.
+
+    Raises:
+        ValueError: a column is so far from zero that the weights cannot hold the scaling.
+    """
     new = Network(*net.layers, loss=net.loss_kind.function or net.loss_name, dtype=net.dtype)
     new.parameters().flat[...] = net.parameters().flat
     new.metadata = dict(net.metadata)
-    return new if schema is None else _scaled(new, schema)
+    return new if schema is None else _scaled(where, new, schema)
 
 
-def _scaled(net: Network, schema: Schema) -> Network:
+def _scaled(where: str, net: Network, schema: Schema) -> Network:
     """The network with a scaling made part of its first layer.
 
     W (s (x - c)) + b = (W s) x + (b - (W s) c)
@@ -73,7 +82,7 @@ def _scaled(net: Network, schema: Schema) -> Network:
     lost = float((np.abs(net.predict(rows) - wanted) / np.where(size > 0, size, 1)).max())
     if not lost <= NOTICEABLE:
         raise ValueError(
-            f"from_sklearn: a column is so far from zero that its scaling inside {net.dtype} "
+            f"{where}: a column is so far from zero that its scaling inside {net.dtype} "
             f"weights costs {100 * lost:.2g} % of the outputs' spread; pass pipeline[-1] and scale "
             "the rows before, or fit the estimator with dtype='float64'"
         )

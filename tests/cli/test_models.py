@@ -269,6 +269,18 @@ def test_export_int8_keeps_the_scaling_outside(capsys, trees, tmp_path):
     assert [["ash", "elm", "oak"][i] for i in best] == [row["tree"] for row in rows]
 
 
+def test_export_makes_an_arduino_library(capsys, trees, tmp_path):
+    model, source = trees
+    header, folder = tmp_path / "t.h", tmp_path / "Trees"
+    printed(capsys, "export", model, "--c", str(header), "--int8", "--data", source,
+            "--arduino", str(folder))  # fmt: skip
+    assert (folder / "src/Trees.h").read_text() == header.read_text()
+    sketch = (folder / "examples/Trees/Trees.ino").read_text()
+    assert "t_predict(x, out);" in sketch and "#include <Trees.h>" in sketch
+    out = printed(capsys, "export", model, "--c", str(header), "--int8-weights")
+    assert "int8 weights: outputs differ by at most" in out
+
+
 def test_export_onnx(capsys, trees, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
@@ -308,6 +320,9 @@ def test_export_torch(capsys, houses, tmp_path):
         ([], "one of --onnx, --c and --torch"),
         (["--onnx", "a", "--c", "b"], "one of --onnx, --c and --torch"),
         (["--onnx", "a", "--int8"], "--int8 is for --c"),
+        (["--onnx", "a", "--arduino", "b"], "--arduino is for --c"),
+        (["--c", "a", "--int8"], "--int8 takes the scale of every layer from rows: --data"),
+        (["--c", "a", "--int8", "--int8-weights"], "exclude one another"),
         (["--onnx", "a", "--data", "b"], "--data is for --c"),
         (["--torch", "a", "--probabilities"], "--probabilities is for"),
         (["--onxx", "a"], "did you mean --onnx?"),

@@ -154,7 +154,7 @@ def test_weights_are_stored_to_the_bit(tmp_path):
 def test_two_networks_in_one_program(tmp_path):
     first, second = every_kind(), filled(mg.Linear(5, 2), loss="mse", seed=3)
     mg.convert.to_c(first, tmp_path / "first.h", prefix="first_")
-    mg.convert.to_c(second, tmp_path / "second.h", prefix="second_", quantize=True)
+    mg.convert.to_c(second, tmp_path / "second.h", prefix="second_", quantize="int8-weights")
     source = tmp_path / "both.c"
     source.write_text(
         '#include "first.h"\n#include "second.h"\n#include <stdio.h>\n'
@@ -170,7 +170,7 @@ def test_two_networks_in_one_program(tmp_path):
     assert got[3:] == pytest.approx(second.predict(X)[0], rel=0.02, abs=0.02)
 
 
-# ---- int8 ----
+# ---- weights of 8 bits ----
 
 
 def test_int8_loses_little_and_says_how_much(tmp_path):
@@ -181,7 +181,7 @@ def test_int8_loses_little_and_says_how_much(tmp_path):
     X, y = X[1200:], y[1200:]
     plain = mg.convert.to_c(net, tmp_path / "plain.h")
     header = tmp_path / "net.h"
-    report = mg.convert.to_c(net, header, quantize="int8", X=X, y=y)
+    report = mg.convert.to_c(net, header, quantize="int8-weights", X=X, y=y)
     # one byte a weight, a float for each output, and the biases
     assert plain.parameter_bytes == 4 * (64 * 32 + 32 + 32 * 10 + 10)
     assert report.parameter_bytes == (64 * 32 + 32 * 10) + 4 * (32 + 10) + 4 * (32 + 10)
@@ -200,7 +200,7 @@ def test_int8_loses_little_and_says_how_much(tmp_path):
 def test_int8_by_hand(tmp_path):
     net, header = filled(mg.Linear(2, 3, bias=False), loss="mse"), tmp_path / "net.h"
     net.parameters().flat[...] = [1.27, -0.633, 0, 0, 1e-40, 2e-40]
-    mg.convert.to_c(net, header, quantize=True)
+    mg.convert.to_c(net, header, quantize="int8-weights")
     assert (
         "predict_0_weight[6] PREDICT_FLASH = {\n    127, -63, 0, 0, 0, 0\n}" in header.read_text()
     )
@@ -212,7 +212,7 @@ def test_int8_of_every_kind_of_loss(loss, tmp_path):
     net, header = every_kind(loss=loss), tmp_path / "net.h"
     X = batch(net, 50)
     y = np.eye(3)[np.arange(50) % 3]
-    report = mg.convert.to_c(net, header, quantize=True, X=X, y=y)
+    report = mg.convert.to_c(net, header, quantize="int8-weights", X=X, y=y)
     z, got = net.predict(X), run(header, X)
     metric = {
         "cross_entropy": lambda z: (z.argmax(1) == y.argmax(1)).mean(),

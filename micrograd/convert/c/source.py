@@ -25,11 +25,13 @@ PLACES = """\
 #define @GUARD_FLASH PROGMEM
 #define @GUARD_FLOAT(p) pgm_read_float(p)
 #define @GUARD_INT8(p) ((int8_t)pgm_read_byte(p))
+#define @GUARD_INT16(p) ((int16_t)pgm_read_word(p))
 #define @GUARD_INT32(p) ((int32_t)pgm_read_dword(p))
 #else
 #define @GUARD_FLASH
 #define @GUARD_FLOAT(p) (*(p))
 #define @GUARD_INT8(p) (*(p))
+#define @GUARD_INT16(p) (*(p))
 #define @GUARD_INT32(p) (*(p))
 #endif
 #endif
@@ -273,7 +275,7 @@ def literal(value: float) -> str:
 
 
 def array(name: str, data: Array) -> str:
-    """The definition of a constant array of float, int8_t or int32_t, in flash where there is one.
+    """The definition of a constant array of float or integers, in flash where there is one.
 
     `@GUARD` in it stands for what the header's macros begin with.
     """
@@ -287,6 +289,7 @@ def array(name: str, data: Array) -> str:
 KINDS: dict[str, tuple[str, Callable[[Any], str], int]] = {
     "float32": ("float", literal, 8),
     "int8": ("int8_t", str, 20),
+    "int16": ("int16_t", str, 12),
     "int32": ("int32_t", str, 8),
 }
 

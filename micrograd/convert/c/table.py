@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from micrograd.atomic import write_bytes
 from micrograd.convert.c import source
-from micrograd.convert.c.network import NOTICEABLE, CHeader, checked_prefix, header_of
+from micrograd.convert.c.arduino import write_library
+from micrograd.convert.c.network import NOTICEABLE, checked_prefix, header_of
+from micrograd.convert.c.parts import CHeader
 from micrograd.convert.checks import Path, probability_function
 from micrograd.convert.models import class_names, through
 from micrograd.core import Array
@@ -63,6 +65,7 @@ def table_to_c(
     X: Any = None,
     y: Any = None,
     clamp: bool = False,
+    arduino: Path | None = None,
 ) -> CTable:
     """Writes a network and the schema of its table of numbers to one C99 header.
 
@@ -78,7 +81,7 @@ def table_to_c(
 
     Args:
         net, schema: of a model for a table whose features are all numbers.
-        path, prefix, quantize, probabilities: as for to_c.
+        path, prefix, quantize, probabilities, arduino: as for to_c.
         X: rows as they are in the table, to test and to measure on; None draws some as wide as the
             training rows were. y: the right answers for them, as net.loss takes them.
         clamp: hold quantities within what the training rows had.
@@ -110,8 +113,18 @@ def table_to_c(
     functions = _functions(name, network, net, schema, probabilities, answers.shape[1], held)
     parts = [text, functions]
     parts.append(_main(name, rows[:TEST_ROWS], answers[:TEST_ROWS], tolerance, quantize))
-    write_bytes(path, _guarded(name, parts).encode("ascii"))
-    return CTable(header, name, lost)
+    written = CTable(header, name, lost)
+    _write(path, arduino, _guarded(name, parts), written, rows[0])
+    return written
+
+
+def _write(path: Path, arduino: Path | None, text: str, table: CTable, row: Array) -> None:
+    """The file, and the library where one is asked for."""
+    write_bytes(path, text.encode("ascii"))
+    if arduino is not None:
+        example = row.astype(np.float32)
+        own = replace(table.network, function=table.function, int8=None, example=example)
+        write_library("table_to_c", arduino, text, own, table.network.function)
 
 
 def _check_numbers(schema: Schema) -> None:
@@ -191,7 +204,7 @@ def _functions(
     )
     said = source.comment(f"row: {', '.join(c.name for c in columns)}; out: {gives}")
     text = (
-        f"/* {said}.\n   A missing number is NAN. For one thread. */\n"
+        f"#include <math.h>\n/* {said}.\n   A missing number is NAN. For one thread. */\n"
         f"#define @_INPUTS {len(columns)}\n#define @_ENCODED {net.in_features}\n"
         f"#define @_OUTPUTS {outputs}\n{constants}\n"
         "static inline void $_row(const double *row, double *out)\n{\n    "

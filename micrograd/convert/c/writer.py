@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from hashlib import sha256
 
-from micrograd import __version__
-from micrograd.convert.c import columns, int8, source
+from micrograd.convert.c import columns, source, weights8
+from micrograd.convert.c.loss import Loss
+from micrograd.convert.c.memory import allocate
+from micrograd.convert.c.parts import SelfTest, classes_function, guarded
 from micrograd.convert.c.scalar import c_function
 from micrograd.convert.checks import leaves_of
-from micrograd.convert.models import class_names
 from micrograd.convert.scalar_function import scalar_function
-from micrograd.convert.steps import INPUT, Add, Concat, Gate, Graph, Step, graph_of, writer_of
+from micrograd.convert.steps import INPUT, Add, Concat, Gate, Step, graph_of, writer_of
 from micrograd.core import Array
 from micrograd.network import layers
 from micrograd.network.columns import Embedding, Parametric, Periodic, PiecewiseLinear, Scale
 from micrograd.network.network import Network
 
 FEW = 4  # outputs, below which a dot product for each is faster than columns
-
-
-@dataclass(frozen=True)
-class SelfTest:
-    """What the self-test compares with: float32 rows, outputs, and how far off is right."""
-
-    inputs: Array
-    outputs: Array
-    tolerance: float
 
 
 class Writer:
@@ -38,26 +28,27 @@ class Writer:
         name: str,
         net: Network,
         parameters: Mapping[str, Array],
-        quantised: Mapping[str, int8.Quantised],
+        quantised: Mapping[str, weights8.Quantised],
     ) -> None:
         self.name = name
         self.net = net
         self.parameters = parameters
         self.quantised = quantised
         self.graph = graph_of("to_c", net)
-        self.offsets, self.scratch = _allocate(self.graph)
+        in_place = {step.output for step in self.graph.steps if step.kind in IN_PLACE}
+        self.offsets, self.scratch = allocate(self.graph, in_place.__contains__)
         self.functions: dict[str, str] = {}  # needed, in order
         self.arrays: list[str] = []
         self.parameter_bytes = 0
         self.body: list[str] = []
 
-    def header(self, function: str | None, test: SelfTest, loss: int8.Loss | None) -> str:
+    def header(self, function: str | None, test: SelfTest, loss: Loss | None) -> str:
         """The whole text."""
         for step in self.graph.steps:
             writer_of("to_c", TABLE, step)(self, step)
         outputs = self.finish(function)
         guard, net = self.name.upper(), self.net
-        note = f"   {source.comment(str(loss))}\n" if loss else ""
+        note = f"\n   {source.comment(str(loss))}" if loss else ""
         sizes = (
             f"#define {guard}_INPUTS {net.in_features}\n#define {guard}_OUTPUTS {outputs}\n"
             f"#define {guard}_SCRATCH {max(1, self.scratch)}\n"
@@ -68,36 +59,15 @@ class Writer:
             *self.arrays,
             *map(self.filled, self.functions.values()),
             self.predict(guard),
-            self.classes(),
+            classes_function(self.name, net),
             self.main(guard, test, loss),
         ]
-        body = "\n".join(filter(None, parts))
-        content = sha256(body.encode()).hexdigest()[:12].upper()
-        return (
-            f"/* {source.comment(repr(net))}\n   written by micrograd {__version__}; C99, "
-            f"link with -lm. One row at a time:\n       {self.name}(x, out)\n{note}*/\n"
-            f"#ifndef {guard}_{content}_H\n#define {guard}_{content}_H\n"
-            f"#ifdef {guard}_INPUTS\n"
-            f'#error "two models are called {self.name}: export one of them with another prefix"\n'
-            "#endif\n#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n\n"
-            f"{body}\n#endif /* {guard}_{content}_H */\n"
-        )
+        about = f"link with -lm. One row at a time:\n       {self.name}(x, out)"
+        return guarded(self.name, net, about + note, "<math.h> <stddef.h> <stdint.h>", parts)
 
     def filled(self, text: str) -> str:
         """A text of c.source with this header's names."""
         return text.replace("@GUARD", self.name.upper()).replace("@", self.name)
-
-    def classes(self) -> str:
-        """The function that names a class; nothing where they have no names."""
-        names = class_names(self.net)
-        if not names:
-            return ""
-        listed = ", ".join(map(source.string, names))
-        return (
-            f"/* The name of class i, from 0 to {len(names) - 1}, in UTF-8. */\n"
-            f"static inline const char *{self.name}_class(size_t i)\n{{\n"
-            f"    static const char *const names[] = {{{listed}}};\n    return names[i];\n}}\n"
-        )
 
     def predict(self, guard: str) -> str:
         """The function itself, with memory of the caller's and with its own."""
@@ -114,7 +84,7 @@ class Writer:
             f"    {self.name}_with(x, out, scratch);\n}}\n"
         )
 
-    def main(self, guard: str, test: SelfTest, loss: int8.Loss | None) -> str:
+    def main(self, guard: str, test: SelfTest, loss: Loss | None) -> str:
         """The self-test."""
         data = source.array(f"{self.name}_test_inputs", test.inputs)
         data += source.array(f"{self.name}_test_outputs", test.outputs)
@@ -258,32 +228,3 @@ TABLE: dict[type, Callable[[Writer, Step], None]] = {
 }
 OTHERWISE = {layers.Linear, Concat, Periodic, PiecewiseLinear, Embedding}
 IN_PLACE = {*TABLE} - OTHERWISE  # may write over an input: out[i] is made of x[i]
-
-
-def _allocate(graph: Graph) -> tuple[dict[int, int], int]:
-    """Where in the scratch memory each value lies, and how many floats there are.
-
-    A value takes the first gap that is free while it lives; an element-wise step whose input is
-    not needed any more writes over it.
-    """
-    last = graph.last_uses()
-    offsets: dict[int, int] = {}
-    living: list[int] = []
-    total = 0
-    for number, step in enumerate(graph.steps):
-        dying = [v for v in step.inputs if v != INPUT and last[v] == number]
-        wide = graph.columns[step.output]
-        same = [v for v in dying if graph.columns[v] == wide and step.kind in IN_PLACE]
-        if same:
-            offsets[step.output] = offsets[same[0]]
-        else:
-            start = 0
-            for value in sorted(living, key=offsets.__getitem__):
-                if start + wide <= offsets[value]:
-                    break
-                start = max(start, offsets[value] + graph.columns[value])
-            offsets[step.output] = start
-        total = max(total, offsets[step.output] + wide)
-        living = [v for v in living if last[v] > number]
-        living.append(step.output)
-    return offsets, total
