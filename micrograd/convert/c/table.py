@@ -11,7 +11,7 @@ import numpy as np
 from micrograd.atomic import write_bytes
 from micrograd.convert.c import source
 from micrograd.convert.c.arduino import write_library
-from micrograd.convert.c.network import NOTICEABLE, checked_prefix, header_of
+from micrograd.convert.c.network import NOTICEABLE, checked_prefix, checked_quantize, header_of
 from micrograd.convert.c.parts import CHeader
 from micrograd.convert.checks import Path, probability_function
 from micrograd.convert.models import class_names, through
@@ -93,6 +93,7 @@ def table_to_c(
     >>> line = mg.convert.table_to_c(mg.Network(mg.Linear(1, 1), loss="mse"), schema, "line.h")
     """
     _check_numbers(schema)
+    checked_quantize("table_to_c", quantize, X)
     rows = _rows(schema, X)
     encoded = _encoded(schema, rows)
     prefix = checked_prefix("table_to_c", prefix)
@@ -101,30 +102,34 @@ def table_to_c(
         probabilities=probabilities, X=encoded, y=y,
     )  # fmt: skip
     name = f"{prefix}predict"
-    answers = _answers(net, schema, encoded, probabilities)
-    rounded = _answers(net, schema, _encoded(schema, _as_float(rows)), probabilities)
+    single = _encoded(schema, _as_float(rows))
+    answers, rounded = (_answers(net, schema, each, probabilities) for each in (encoded, single))
     spread = float(answers.std(axis=0).max()) or 1.0
     lost = float(np.sqrt(((answers - rounded) ** 2).mean())) / spread
     tolerance, network = 1e-4 if quantize is None else 10.0, f"{prefix}network_predict"
     held = clamp and not schema.targets[0].classes
     if held:
-        least, most = ([getattr(t, end) for t in schema.targets] for end in ("least", "most"))
-        answers = np.clip(answers, least, most)
+        answers = _held(schema, answers)
     functions = _functions(name, network, net, schema, probabilities, answers.shape[1], held)
-    parts = [text, functions]
-    parts.append(_main(name, rows[:TEST_ROWS], answers[:TEST_ROWS], tolerance, quantize))
+    test = _main(name, rows[:TEST_ROWS], answers[:TEST_ROWS], tolerance, quantize)
     written = CTable(header, name, lost)
-    _write(path, arduino, _guarded(name, parts), written, rows[0])
-    return written
+    return _write(path, arduino, _guarded(name, [text, functions, test]), written, rows[0])
 
 
-def _write(path: Path, arduino: Path | None, text: str, table: CTable, row: Array) -> None:
+def _held(schema: Schema, answers: Array) -> Array:
+    """Within what the training rows had."""
+    least, most = ([getattr(t, end) for t in schema.targets] for end in ("least", "most"))
+    return np.clip(answers, least, most)
+
+
+def _write(path: Path, arduino: Path | None, text: str, table: CTable, row: Array) -> CTable:
     """The file, and the library where one is asked for."""
     write_bytes(path, text.encode("ascii"))
     if arduino is not None:
         example = row.astype(np.float32)
         own = replace(table.network, function=table.function, int8=None, example=example)
         write_library("table_to_c", arduino, text, own, table.network.function)
+    return table
 
 
 def _check_numbers(schema: Schema) -> None:
