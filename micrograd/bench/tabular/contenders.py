@@ -169,4 +169,7 @@ def version(name: str) -> str:
     package, _ = KNOWN[name]
     if name in PRESETS:
         return f"{__version__}-{crc32(repr(PRESETS[name]).encode()):08x}"
-    return metadata.version("scikit-learn" if package == "sklearn" else package)
+    try:
+        return metadata.version("scikit-learn" if package == "sklearn" else package)
+    except metadata.PackageNotFoundError:
+        return ""  # of a file that was measured where it is

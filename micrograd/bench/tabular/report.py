@@ -64,7 +64,9 @@ def relative(errors: Array, to: Array) -> Array:
 def table(results: Results, names: Sequence[str]) -> str:
     """Errors by set, then ranks, times and what is lost to whom."""
     errors = mean_errors(results, names)
-    width = max(len(name) for name in [*results, "mean rank", "relative to HistGB"])
+    width = max(
+        len(name) for name in [*results, "relative to sklearn MLP", "fit time of RealMLP-TD"]
+    )
     lines = [" " * width + "".join(f"{name:>13}" for name in names)]
     for name, row in zip(results, errors, strict=True):
         best = row.min()
@@ -72,11 +74,12 @@ def table(results: Results, names: Sequence[str]) -> str:
         lines.append(name.ljust(width) + "".join(cells))
     found = ranks(errors).mean(axis=0)
     lines += ["", "mean rank".ljust(width) + "".join(f"{rank:12.2f} " for rank in found)]
-    for other in ("HistGB", "sklearn MLP"):
+    for other in ("HistGB", "sklearn MLP", "RealMLP-TD"):
         if other in names:
             shares = relative(errors, errors[:, [names.index(other)]]).mean(axis=0)
-            label = f"relative to {other}".ljust(width)[:width]
+            label = f"relative to {other}".ljust(width)
             lines.append(label + "".join(f"{share:12.3f} " for share in shares))
+    lines += _of_fit_times(results, names, width)
     for label, pick in (("fit, s", "fit"), ("predict, s", "predict"), ("kB", "size")):
         means = [
             np.mean([getattr(run, pick) for runs in results.values() for run in runs[name]])
@@ -87,6 +90,23 @@ def table(results: Results, names: Sequence[str]) -> str:
     difference = critical_difference(len(results), len(names))
     lines += ["", f"ranks differ from {difference:.2f} on (Nemenyi, 0.05); * the lowest error"]
     return "\n".join([*lines, *lost(results, names, errors)])
+
+
+def _of_fit_times(results: Results, names: Sequence[str], width: int) -> list[str]:
+    """Fit times as shares of another's: the mean over the sets, whatever their size."""
+    lines = []
+    for other in ("HistGB", "RealMLP-TD"):
+        if other in names:
+            seconds = np.array(
+                [
+                    [np.mean([run.fit for run in runs[name]]) for name in names]
+                    for runs in results.values()
+                ]
+            )
+            shares = (seconds / seconds[:, [names.index(other)]]).mean(axis=0)
+            label = f"fit time of {other}".ljust(width)
+            lines.append(label + "".join(f"{share:12.3f} " for share in shares))
+    return lines
 
 
 def lost(results: Results, names: Sequence[str], errors: Array) -> list[str]:

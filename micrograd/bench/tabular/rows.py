@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 
-from micrograd.bench.tabular.report import Result
+from micrograd.bench.tabular.report import Result, Results
 
 KEY = ("set", "model", "version", "seed", "threads")
 Key = tuple[str, str, str, int, int]
@@ -59,6 +60,35 @@ class Rows:
     def get(self, key: Key) -> Result | None:
         """The run, where it has been measured."""
         return self.found.get(key)
+
+    def standing(
+        self,
+        sets: Sequence[str],
+        models: Sequence[str],
+        seeds: int,
+        threads: int,
+        version: Callable[[str], str],
+    ) -> tuple[Results, list[str]]:
+        """The runs that are there of sets that all of these models have one of, and the models.
+
+        Models without a run are left out, and seeds that one of a set's models has not; where a
+        package is not installed, whichever version was measured counts.
+        """
+        wanted: dict[tuple[str, str], dict[int, Result]] = {}
+        for (each, model, of, seed, used), result in self.found.items():
+            if seed < seeds and used == threads and version(model) in (of, ""):
+                wanted.setdefault((each, model), {})[seed] = result
+        names = [name for name in models if any(name == model for _, model in wanted)]
+        results: dict[str, dict[str, list[Result]]] = {}
+        for each in sets:
+            runs = [wanted.get((each, name), {}) for name in names]
+            common = set.intersection(*map(set, runs)) if runs else set()
+            if common:
+                results[each] = {
+                    name: [of_seed[seed] for seed in sorted(common)]
+                    for name, of_seed in zip(names, runs, strict=True)
+                }
+        return results, names
 
     def add(self, key: Key, result: Result) -> None:
         """Notes a run, in the file too: one write, at its end."""
