@@ -142,7 +142,7 @@ class Column:
             return np.empty((len(frame), 0))
         values, missing = self.values(frame)
         scale = np.array(self.scale)
-        slopes = np.broadcast_to(scale, values.shape).copy()
+        slopes: NDArray[np.float64] = np.broadcast_to(scale, values.shape).copy()
         if self.clip:
             slopes /= (1 + ((values - np.array(self.centre)) * scale / CLIP) ** 2) ** 1.5
         if self.kind == DATE:
@@ -352,11 +352,13 @@ def _weighted_quantiles(
     """The quantiles of the values with each repeated as its weight says, linear in between."""
     order = np.argsort(values, kind="stable")
     up_to = np.cumsum(weights[order] / weights.min())
-    place = (up_to[-1] - 1) * np.array(levels)
+    place: NDArray[np.float64] = (up_to[-1] - 1) * np.array(levels)
     low = np.floor(place)
 
     def at(index: NDArray[np.float64]) -> NDArray[np.float64]:
         found = np.searchsorted(up_to, index + 1e-9 * up_to[-1], side="right")
-        return values[order][np.minimum(found, len(values) - 1)]
+        sorted_values: NDArray[np.float64] = values[order]
+        return sorted_values[np.minimum(found, len(values) - 1)]
 
-    return at(low) + (place - low) * (at(low + 1) - at(low))
+    quantiles: NDArray[np.float64] = at(low) + (place - low) * (at(low + 1) - at(low))
+    return quantiles
