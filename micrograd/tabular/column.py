@@ -357,8 +357,8 @@ def _weighted_quantiles(
 
     def at(index: NDArray[np.float64]) -> NDArray[np.float64]:
         found = np.searchsorted(up_to, index + 1e-9 * up_to[-1], side="right")
-        sorted_values: NDArray[np.float64] = values[order]
-        return sorted_values[np.minimum(found, len(values) - 1)]
+        picked: NDArray[np.float64] = values[order[np.minimum(found, len(values) - 1)]]
+        return picked
 
     quantiles: NDArray[np.float64] = at(low) + (place - low) * (at(low + 1) - at(low))
     return quantiles
