@@ -178,7 +178,7 @@ class Config:
     target: str = _kind(Words(), "")
     points: tuple[Point, ...] = _kind(Points(), ())
     layers: tuple[int, ...] = _kind(Widths(), (16, 16))
-    activation: str = _kind(Choice(tuple(ACTIVATIONS)), "tanh")
+    activation: str = _kind(Choice(tuple(ACTIVATIONS)), "relu")
     skip: bool = _kind(Flag(), False)
     dropout: float = _kind(Number(0, 0.9), 0.0)
     init: str = _kind(Choice(("auto", *INITS)), "auto")

@@ -209,8 +209,7 @@ value="0"> <output id="now" for="time">0</output></span>
 <button type="button" id="compare" aria-pressed="false">Compare</button>
 <span><label for="preset">See</label> <select id="preset">
 <option value="">something worth seeing …</option>{presets}</select></span>
-<button type="button" id="link">Copy the address</button>
-<span id="pace"></span></section>"""
+<button type="button" id="link">Copy the address</button></section>"""
 
 
 @cache
@@ -221,7 +220,8 @@ def render() -> str:
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
 <title>micrograd play</title><style>{style()}</style></head><body>
-<header id="top"><h1>micrograd play</h1><p id="message" role="alert"></p></header>{_bar()}
+<header id="top"><h1>micrograd play</h1><p id="message" role="alert"></p><span id="pace"></span>
+</header>{_bar()}
 <div id="all">{_form()}<main id="runs">{_run(0)}{_run(1)}</main></div>
 <footer><details><summary>Keys</summary>{keys}</details></footer>
 <dialog id="code" aria-labelledby="code-name"><h2 id="code-name">The same in Python</h2>

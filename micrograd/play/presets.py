@@ -12,7 +12,7 @@ _DEEP |= {"noise": 0.15}
 # name: what the menu says, and the values of the first and, to compare, of the second run.
 PRESETS: dict[str, tuple[str, tuple[dict[str, Any], ...]]] = {
     "spiral": ("A spiral", ({},)),
-    "arms": ("Three arms, ReLU", ({"arms": 3, "samples": 600, "activation": "relu"},)),
+    "arms": ("A spiral of three arms", ({"arms": 3, "samples": 600, "activation": "gelu"},)),
     "moons": ("Two moons", ({"data": "moons", "noise": 0.15, "layers": "8"},)),
     "digits": ("Digits, a layer of 32", ({"data": "digits", "layers": "32", "lr": 0.005},)),
     "vanishing": ("Vanishing gradients: 8 sigmoid layers", ({**_DEEP, "activation": "sigmoid"},)),

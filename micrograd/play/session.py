@@ -54,7 +54,7 @@ class Session:
     def __init__(self, table: Table | None = None, configs: Sequence[Config] = ()) -> None:
         self.table = table
         self.outbox = Outbox()
-        self.playing, self.speed = False, 500
+        self.playing, self.speed = False, 100
         self.sides: list[Side] = []
         self._owed = 0.0  # steps that are due at this speed
         self._pace = 1e-4  # seconds of a step, lately

@@ -4,9 +4,9 @@ import importlib
 import sys
 from pathlib import Path
 
-import atheris
-
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not this folder: Python has numbers too
+
+import atheris  # noqa: E402
 
 if __name__ == "__main__":
     with atheris.instrument_imports(include=["micrograd"]):

@@ -295,12 +295,12 @@ def test_every_cure_is_offered_only_while_it_changes_something():
 def test_two_runs_keep_step_and_share_their_data():
     session = Session()
     session.handle('{"do":"compare","on":true}')
-    session.handle('{"do":"config","run":1,"set":{"activation":"relu","data":"moons"}}')
+    session.handle('{"do":"config","run":1,"set":{"activation":"gelu","data":"moons"}}')
     session.handle('{"do":"step","steps":40}')
     one, two = (side.run for side in session.sides)
     assert one.step == two.step == 40
     assert one.config.data == two.config.data == "moons"
-    assert (one.config.activation, two.config.activation) == ("tanh", "relu")
+    assert (one.config.activation, two.config.activation) == ("relu", "gelu")
     assert np.array_equal(one.data.X, two.data.X)
     session.handle('{"do":"rewind","step":13}')
     assert one.step == two.step == 13
