@@ -29,7 +29,7 @@ FUZZ = ROOT / "tests" / "fuzz"
 IN_C = ("plan", "program")
 IN_PYTHON = ("model", "idx", "table", "lowering", "play")
 LONGEST = {
-    "plan": 400, "program": 400, "model": 60, "idx": 80, "table": 200, "lowering": 90, "play": 300,
+    "plan": 400, "program": 400, "model": 60, "idx": 80, "table": 200, "lowering": 90, "play": 120,
 }  # fmt: skip
 
 MOST_KEPT = 100  # inputs of a target: the shortest
