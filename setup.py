@@ -29,7 +29,10 @@ class BuildSideBySide(build_ext):
 
 
 build_ffi = runpy.run_path(str(Path(__file__).with_name("build_ffi.py")))
-missing = build_ffi["missing"]()
+if sys.byteorder == "big":
+    missing = "the C core is for little-endian machines: nobody has tested it on a big-endian one"
+else:
+    missing = build_ffi["missing"]()
 if missing and os.environ.get("MICROGRAD_REQUIRE_CORE"):
     raise SystemExit(f"micrograd: MICROGRAD_REQUIRE_CORE is set, but {missing}")
 if missing:

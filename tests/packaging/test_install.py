@@ -118,6 +118,18 @@ def test_without_a_compiler_the_scalar_engine_is_installed(scalar_build, tmp_pat
     assert done.returncode == 0 and "none: only the scalar engine works" in done.stdout
 
 
+def test_a_big_endian_machine_gets_the_scalar_engine_alone(tree, tmp_path):
+    code = "import runpy, sys; sys.byteorder, sys.argv = 'big', ['setup.py', *sys.argv[1:]]; "
+    code += "runpy.run_path('setup.py', run_name='__main__')"
+    command = (sys.executable, "-c", code, "bdist_wheel", "-d", tmp_path)
+    environment = {k: v for k, v in os.environ.items() if k != "MICROGRAD_REQUIRE_CORE"}
+    done = run(*command, cwd=tree, env=environment)
+    assert done.returncode == 0 and "big-endian" in done.stderr, done.stderr
+    assert next(tmp_path.iterdir()).name.endswith("-py3-none-any.whl")
+    done = run(*command, cwd=tree, env={**environment, "MICROGRAD_REQUIRE_CORE": "1"})
+    assert done.returncode != 0 and "big-endian" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("CC", "no-such-compiler"), ("MICROGRAD_REQUIRE_CORE", "1")]
 )
