@@ -121,7 +121,8 @@ class Network(Trained, Classifying, Storable):
     # ---- copies and pickles: all but the pass that is under way ----
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: x for name, x in vars(self).items() if name not in self.not_copied}
+        own = {name: x for name, x in vars(self).items() if name not in self.not_copied}
+        state = {name.removeprefix("fixed_"): x for name, x in own.items()}
         flat = pack(self.layers)
         return state | {"layers": flat, "parameters": self._parameters, "step": self.step}
 
@@ -130,7 +131,8 @@ class Network(Trained, Classifying, Storable):
         parameters, step = own.pop("parameters"), own.pop("step")
         own["layers"] = unpack(own["layers"])
         del own["out_features"]  # _make finds it again
-        vars(self).update(own)
+        for name, value in own.items():
+            setattr(self, name, value)
         self._make(parameters)
         self.step = step
 

@@ -39,6 +39,7 @@ class Trained:
     in_features: int
     loss_kind: Loss
     seed: int
+    fixed_seed: int  # where that lies
     not_copied = (  # by a copy or a pickle of a network, which makes its own
         "planner", "incoming", "_parameters", "_access", "_dtype", "_features", "_takes_labels",
         "_replans", "_plan", "_step", "_first_row", "_dropout_factor", "_pending",
@@ -103,7 +104,7 @@ class Trained:
 
     def reseed(self, seed: int) -> None:
         """Takes another seed for the dropout masks to come; parameters stay."""
-        vars(self)["seed"] = seed
+        self.fixed_seed = seed
         self.planner.reseed(seed)
         if self._plan is not None:
             self._plan.place(seed, self._first_row)
