@@ -19,21 +19,7 @@ def worked_example():
     return loss
 
 
-def neuron():
-    """tanh(w1 x1 + w2 x2 + b)."""
-    x1 = Value(2.0, label="x1", requires_grad=False)
-    x2 = Value(-1.0, label="x2", requires_grad=False)
-    w1, w2, b = Value(-1.0, label="w1"), Value(0.5, label="w2"), Value(2.2, label="b")
-    first, second = w1 * x1, w2 * x2
-    total = first + second
-    n = total + b
-    out = n.tanh()
-    first.label, second.label, total.label = "w1*x1", "w2*x2", "sum"
-    n.label, out.label = "n", "out"
-    return out
-
-
-PICTURES = {"worked-example.svg": worked_example, "neuron.svg": neuron}
+PICTURES = {"worked-example.svg": worked_example}
 
 
 def main(folder):
