@@ -11,7 +11,8 @@ def test_the_benchmark_of_two_ranks(torch):
     if torch:
         pytest.importorskip("torch")
     arguments = ["--rounds", "1", "--workloads", "8-16-3/64,64-32-10"]
-    done = run_ranks(2, MAIN, *arguments, *([] if torch else ["--no-torch"]))
+    without = [] if torch else ["--no-torch"]
+    done = run_ranks(2, MAIN, *arguments, *without, timeout=300)  # importing torch takes its time
     head, *rows = done.stdout.splitlines()
     assert "2 ranks ms" in head and "predicted ms" in head
     assert [row.split(", batch")[0].strip() for row in rows] == ["8-16-3", "64-32-10"]
