@@ -155,19 +155,8 @@ def _exp(z: Any) -> Any:
 
 
 def class_names(net: Network) -> list[str]:
-    """The names of the classes, as the metadata have them: one for each output, or both of a binary
-    network; empty where they say nothing that fits."""
-    schema = net.metadata.get("schema")
-    targets = schema.get("targets") if isinstance(schema, dict) else None
-    target = targets[0] if isinstance(targets, list) and len(targets) == 1 else None
-    for place in (target, net.metadata.get("columns"), net.metadata):
-        found = place.get("classes") if isinstance(place, dict) else None
-        if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-            continue
-        binary = net.loss_name == "bce" and net.out_features == 1
-        if found and len(found) == (2 if binary else net.out_features):
-            return list(found)
-    return []
+    """The names of the classes: one for each output, or both of a binary network; empty without."""
+    return net.class_names or []
 
 
 def through(function: str | None, z: Array) -> Array:
