@@ -58,3 +58,27 @@ def test_c(tmp_path, layer):
     program = str(tmp_path / "net")
     subprocess.run(["cc", *flags, "-x", "c", str(path), "-o", program, "-lm"], check=True)
     subprocess.run([program], check=True)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+@pytest.mark.parametrize(("dtype", "atol"), [("float32", 1e-5), ("float64", 1e-10)])
+def test_to_pytorch_and_back(layer, dtype, atol):
+    torch = pytest.importorskip("torch")
+    net, X = network(layer, dtype), inputs().astype(dtype)
+    module = mg.convert.to_torch(net)
+    assert list(module.state_dict()) == [p.name for p in net.parameters()]
+    with torch.no_grad():
+        found = module(torch.from_numpy(X)).numpy()
+    np.testing.assert_allclose(found, net.predict(X), atol=atol)
+    back = mg.convert.from_torch(module, loss="mse")
+    assert back.layers == net.layers
+    assert np.array_equal(back.predict(X), net.predict(X))
+
+
+def test_a_code_that_is_no_category_is_zeros_in_pytorch():
+    torch = pytest.importorskip("torch")
+    net = mg.Network(mg.Embedding((3,), 2), mg.Linear(2, 1, bias=False), loss="mse", seed=0)
+    codes = np.float32([[-1], [3], [1.5], [2]])
+    found = mg.convert.to_torch(net)(torch.from_numpy(codes)).detach().numpy()
+    assert (found[:3] == 0).all() and found[3] != 0
+    np.testing.assert_allclose(found, net.predict(codes), atol=1e-6)

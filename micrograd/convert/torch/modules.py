@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from micrograd.convert.scalar_function import scalar_function
 from micrograd.convert.steps import no_form
 from micrograd.core import Array
 from micrograd.engine.value import Value
-from micrograd.network import blocks, layers
+from micrograd.network import blocks, columns, layers
 from micrograd.network.layers import Layer
 from micrograd.network.network import Network
 from micrograd.program.ops import PARAMETER
@@ -76,6 +76,7 @@ class _Modules:
         from torch import nn
 
         from micrograd.convert.torch import blocks as torch_blocks
+        from micrograd.convert.torch import columns as torch_columns
 
         def body(x: blocks.Block) -> list[nn.Module]:
             return self.sequence(x.layers, f"{path}.")
@@ -100,6 +101,15 @@ class _Modules:
             layers.Identity: lambda _: nn.Identity(),
             layers.Dropout: lambda x: nn.Dropout(x.p),
             layers.Map: self.map,
+            columns.Scale: lambda x: torch_columns.Scale(x.features),
+            columns.Parametric: lambda x: torch_columns.Parametric(
+                self.module(x.activation, path), x.features
+            ),
+            columns.Periodic: lambda x: torch_columns.Periodic(
+                x.takes, x.worked_on, x.frequencies, x.width, x.sigma
+            ),
+            columns.PiecewiseLinear: lambda x: torch_columns.PiecewiseLinear(x.edges, x.takes),
+            columns.Embedding: lambda x: torch_columns.Embedding(x.pairs, x.takes),
             blocks.Residual: lambda x: torch_blocks.Residual(body(x), extra(x, "projection")),
             blocks.Highway: lambda x: torch_blocks.Highway(body(x), extra(x, "gate")),
             blocks.DenseBlock: lambda x: torch_blocks.DenseBlock(
@@ -134,8 +144,8 @@ def from_torch(
     Args:
         module: Sequential, nested at will, of Linear, the activations of this package (GELU the
             exact one), Softmax over features, Identity, Dropout, Flatten (nothing to do for rows of
-            features) and the blocks that to_torch makes; or one Linear. Inner Sequentials are
-            flattened, so the parameters after one get other names.
+            features), the blocks and the layers for columns that to_torch makes; or one Linear.
+            Inner Sequentials are flattened, so the parameters after one get other names.
         loss: what the Network is trained with; a module does not say.
         seed: the Network's.
 
@@ -183,6 +193,7 @@ def _layer(module: Any, path: str) -> Layer:
     from torch import nn
 
     from micrograd.convert.torch import blocks as torch_blocks
+    from micrograd.convert.torch import columns as torch_columns
 
     def body(x: torch_blocks.Block) -> list[Layer]:
         return [_layer(child, f"{path}.{i}") for i, child in enumerate(x.body())]
@@ -207,6 +218,17 @@ def _layer(module: Any, path: str) -> Layer:
         ),
         torch_blocks.Highway: lambda x: blocks.Highway(*body(x)),
         torch_blocks.DenseBlock: lambda x: blocks.DenseBlock(*body(x)),
+        torch_columns.Scale: lambda x: columns.Scale(len(x.weight)),
+        torch_columns.Parametric: lambda x: columns.Parametric(
+            cast("layers.Activation", _layer(x.activation, path)), len(x.weight)
+        ),
+        torch_columns.Periodic: lambda x: columns.Periodic(
+            x.in_features, len(x.frequency), x.frequency.shape[1], x.weight.shape[1], x.sigma
+        ),
+        torch_columns.PiecewiseLinear: lambda x: columns.PiecewiseLinear(x.edges, x.in_features),
+        torch_columns.Embedding: lambda x: columns.Embedding(
+            tuple(n for n, _ in x.pairs), tuple(m for _, m in x.pairs), x.in_features
+        ),
     }
     named = _named(module, path)
     if type(module) not in table:
