@@ -55,7 +55,7 @@ def find(name: object) -> Loss:
     """
     if callable(name):
         own = getattr(name, "__name__", type(name).__name__)
-        return Loss(own, function=name)
+        return Loss(f"function {own}" if own in LOSSES else own, function=name)
     if not isinstance(name, str) or name not in LOSSES:
         raise ValueError(
             f"Network: loss is {name!r}, one of {', '.join(LOSSES)} "

@@ -69,6 +69,11 @@ class File:
             raise ValueError(f"layers is {checks.describe(layers)}, a list is wanted")
         return [parts.decode(layer, parts.LAYERS) for layer in layers]
 
+    def loss(self) -> Any:
+        """The loss of its architecture: a name, or what is called for a row."""
+        loss = self.text.get("loss")
+        return parts.decode(loss, parts.LOSSES) if isinstance(loss, dict) else loss
+
     def read(self, shapes: Shapes) -> None:
         """Reads the tensors: every parameter with its shape, and nothing else but what goes with
         training, as it was written.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from micrograd import checks, optim, schedule
-from micrograd.network import blocks, columns, layers
+from micrograd.network import blocks, columns, layers, loss_functions
 from micrograd.network.blocks import unnest
 
 Kinds = Mapping[str, Callable[..., Any]]
@@ -42,6 +42,7 @@ LAYERS = _by_name(
     blocks.Highway,
     blocks.DenseBlock,
 )
+LOSSES = _by_name(loss_functions.Quantile, loss_functions.Poisson)
 OPTIMIZERS = _by_name(
     optim.SGD,
     optim.RMSprop,
@@ -68,6 +69,7 @@ SCHEDULES = _by_name(
     schedule.Product,
     schedule.ReduceOnPlateau,
 )
+_PARTS = (*LAYERS.values(), *LOSSES.values(), *SCHEDULES.values())
 
 
 class LostFunction:
@@ -90,7 +92,7 @@ class LostFunction:
 
 
 def encode(part: Any) -> dict[str, Any]:
-    """A layer, schedule or other dataclass: its class's name and its fields.
+    """A layer, loss, schedule or other dataclass: its class's name and its fields.
 
     Raises:
         ValueError: a field is something that JSON cannot hold, such as a function.
@@ -99,7 +101,7 @@ def encode(part: Any) -> dict[str, Any]:
 
 
 def _encoded(part: Any) -> Generator[Any, Any, dict[str, Any]]:
-    if type(part) not in (*LAYERS.values(), *SCHEDULES.values()):
+    if type(part) not in _PARTS:
         raise ValueError(
             f"{type(part).__name__} is {_no_known(part)}, which a model file cannot hold (no code "
             "is ever written to one)"
@@ -115,7 +117,7 @@ def _encoded(part: Any) -> Generator[Any, Any, dict[str, Any]]:
 
 def _no_known(part: Any) -> str:
     """Why a class of one's own cannot be found again: what it is instead of one that is known."""
-    known = [*LAYERS.values(), *SCHEDULES.values(), *OPTIMIZERS.values()]
+    known = [*_PARTS, *OPTIMIZERS.values()]
     base = next((b.__name__ for b in type(part).__mro__[1:] if b in known), None)
     return "a class of your own" if base is None else f"a subclass of {base}"
 
@@ -135,7 +137,7 @@ def _encoded_value(owner: str, name: str, value: Any) -> Generator[Any, Any, Any
         for each in value:
             items.append((yield _encoded_value(owner, name, each)))
         return items
-    if type(value) in (*LAYERS.values(), *SCHEDULES.values()):
+    if type(value) in _PARTS:
         return (yield _encoded(value))
     raise ValueError(
         f"{owner}: {name} is {checks.describe(value)}, which a model file cannot hold (no code is "

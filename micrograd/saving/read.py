@@ -117,7 +117,7 @@ def load(path: Path) -> Network:
         layers = file.layers()
         shapes = [shape for start in starts(layers) for shape in start.shapes()]
         state = Saved(file, shapes)
-        settings: dict[str, Any] = {name: file.text.get(name) for name in ("loss", "seed")}
+        settings: dict[str, Any] = {"loss": file.loss(), "seed": file.text.get("seed")}
         if file.text.get("checkpoint") is not None:
             settings["checkpoint"] = Checkpoint.from_plain(file.section("checkpoint") or {})
         net = Network(*layers, dtype=file.dtype, **settings)
@@ -159,10 +159,9 @@ def read_progress(model: Resumable, path: Path, optimizer: Any) -> Saved | None:
         differs = whole and tuple(file.layers()) != model.layers
         if differs or file.dtype != model.dtype:
             raise ValueError("it is of another network: the layers or the dtype differ")
-        if whole and file.text.get("loss") != model.loss_name:
-            raise ValueError(
-                f"its loss is {file.text.get('loss')!r}, here it is {model.loss_name!r}"
-            )
+        loss = file.loss()
+        if whole and getattr(loss, "__name__", loss) != model.loss_name:
+            raise ValueError(f"its loss is {loss!r}, here it is {model.loss_name!r}")
         saved = Saved(file, [(p.name, p.shape) for p in model.parameters()])
         kind = saved.kind
         if None not in (optimizer, kind) and kind != type(optimizer).__name__:

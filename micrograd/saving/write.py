@@ -17,7 +17,6 @@ import numpy as np
 from micrograd import checks
 from micrograd.atomic import replacing
 from micrograd.core import Array
-from micrograd.network.losses import LOSSES
 from micrograd.network.network import Network
 from micrograd.saving import parts
 from micrograd.saving.header import MOST_TENSORS, parsed
@@ -62,7 +61,8 @@ def _architecture(net: Network) -> dict[str, Any]:
     Raises:
         ValueError: a layer or the loss is a function.
     """
-    if net.loss_name not in LOSSES:
+    own = net.loss_kind.function
+    if own is not None and type(own) not in parts.LOSSES.values():
         raise ValueError(
             f"Network.save: the loss {net.loss_name} is a function, which a model file cannot "
             "hold; give a network with a named loss the same layers and parameters, and save that"
@@ -73,7 +73,8 @@ def _architecture(net: Network) -> dict[str, Any]:
         raise ValueError(f"Network.save: {error}") from None
     checkpoint = None if net.checkpoint is None else net.checkpoint.to_plain()
     _check_metadata(net.metadata)
-    model = {"layers": layers, "loss": net.loss_name, "seed": net.seed, "checkpoint": checkpoint}
+    loss = net.loss_name if own is None else parts.encode(own)
+    model = {"layers": layers, "loss": loss, "seed": net.seed, "checkpoint": checkpoint}
     return model | {"metadata": net.metadata}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from micrograd.core import Array
 from micrograd.network.blocks import Residual
 from micrograd.network.layers import Dropout, Layer, Linear
+from micrograd.network.loss_functions import Poisson
 from micrograd.network.network import Network
 from micrograd.sklearn.parameters import ACTIVATIONS
 from micrograd.sklearn.still import Weights
@@ -33,21 +34,11 @@ class Output:
     scale: tuple[float, int] = (1, 0)
 
 
-def poisson(z: Any, y: Any) -> Any:
-    """exp(z) - y z, summed over the outputs: half the Poisson deviance of exp(z), but for terms
-    without z."""
-    pairs = zip(z, y, strict=True) if isinstance(z, list) else [(z, y)]
-    first, *others = (a.exp() - b * a for a, b in pairs)
-    for other in others:
-        first = first + other
-    return first
-
-
 OUTPUTS = {
     "softmax": Output("cross_entropy"),
     "logistic": Output("bce", (1, 1), (1, -1)),
     "identity": Output("mse", (0.5, 0), (2, -1)),
-    "exp": Output(poisson),
+    "exp": Output(Poisson(), (1, 1), (1, -1)),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.bits import same_bits
-from support.saved import X, Y, network, trained
+from support.saved import RNG, X, Y, network, trained
 
 import micrograd as mg
 from micrograd import atomic
@@ -19,7 +19,7 @@ from micrograd.optim import SGD
 from micrograd.saving import parts
 
 safetensors = pytest.importorskip("safetensors")
-from safetensors.numpy import load_file  # noqa: E402
+from safetensors.numpy import load_file, save_file  # noqa: E402
 
 
 @pytest.fixture
@@ -217,6 +217,45 @@ def test_metadata_that_json_does_not_have(path):
     with pytest.raises(ValueError, match=r"Network\.save: metadata"):
         net.save(path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("loss", [mg.Quantile([0.1, 0.5, 0.9]), mg.Poisson()], ids=str)
+def test_losses_that_are_called_are_saved(path, loss):
+    net = mg.Network(mg.Linear(4, 3), loss=loss, dtype="float64", seed=0)
+    y = RNG.integers(0, 5, 40).astype(float)
+    y = y if isinstance(loss, mg.Quantile) else np.column_stack([y, y + 1, y + 2])
+    net.fit(X, y, epochs=2, seed=0, progress=False)
+    net.save(path)
+    back = mg.load(path)
+    assert back.loss_kind.function == loss
+    assert back.evaluate(X, y) == net.evaluate(X, y)
+    history = back.fit(X, y, epochs=1, seed=1, resume=None, progress=False)
+    assert history.loss == net.fit(X, y, epochs=1, seed=1, progress=False).loss
+
+
+def test_a_loss_of_ones_own_is_not_taken_for_the_named_one(path):
+    def mse(z, y):
+        return (z - y) ** 4
+
+    net = mg.Network(mg.Linear(4, 1), loss=mse, dtype="float64", seed=0)
+    assert net.loss_name == "function mse"
+    with pytest.raises(ValueError, match="the loss function mse is a function"):
+        net.save(path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "loss", [{"kind": "Linear", "in_features": 1, "out_features": 1}, {"kind": "eval"}, 5, None,
+             {"kind": "Quantile", "levels": [2.0]}, {"kind": "Poisson", "levels": 1}],
+    ids=str,
+)  # fmt: skip
+def test_losses_that_no_file_may_name(path, loss):
+    network().save(path)
+    with safetensors.safe_open(path, framework="np") as file:
+        text = json.loads(file.metadata()["micrograd"])
+    save_file(load_file(path), path, metadata={"micrograd": json.dumps(text | {"loss": loss})})
+    with pytest.raises(ValueError, match="load: "):
+        mg.load(path)
 
 
 def test_functions_are_not_saved(path):

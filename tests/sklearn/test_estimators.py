@@ -127,6 +127,17 @@ def test_regressor_equals_scikit_learns(settings, loss, y, weights):
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-8, atol=1e-9)
 
 
+def test_the_network_of_a_poisson_regressor_is_saved(tmp_path):
+    pytest.importorskip("safetensors")
+    model = MLPRegressor(loss="poisson", max_iter=3, random_state=0)
+    with pytest.warns(match="not converged"):
+        model.fit(X, np.abs(NUMBERS).round())
+    model.network_.save(tmp_path / "m")
+    back = mg.load(tmp_path / "m")
+    assert back.loss_name == "poisson"
+    np.testing.assert_allclose(np.exp(back.predict(X)[:, 0]), model.predict(X), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("kind", "y"),
     [
