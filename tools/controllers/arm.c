@@ -76,5 +76,4 @@ static void start(void)
     leave();
 }
 
-__attribute__((section(".vectors"), used)) static const uintptr_t vectors[2] = {
-    0x20400000, (uintptr_t)start};
+__attribute__((section(".vectors"), used)) static const uintptr_t vectors[2] = {0x20400000, (uintptr_t)start};
