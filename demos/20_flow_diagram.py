@@ -28,7 +28,8 @@ for ending in ("svg", "html", "mmd"):
 
 # %%
 texts = " ".join(ElementTree.fromstring(drawing.svg).itertext())
-print(drawing.mermaid[:600])
+for line in drawing.mermaid.splitlines()[:8]:
+    print(line if len(line) < 90 else f"{line[:87]}...")
 for quantity in ("W1", "b1", "W2", "b2", "ReLU", "loss"):
     assert quantity in texts, quantity
 assert "flowchart LR" in drawing.mermaid
