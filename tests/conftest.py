@@ -1,11 +1,16 @@
 """Fixtures for the tests of all rooms."""
 
+import shutil
 import sys
 
 import pytest
 from support.kernels import DTYPES, ISAS
 
 from micrograd import core
+
+# of Chromium, in the tests of pages
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run"]
+ARGUMENTS += [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
 
 
 @pytest.fixture(params=ISAS)
@@ -34,3 +39,19 @@ def eager_switches():
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(interval)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's chromium, driven by playwright; skipped where either is missing.
+
+    Gone at the end of a file: while it runs, no other event loop can in this process.
+    """
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield running
+        running.close()

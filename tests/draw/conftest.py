@@ -1,24 +1,8 @@
-"""A browser for the pages: Debian's chromium, driven by playwright; skipped where either is not."""
+"""Pages of drawings in a browser."""
 
 import os
-import shutil
 
 import pytest
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run"]
-ARGUMENTS += [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
-
-
-@pytest.fixture(scope="session")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture

@@ -1,12 +1,7 @@
 """The playground: a session by itself, an application in memory, and a server with a browser."""
 
-import shutil
-
 import pytest
 from support.play import HOST, TOKEN, Server, until
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run"]
-ARGUMENTS += [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]
 
 
 @pytest.fixture
@@ -29,18 +24,6 @@ def client(engine):
 
     with TestClient(application(engine, TOKEN, [HOST]), base_url=f"http://{HOST}") as found:
         yield found
-
-
-@pytest.fixture(scope="session")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture
