@@ -1,12 +1,17 @@
 """Fixtures for the tests of all rooms."""
 
 import shutil
+import signal
 import sys
 
 import pytest
 from support.kernels import DTYPES, ISAS
 
 from micrograd import core
+
+# A shell that starts its jobs behind it lets them ignore Ctrl-C, which tests send to themselves.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # of Chromium, in the tests of pages
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run"]
