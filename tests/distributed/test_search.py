@@ -34,7 +34,7 @@ def backend(request):
 @contextmanager
 def cluster(name):
     if name == "dask":
-        distributed = pytest.importorskip("distributed")
+        distributed = pytest.importorskip("dask.distributed")  # tests/distributed bears its name
         with (
             distributed.LocalCluster(
                 n_workers=2, threads_per_worker=1, dashboard_address=None
