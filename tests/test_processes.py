@@ -164,6 +164,19 @@ print("well", done)
 """
 
 
+def interrupted(child):
+    """What a process prints that gets Ctrl-C, and gets it again where Python has dropped it: one
+    that comes in a callback of a weak reference is printed and forgotten there."""
+    for _ in range(6):
+        child.send_signal(signal.SIGINT)
+        try:
+            return child.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            continue
+    child.kill()
+    raise AssertionError(child.communicate()[1][-3000:])
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c_at_any_moment_leaves_everything_fit_for_use(tmp_path):
     """MICROGRAD_INTERRUPTS says how often (default 6)."""
@@ -178,7 +191,6 @@ def test_ctrl_c_at_any_moment_leaves_everything_fit_for_use(tmp_path):
         )  # fmt: skip
         assert child.stdout.readline() == "go\n", child.stderr.read()
         time.sleep(moment)
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=120)
+        out, err = interrupted(child)
         assert child.returncode == 0 and out.startswith("well"), (number, moment, err[-3000:])
         assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
