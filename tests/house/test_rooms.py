@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -92,9 +93,20 @@ def module_of(path):
 MODULES = {module_of(path) for path in files()}
 
 
+@cache
+def nodes(path):
+    """Every node of a file's syntax tree; each file is parsed once."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
+@cache
 def imports(path):
     """(module, name or None) of every import of ours in a file, lazy and TYPE_CHECKING ones too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    return tuple(each_import(path))
+
+
+def each_import(path):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "micrograd":
             assert not node.level
             for alias in node.names:
@@ -212,7 +224,6 @@ def test_no_private_name_crosses_a_room():
     found = []
     for path in files():
         room, modules = room_of(path), {}
-        tree = ast.parse(path.read_text())
         for module, name in imports(path):
             if module.split(".")[1:2] == [room] or module == "micrograd._core":
                 continue
@@ -220,7 +231,7 @@ def test_no_private_name_crosses_a_room():
             if private or any(part.startswith("_") for part in module.split(".")[1:]):
                 found.append(f"{path.relative_to(ROOT)}: {module} {name or ''}".strip())
             modules[module.rpartition(".")[2]] = module
-        for node in ast.walk(tree):
+        for node in nodes(path):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 hidden = node.attr.startswith("_") and not node.attr.startswith("__")
                 if hidden and node.value.id in modules and node.value.id not in ("core",):
@@ -271,7 +282,7 @@ def test_files_are_of_one_idea(most):
 def test_functions_are_short_or_named_with_a_reason():
     found = []
     for path in files():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 lines = (node.end_lineno or 0) - node.lineno + 1
                 a = node.args
