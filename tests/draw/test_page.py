@@ -1,19 +1,16 @@
 """The page to step through, in a browser: against the engine, by keyboard, small, dark, legible."""
 
-import json
 import math
 import random
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
+from support.drawn_pages import drawn, expected, in_order, numbers_of, small_network
 
 import micrograd as mg
 from micrograd import Value
-from micrograd.draw import evaluator
 from micrograd.draw.text import number
-from micrograd.engine.rules import ANY, RULES
 from micrograd.nn import MLP
 
 
@@ -37,37 +34,6 @@ def everything():
     loss = mg.dot([x, w], [h, 2.0], 0.1) ** 2 + mg.sum([s, x, x]) + mg.where(s > 0, s, -s)
     loss.label = "loss"
     return loss, [x, w]
-
-
-def numbers_of(page):
-    """The table: (name, data, grad) of every row."""
-    return page.evaluate(
-        """() => [...document.querySelectorAll('#numbers tbody tr')].map((row) => {
-          const input = row.querySelector('input');
-          const cells = [...row.cells].map((cell) => cell.textContent);
-          return [cells[0], input ? input.value : cells[2], cells[3]];
-        })"""
-    )
-
-
-def drawn(page, kind, place):
-    return page.evaluate(f"document.getElementById('mg-{kind}{place}')?.textContent ?? null")
-
-
-def in_order(root):
-    """The graph's nodes as a drawing numbers them."""
-    from micrograd.draw.graph import of_values
-
-    return of_values([root]).nodes
-
-
-def expected(root):
-    """What the engine says, digit for digit."""
-    rows = []
-    for node in in_order(root):
-        takes = node.kind not in ("number", "constant")
-        rows.append([number(node.data), number(node.grad) if takes else ""])
-    return rows
 
 
 @pytest.mark.parametrize("build", [neuron, everything])
@@ -403,214 +369,3 @@ def test_what_the_page_cannot_compute_is_said_and_kept(opened):
     field.fill("7")
     field.press("Enter")
     assert numbers_of(page)[-1][1] == "56"
-
-
-# ---- the evaluator, op by op ----
-
-
-def test_every_op_of_the_table_is_in_the_page():
-    assert set(RULES) <= evaluator.known()
-
-
-POINTS = [-2.5, -1.0, -0.3, 0.0, 0.4, 1.0, 1.7, 12.0, math.inf, -math.inf, math.nan]
-
-
-def test_values_and_derivatives_are_the_tables(browser):
-    page = browser.new_page()
-    page.evaluate(
-        evaluator.script().replace("const ", "var ").replace("function ", "var x_;function ")
-    )
-    wrong = []
-    for name, rule in RULES.items():
-        arity = {"dot": 5, "sum": 3, "where": 3}.get(name, 3) if rule.arity == ANY else rule.arity
-        rng = random.Random(name)
-        cases = (
-            [[x] for x in POINTS]
-            if arity == 1
-            else [rng.choices(POINTS, k=arity) for _ in range(30)]
-        )
-        found = page.evaluate(
-            f"""(cases) => cases.map((x) => {{
-              const z = VALUES.{name}(...x);
-              return JSON.stringify([z, PULLS.{name}(0.75, z, ...x)],
-                                    (_, v) => typeof v === 'number' ? String(v) : v);
-            }})""",
-            cases,
-        )
-        for x, text in zip(cases, found, strict=True):
-            z, shares = json.loads(text)
-            value = rule.value(*x)
-            pairs = [(value, float(z.replace("Infinity", "inf")))]
-            wanted = rule.contributions(0.75, value, x)
-            pairs += [
-                (a, float(b.replace("Infinity", "inf")))
-                for a, b in zip(wanted, shares, strict=True)
-            ]
-            for a, b in pairs:
-                close = a == b or (a != a and b != b) or math.isclose(a, b, rel_tol=1e-11)
-                if not close and abs(a - b) > 1e-14:  # five digits are printed
-                    wrong.append((name, x, a, b))
-    page.close()
-    assert wrong == []
-
-
-def test_printed_numbers_are_the_same_in_both_languages(browser):
-    page = browser.new_page()
-    page.evaluate(
-        evaluator.asset("numbers.js").replace("const ", "var ") + ";window.f = showNumber"
-    )
-    rng = random.Random(5)
-    xs = [rng.uniform(-1, 1) * 10.0 ** rng.randint(-9, 9) for _ in range(3000)]
-    xs += [round(rng.uniform(0, 2) * 2**k) / 2.0**k for k in range(30) for _ in range(30)]  # ties
-    xs += [0.0, 1e22, 5e-324, 1.7e308, 99999.5, 99999.4, 0.99999499, 0.999995]
-    assert page.evaluate("(xs) => xs.map(f)", xs) == [number(x) for x in xs]
-    page.close()
-
-
-# ---- networks ----
-
-
-def small_network(dtype="float64"):
-    np = pytest.importorskip("numpy")
-    rng = np.random.default_rng(0)
-    net = mg.Network(mg.Linear(2, 4), mg.ReLU(), mg.Linear(4, 3), dtype=dtype, seed=0)
-    return net, rng.normal(size=(5, 2)), np.arange(5) % 3
-
-
-def networks():
-    np = pytest.importorskip("numpy")
-    rng = np.random.default_rng(1)
-    X, Y = rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
-    body = (
-        mg.Linear(3, 4), mg.Tanh(), mg.Residual(mg.Linear(4, 4), mg.LeakyReLU(0.1)),
-        mg.Highway(mg.Linear(4, 4), mg.GELU()),
-        mg.Residual(mg.Linear(4, 6), mg.ReLU(), projection=True),
-        mg.DenseBlock(mg.Linear(6, 3), mg.ReLU(), mg.Linear(9, 2)), mg.Dropout(0.3),
-    )  # fmt: skip
-    yield "small", *small_network()
-    for loss in ("mse", "mae", "huber"):
-        net = mg.Network(*body, mg.Linear(11, 2), loss=loss, dtype="float64", seed=1)
-        yield loss, net, X, 2 * Y
-    net = mg.Network(mg.Linear(3, 4), mg.Sigmoid(), mg.Softmax(), mg.Linear(4, 2), loss="bce",
-                     dtype="float64", seed=2)  # fmt: skip
-    yield "bce", net, X, (Y > 0) * 1.0
-    own = Value(0.7, label="slope")
-    wild = mg.Map(lambda z: mg.where(z > 0, z * z.sigmoid() * own, own * 0.1 * z))
-
-    def loss(z, y):
-        return (z[0] - y[0]) ** 4 + mg.maximum(z[1], y[1]) * own
-
-    layers = mg.Linear(3, 4), wild, mg.Residual(mg.Linear(4, 4), mg.Map(abs)), mg.Linear(4, 2)
-    yield "own", mg.Network(*layers, loss=loss, dtype="float64", seed=4), X, Y
-    layers = mg.Linear(3, 4), mg.Tanh(), mg.Linear(4, 1)
-    yield "one", mg.Network(*layers, loss=lambda z, y: (z - y).abs().exp(), seed=4,
-                            dtype="float64"), X, Y[:, 0]  # fmt: skip
-    rows = np.exp(Y) / np.exp(Y).sum(1, keepdims=True)
-    yield "rows", mg.Network(mg.Linear(3, 2), dtype="float64", seed=3), X, rows
-
-
-def by_hand(net, X, y, i):
-    """loss and gradients of one row, from the engine."""
-    from micrograd.draw.unrolled import without_dropout
-
-    found = without_dropout(net).explain(X[i : i + 1], y[i : i + 1])
-    return {"L": found["loss"]} | {k: v for k, v in found.items() if k != "loss"}
-
-
-@pytest.mark.parametrize("case", [*networks()], ids=lambda case: case[0])
-def test_a_network_sample_by_sample(opened, case):
-    import numpy as np
-
-    _, net, X, y = case
-    page = opened(mg.draw(net, X, y))
-    for i in (0, 3):
-        page.get_by_label("Sample").select_option(str(i))
-        compare(page, by_hand(net, X, y, i), np)
-
-
-def compare(page, found, np):
-    """Data and gradients of the page against explain's, all entries."""
-    state = page.evaluate(
-        """() => player.tape.nodes.map(
-          (node, v) => [node.n, node.o, player.values[v], player.sums[v]])"""
-    )
-    checked = 0
-    for name, op, value, grad in state:
-        wanted = {}
-        if name == "L":
-            wanted = {"value": found["L"]}
-        elif op == "linear":
-            wanted = {"grad": found[f"delta{name[1:]}"][0]}
-        elif name[0] == "a":
-            wanted = {"value": found[name][0]}
-        elif name[0] in "Wb":
-            wanted = {"value": found[name], "grad": found[f"d{name}"]}
-        for kind, number_ in wanted.items():
-            got = value if kind == "value" else grad
-            np.testing.assert_allclose(got, number_, rtol=1e-11, atol=1e-13, err_msg=name)
-            flat = zip(np.ravel(got).tolist(), np.ravel(number_).tolist(), strict=True)
-            assert all(number(a) == number(b) for a, b in flat if abs(b) > 1e-9), name
-            checked += 1
-    assert checked >= 4
-
-
-@pytest.mark.parametrize("case", [*networks()], ids=lambda case: case[0])
-def test_an_edited_network_is_computed_as_the_engine_does(opened, case):
-    import numpy as np
-
-    _, net, X, y = case
-    page = opened(mg.draw(net, X, y))
-    page.get_by_role("button", name="W1", exact=True).click()
-    form = page.locator("#story form")
-    form.get_by_label("row").fill("1")
-    form.get_by_label("column").fill("0")
-    form.get_by_label("is").fill("0.625")
-    form.get_by_role("button", name="Set").click()
-    page.get_by_role("button", name="x", exact=True).click()
-    form.get_by_label("entry").fill("1")
-    form.get_by_label("is").fill("-0.75")
-    form.get_by_role("button", name="Set").click()
-    before = net.parameters().flat.copy()
-    try:
-        net.parameters()[0].data[1, 0] = 0.625
-        X = X.copy()
-        X[0, 1] = -0.75
-        compare(page, by_hand(net, X, y, 0), np)
-    finally:
-        net.parameters().flat[...] = before
-    page.get_by_role("button", name="Reset numbers").click()
-    assert page.locator("#changed").is_hidden()
-
-
-def test_a_float32_network_shows_the_engines_numbers(opened):
-    net, X, y = small_network("float32")
-    page = opened(mg.draw(net, X, y))
-    found = by_hand(net, X, y, 0)
-    cells = {row[0]: row for row in numbers_of(page)}
-    vector = ", ".join(number(x) for x in found["a1"][0].tolist())
-    assert cells["a1"][1] == f"[{vector}]"
-    delta = ", ".join(number(x) for x in found["delta1"][0].tolist())
-    assert cells["z1"][2] == f"[{delta}]"
-
-
-def test_a_deep_network_is_stepped_through_block_by_block(opened):
-    layers = [layer for _ in range(100) for layer in (mg.Linear(8, 8), mg.Tanh())]
-    net = mg.Network(*layers, mg.Linear(8, 2), dtype="float64", seed=0)
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(5, 8)), [0, 1, 1, 0, 1]
-    page = opened(mg.draw(net, X, y))
-    rows = numbers_of(page)
-    assert len(rows) == 31 and rows[0][0] == "x"
-    e = net.explain(X, y)
-    size = np.linalg.norm
-    # Blocks of seven layers: the first ends with z4, the second with a7, ...; the last is z101.
-    assert rows[1][1:] == [number(size(e["z4"])), number(size(e["delta4"]))]
-    assert rows[2][1:] == [number(size(e["a7"])), number(size(e["da7"]))]
-    assert rows[29][1:] == [number(size(e["z101"])), number(size(e["delta101"]))]
-    assert rows[30][1] == number(e["loss"])
-    page.keyboard.press("Home")
-    assert [row[1:] for row in numbers_of(page)][1:] == [["", ""]] * 30
-    page.keyboard.press("ArrowRight")
-    assert numbers_of(page)[1][1] == rows[1][1]
-    page.keyboard.press("End")
-    assert numbers_of(page) == rows
