@@ -223,7 +223,7 @@ class BaseTabular(Explaining, BaseEstimator):
         schema = self.schema_
         plain = type(X) is np.ndarray and X.dtype == np.float64 and X.ndim == 2 and len(X)
         if not (plain and X.shape[1] == self.n_features_in_ and not schema.header):
-            X = self._checked_table(X)
+            X = X if is_frame(X) else self._checked_table(X)
         encoded = self._encoded(schema.transform(X))
         return [net.predict(encoded).astype(np.float64) for net in self.networks_]
 

@@ -15,6 +15,7 @@ from micrograd.data.frames import as_frame
 from micrograd.data.target import Target, infer_target
 from micrograd.tabular.column import CATEGORY, LEFT_OUT, NUMBER, Column, scaled
 from micrograd.tabular.infer import infer_column
+from micrograd.tabular.one_row import OneRow
 
 VERSION = 1
 Encoded = tuple[NDArray[np.float64], NDArray[np.float64]]  # numbers and flags
@@ -68,6 +69,7 @@ class Schema:
         self.header = header
         self.notes = list(notes)
         self.features = [column for column in self.columns if column.kind != LEFT_OUT]
+        self._one_row = OneRow(self.features)
         self._plain: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         if self.features and all(
             c.kind == NUMBER and not c.missing and c.clip for c in self.features
@@ -187,6 +189,10 @@ class Schema:
         """
         if self._plain is not None and type(data) is np.ndarray and data.dtype == np.float64:
             return self._matrix(data)
+        if hasattr(data, "iat") and len(data) == 1:  # pandas
+            row = self._one_row(data)
+            if row is not None:
+                return row
         frame = self.align(data)
         together = self._together(frame)
         encoded = [together.get(column.name) or column.encode(frame) for column in self.features]
