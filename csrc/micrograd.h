@@ -128,6 +128,9 @@ typedef struct {
 
 typedef struct mg_plan mg_plan;
 
+/* Steps whose loss and norm mg_plan_train_batches leaves behind. */
+#define MG_REMEMBERED 5
+
 /* What one call has to say besides its status. */
 typedef struct {
     double loss;
@@ -136,6 +139,9 @@ typedef struct {
     int32_t status;       /* of mg_plan_loss_rows */
     double penalty;       /* at the weights before the update */
     double gradient_norm; /* before clipping, penalties included */
+    /* Of mg_plan_train_batches: the steps made, and of step i the loss and the norm, at i % MG_REMEMBERED. */
+    int64_t steps;
+    double losses[MG_REMEMBERED], gradient_norms[MG_REMEMBERED];
 } mg_result;
 
 /* Sparse rows: of row i the entries [starts[i], starts[i + 1]), in any order; doubles add up.  All is checked. */
@@ -286,7 +292,7 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
 /* The same for many batches of `batch_rows` rows each, the last as many as are left: steps one after the
  * other, in the order of `index`.  The penalties are those of a sum over rows: each batch divides l1 and l2
  * by its weight.  Batches of weight 0 are left out.  totals[0] += rows * loss, totals[1] += rows * penalty,
- * batch by batch. */
+ * batch by batch; `result` remembers the last steps. */
 int mg_plan_train_batches(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count,
                           int64_t batch_rows, const mg_constraints *constraints, mg_optimizer *optimizer,
                           int threads, double *totals, mg_result *result);

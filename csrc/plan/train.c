@@ -202,6 +202,7 @@ int mg_plan_train_batches(mg_plan *plan, const mg_batch *data, const int64_t *in
     mg_sums sums = {0};
     if (batch_rows < 1 || !optimizer)
         return MG_BAD_ARGUMENT;
+    result->steps = 0;
     for (int64_t first = 0; first < count; first += batch_rows) {
         const int64_t rows = count - first < batch_rows ? count - first : batch_rows;
         const double weight = weight_of(plan, data, index + first, rows);
@@ -215,6 +216,9 @@ int mg_plan_train_batches(mg_plan *plan, const mg_batch *data, const int64_t *in
             return status;
         totals[0] += (double)rows * result->loss;
         totals[1] += (double)rows * result->penalty;
+        result->losses[result->steps % MG_REMEMBERED] = result->loss;
+        result->gradient_norms[result->steps % MG_REMEMBERED] = result->gradient_norm;
+        result->steps++;
     }
     return MG_OK;
 }

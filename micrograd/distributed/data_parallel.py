@@ -115,6 +115,7 @@ class DataParallel(Trainable):
         self._pending: Array | None = None
         if self.ranks == 1 and reduction == "sum":  # there is nothing to add up
             vars(self)["train_step"] = net.train_step
+            vars(self)["train_batches"] = net.train_batches
 
     @property
     def rank(self) -> int:
@@ -133,6 +134,7 @@ class DataParallel(Trainable):
 
     optimizer, position, step, metadata = _OfNet(), _OfNet(), _OfNet(), _OfNet()
     dropout_factor = _OfNet()
+    train_batches = None  # ranks meet after each
 
     def __getattr__(self, name: str) -> Any:
         if name == "net" or name.startswith("__"):

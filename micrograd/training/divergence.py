@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from micrograd.core import lib
 from micrograd.optim.constraints import ADVICE, NotFiniteError
 
 if TYPE_CHECKING:
     from micrograd.training.model import Model
 
-REMEMBERED = 5  # steps whose losses and norms the message shows
+REMEMBERED: int = lib.MG_REMEMBERED  # steps whose losses and norms the message shows
 
 
 class Recent:
@@ -22,6 +23,12 @@ class Recent:
     def __init__(self) -> None:
         self.losses: deque[float] = deque(maxlen=REMEMBERED)
         self.norms: deque[float] = deque(maxlen=REMEMBERED)
+
+    def take(self, result: Any) -> None:
+        """Those that the C core remembers of the steps of one call."""
+        for step in range(max(0, result.steps - REMEMBERED), result.steps):
+            self.losses.append(result.losses[step % REMEMBERED])
+            self.norms.append(result.gradient_norms[step % REMEMBERED])
 
     def text(self) -> str:
         """Both, oldest first; empty before the first step."""

@@ -84,9 +84,7 @@ class Prepared:
     begin: Callable[[], None]
 
 
-def prepared(
-    model: Model, where: str, given: Arguments, kind: type[Run] = Run
-) -> tuple[Prepared, list[str] | None]:
+def prepared(model: Model, where: str, given: Arguments) -> tuple[Prepared, list[str] | None]:
     """What fit's arguments say, checked; and the names of the classes where y has names.
 
     Raises:
@@ -125,7 +123,7 @@ def prepared(
     if saved is not None:
         check(where, saved, kept, given)
     setting = Setting(where, constraints, accumulate, on_step, dropout_factor, patience, file, kept)
-    run = kind(model, data.feed, setting)
+    run = Run(model, data.feed, setting)
     begin = partial(run.start, given.optimizer, epochs, seed, bool(given.shuffle), saved)
     return Prepared(run, data, on_epoch, begin), names
 

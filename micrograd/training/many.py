@@ -12,44 +12,13 @@ import numpy as np
 
 from micrograd import checks, core
 from micrograd.data.source import is_mapped, plain
-from micrograd.optim.constraints import NotFiniteError
 from micrograd.training.arguments import Arguments
-from micrograd.training.feeds import ArrayFeed
 from micrograd.training.fit import Prepared, prepared
 from micrograd.training.history import History
-from micrograd.training.run import Run
 
 if TYPE_CHECKING:
     from micrograd.checks import Array
     from micrograd.training.model import Model
-
-BATCHES_A_CALL = 256  # of the C core: an interrupt is heard between two calls
-
-
-class Whole(Run):
-    """A run whose epochs go into few calls of the C core, as nobody wants to know of a step."""
-
-    def _train(self) -> tuple[float, bool]:
-        feed, optimizer, model = self.feed, self.state.optimizer, self.model
-        many = getattr(model, "train_batches", None)
-        changing = optimizer.scheduled or self.setting.dropout_factor is not None
-        if not isinstance(feed, ArrayFeed) or feed.weighted or many is None or changing:
-            return super()._train()
-        model.position = None
-        totals, order, size = np.zeros(2), feed.order(self.rng), feed.batch_size
-        for start in range(0, len(order), size * BATCHES_A_CALL):
-            index = order[start : start + size * BATCHES_A_CALL]
-            before = optimizer.steps
-            try:
-                loss = many(feed.data, index, size, optimizer, self.constraints, totals)
-            except NotFiniteError as error:
-                first = start + (optimizer.steps - before) * size
-                raise self._diverged(error, feed.arrays(order[first : first + size])) from None
-            self.recent.losses.append(loss)
-            self.recent.norms.append(self.constraints.gradient_norm)
-            if self.state.stopped:
-                return model.epoch_mean(float(totals[0]), start + len(index)), False
-        return model.epoch_mean(float(totals[0]), len(order)), True
 
 
 @dataclass
@@ -161,7 +130,7 @@ def _job(model: Model, where: str, data: _Converted, given: dict[str, Any]) -> _
     given = defaults | given | {"X": data.features(model), "y": data.y, "progress": False}
     arguments = Arguments(**given)
     model.prepare(where, arguments.X, arguments.y)
-    made, names = prepared(model, where, arguments, Whole)
+    made, names = prepared(model, where, arguments)
     return _Job(model, where, made, names)
 
 

@@ -19,11 +19,13 @@ class Model(Resumable, Protocol):
 
     out_features: columns of the output, 0 where there is none. first_row: the place in its batch of
     the first row that this process works on, 0 unless the batch is shared out. dropout_factor: of
-    the rates of dropout, None where there is no such layer.
+    the rates of dropout, None where there is no such layer. train_batches: as train_step, for many
+    batches in one call: see Network.train_batches; None where each is a call of its own.
     """
 
     first_row: int
     dropout_factor: Any
+    train_batches: Any
 
     out_features: int
 

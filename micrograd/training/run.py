@@ -16,6 +16,7 @@ from micrograd.saving.position import Position
 from micrograd.saving.read import resume
 from micrograd.training.callbacks import Callback, TrainingState
 from micrograd.training.divergence import Recent, diverged
+from micrograd.training.feeds import ArrayFeed
 from micrograd.training.history import History
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from micrograd.training.feeds import Batch, Feed
     from micrograd.training.inputs import Data
     from micrograd.training.model import Model
+
+
+SHORT, LONG = 5e-3, 2e-2  # seconds that a call of the C core takes at least and at most
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Run:
         self.best: Array | None = None
         self.recent = Recent()
         self.whole = True  # no epoch has been broken off
+        self.batches_a_call = 1
 
     def start(
         self, optimizer: Any, epochs: int, seed: int, shuffle: bool, saved: Saved | None
@@ -116,7 +121,10 @@ class Run:
     def _train(self) -> tuple[float, bool]:
         """The steps of an epoch: its mean loss, and whether it was not broken off."""
         self.model.position = None  # in the midst of an epoch there is none to go on from
-        batches = self.feed.batches(self.rng, self.state.epoch)
+        feed = self.feed
+        if isinstance(feed, ArrayFeed) and not feed.weighted and self._unwatched():
+            return self._many_at_once(feed)
+        batches = feed.batches(self.rng, self.state.epoch)
         if self.setting.accumulate > 1:
             return self._accumulated(batches)
         step, optimizer, constraints = self.model.train_step, self.state.optimizer, self.constraints
@@ -137,6 +145,40 @@ class Run:
         except NotFiniteError as error:
             raise self._diverged(error, self.feed.arrays(index)) from None
         return self.model.epoch_mean(total, weight), True
+
+    def _unwatched(self) -> bool:
+        """Whether from step to step only the parameters change, and nobody looks at one."""
+        setting, penalties = self.setting, self.constraints.l1 or self.constraints.l2
+        changing = self.state.optimizer.scheduled or setting.dropout_factor is not None
+        together = setting.accumulate == 1 and self.model.train_batches is not None
+        return together and not (changing or penalties or setting.on_step)
+
+    def _many_at_once(self, feed: ArrayFeed) -> tuple[float, bool]:
+        """An epoch in few calls of the C core, beside which other Python threads run. Each takes
+        some milliseconds, so that an interrupt is heard; of how many batches changes no bit."""
+        model, optimizer, constraints = self.model, self.state.optimizer, self.constraints
+        totals, order, size = np.zeros(2), feed.order(self.rng), feed.batch_size
+        start = 0
+        while start < len(order) and not self.state.stopped:
+            index = order[start : start + size * self.batches_a_call]
+            started = time.perf_counter()
+            try:
+                model.train_batches(feed.data, index, size, optimizer, constraints, totals)
+            except NotFiniteError as error:
+                self.recent.take(constraints.result)
+                first = start + constraints.result.steps * size
+                raise self._diverged(error, feed.arrays(order[first : first + size])) from None
+            self.recent.take(constraints.result)
+            self._adjust(time.perf_counter() - started)
+            start += len(index)
+        return model.epoch_mean(float(totals[0]), start), start == len(order)
+
+    def _adjust(self, seconds: float) -> None:
+        """The batches of the next call, after one that took so long."""
+        if seconds < SHORT:
+            self.batches_a_call *= 2
+        elif seconds > LONG and self.batches_a_call > 1:
+            self.batches_a_call //= 2
 
     def _accumulated(self, batches: Iterator[Batch]) -> tuple[float, bool]:
         """An epoch in which `accumulate` batches make a step: g = sum_b w_b g_b / sum_b w_b."""

@@ -86,3 +86,63 @@ def test_epsilon_before_the_correction_of_the_second_moment():
         p = p - rate * m / (np.sqrt(s) + 0.01)
         adam.step()
         np.testing.assert_allclose(parameters.flat, p, rtol=1e-13)
+
+
+class Watching:
+    """Sees every step, so that each is a call of its own."""
+
+    def __init__(self):
+        self.steps = 0
+
+    def on_step(self, state):
+        self.steps += 1
+
+
+def fitted(watched, **options):
+    """A network's parameters, history and counts after fit, whose steps somebody sees or nobody."""
+    net = mg.Network(
+        mg.Linear(4, 6), mg.Tanh(), mg.Dropout(0.2), mg.Linear(6, 2), loss="mse", seed=1
+    )
+    history = net.fit(
+        X, Y, epochs=3, batch_size=8, seed=4, progress=False, callbacks=watched, **options
+    )
+    return net.parameters().flat.copy(), history, net.optimizer.steps, net.step
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"shuffle": False}, {"clip_norm": 0.1, "validation": (X, Y)}, {"l2": 0.1}]
+)
+def test_fit_has_the_same_bits_whether_its_steps_are_watched(options):
+    watching = Watching()
+    flat, history, *counts = fitted([watching], **options)
+    got, same, *others = fitted([], **options)
+    assert watching.steps == 3 * 7
+    np.testing.assert_array_equal(got, flat)
+    assert same.loss == history.loss and same.val_loss == history.val_loss and others == counts
+
+
+def test_fit_makes_many_steps_a_call(monkeypatch):
+    net = mg.Network(mg.Linear(4, 2), loss="mse", seed=0)
+    calls, many = [], type(net).train_batches
+    monkeypatch.setattr(
+        type(net), "train_batches", lambda self, *a: calls.append(len(a[1])) or many(self, *a)
+    )
+    net.fit(X, Y, epochs=20, batch_size=10, seed=0, progress=False)
+    assert sum(calls) == 20 * 50 and net.optimizer.steps == 100
+    assert len(calls) < 50  # twice as many batches each time, until a call takes milliseconds
+
+
+def test_divergence_is_told_with_the_same_words_and_steps_before():
+    told = []
+    for watched in ([Watching()], []):
+        net = mg.Network(mg.Linear(4, 2), loss="mse", dtype="float64", seed=0)
+        steep = mg.optim.SGD(net.parameters(), lr=30.0)
+        with pytest.raises(FloatingPointError) as caught:
+            net.fit(
+                X, Y, epochs=200, batch_size=10, shuffle=False, seed=0, progress=False,
+                optimizer=steep, callbacks=watched,
+            )  # fmt: skip
+        told.append(str(caught.value))
+        assert np.isfinite(net.parameters().flat).all()
+    assert told[0] == told[1]
+    assert told[0].count("e+") >= 10  # five losses, five norms
