@@ -11,7 +11,6 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import wraps
 from importlib import import_module
 from inspect import signature
@@ -132,10 +131,10 @@ def refuse_masked(where: str, name: str, value: Any) -> None:
     Raises:
         ValueError: so it is.
     """
-    import numpy as np
-
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        hidden = int(np.ma.getmaskarray(value).sum())
+    ma = sys.modules.get("numpy.ma")  # numpy loads it late: before that nothing is masked
+    masked = getattr(ma, "MaskedArray", None)  # None while another thread is loading it
+    if ma is not None and masked is not None and isinstance(value, masked) and ma.is_masked(value):
+        hidden = int(ma.getmaskarray(value).sum())
         raise ValueError(
             f"{where}: {hidden} of {value.size} elements of {name} are masked; leave those rows "
             "out, or put numbers there with array.filled(...)"
@@ -296,6 +295,8 @@ def with_hints(where: str, hints: Mapping[str, str]) -> Callable[[F], F]:
 
 
 def _unknown(where: str, name: str, known: list[str], hints: Mapping[str, str]) -> str:
+    from difflib import get_close_matches
+
     near = hints.get(name) or next(iter(get_close_matches(name, known, 1)), None)
     if near is None:
         hint = f"there are {', '.join(known)}"

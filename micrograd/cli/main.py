@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import micrograd
-from micrograd.cli import installed
 from micrograd.cli.command import Clock, UsageError, said
 from micrograd.cli.launched import is_first
 from micrograd.cli.parser import USAGE, parsed
@@ -25,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Ctrl-C. Errors are one line on standard error.
     """
     if not hasattr(micrograd, "__version__"):  # another package's __init__.py lies over ours
+        from micrograd.cli import installed
+
         package = Path(__file__).parents[1]
         return complain(f"error: {installed.collision(package) or installed.FOREIGN}", FAILURE)
     try:

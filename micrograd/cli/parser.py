@@ -5,84 +5,93 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
 import micrograd
-from micrograd.cli import bench, diagnose, draw, export, info, play, predict, selftest, train
 from micrograd.cli.command import Clock, UsageError, suggestion
 
 USAGE = 2  # exit code of a command line that was not understood
 
 
 class Command(NamedTuple):
-    """A subcommand: what help says of it, how it declares its options, and what it does."""
+    """A subcommand: the name of its module in micrograd.cli, and what help says of it.
 
+    The module is loaded when it is asked for: a command does not wait for what others need.
+    """
+
+    name: str
     summary: str
     example: str
-    add_options: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace, Clock], None]
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Declares its options."""
+        self._module().add_options(parser)
+
+    def run(self, options: argparse.Namespace, clock: Clock) -> None:
+        """Does what it does."""
+        self._module().run(options, clock)
+
+    def _module(self) -> Any:
+        return import_module(f"micrograd.cli.{self.name}")
 
 
-# The subcommands: their module, what help says of them, and an example.
-COMMANDS: dict[str, tuple[Any, str, str]] = {
-    "train": (
-        train,
+COMMANDS = (
+    Command(
+        "train",
         "train a network on the embedded digits, MNIST files or a CSV file",
         "micrograd train digits --layers 128,64 --plot curves.png\n"
         "  micrograd train houses.csv --target price --save houses.safetensors",
     ),
-    "predict": (
-        predict,
+    Command(
+        "predict",
         "write what a saved model says of the rows of a CSV file",
         "micrograd predict houses.safetensors new.csv --output prices.csv",
     ),
-    "export": (
-        export,
+    Command(
+        "export",
         "write a saved model as ONNX, as a C header, or for PyTorch",
         "micrograd export houses.safetensors --c houses.h\n"
         "  micrograd export houses.safetensors --onnx houses.onnx",
     ),
-    "diagnose": (
-        diagnose,
+    Command(
+        "diagnose",
         "say whether the gradient reaches every layer of a saved model",
         "micrograd diagnose digits.safetensors digits",
     ),
-    "draw": (
-        draw,
+    Command(
+        "draw",
         "draw a saved model: forward, backward and the cache, or a page to step through",
         "micrograd draw digits.safetensors --output digits.svg\n"
         "  micrograd draw houses.safetensors --output houses.html --data houses.csv",
     ),
-    "play": (
-        play,
+    Command(
+        "play",
         "play with a network in the browser: data, layers, gradients, live",
         "micrograd play\n  micrograd play --data houses.csv --target price",
     ),
-    "bench": (
-        bench,
+    Command(
+        "bench",
         "measure one training step against numpy, torch, jax and scikit-learn",
         "micrograd bench --threads 1 --workloads 784-128-10",
     ),
-    "selftest": (
-        selftest,
+    Command(
+        "selftest",
         "compare random networks with PyTorch on every instruction set of this machine",
         "micrograd selftest --networks 200",
     ),
-    "info": (
-        info,
+    Command(
+        "info",
         "say what is installed and what it uses of this machine",
         "MICROGRAD_ISA=generic micrograd info",
     ),
-}
+)
 
 
 def commands() -> dict[str, Command]:
     """The subcommands by name, in the order in which help lists them."""
-    return {
-        name: Command(summary, example, module.add_options, module.run)
-        for name, (module, summary, example) in COMMANDS.items()
-    }
+    return {command.name: command for command in COMMANDS}
 
 
 def parsed(arguments: Sequence[str]) -> tuple[Command, argparse.Namespace]:
@@ -107,7 +116,7 @@ def parsed(arguments: Sequence[str]) -> tuple[Command, argparse.Namespace]:
         top.parse_known_args([name])  # ends here if it is -h, --help or --version
         known = [*table, "help", "--help", "--version"]
         top.error(f"no command {name!r}{suggestion(name, known)}")
-    parser = parser_of(name, table[name])
+    parser = parser_of(table[name])
     options, unknown = parser.parse_known_args(rest)
     if unknown:
         known = re.findall(r"--[\w-]+", parser.format_help())
@@ -125,10 +134,12 @@ def overview(table: dict[str, Command]) -> Parser:
     return top
 
 
-def parser_of(name: str, command: Command) -> Parser:
+def parser_of(command: Command) -> Parser:
     """The parser of a subcommand."""
     about = f"{command.summary[0].upper()}{command.summary[1:]}."
-    parser = Parser(f"micrograd {name}", f"example:\n  {command.example}", description=about)
+    parser = Parser(
+        f"micrograd {command.name}", f"example:\n  {command.example}", description=about
+    )
     command.add_options(parser)
     return parser
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import math
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
-from micrograd import plot
 from micrograd.cli import files
 from micrograd.cli.command import Clock, UsageError
 from micrograd.cli.interrupt import LastEpoch, interrupted
@@ -121,6 +118,9 @@ def compared(task: Task) -> str:
 
 def write_log(history: History, path: str) -> None:
     """Writes a line for each epoch, whole or not at all."""
+    import csv
+    import io
+
     from micrograd.atomic import write_bytes
 
     columns = {name: values for name, values in history.to_dict().items() if _is_list(values)}
@@ -139,6 +139,8 @@ def _is_list(values: Any) -> bool:
 def check_outputs(options: argparse.Namespace) -> None:
     """Finds out before the training whether its results can be written."""
     if options.plot:
+        from micrograd import plot
+
         plot.check(options.plot)
     outputs = {f"--{name}": getattr(options, name) for name in ("save", "log", "plot")}
     files.check_outputs(outputs, [path for path in (options.source, options.test) if path])

@@ -21,6 +21,8 @@ PLAIN = {
     "epochs": 30, "batch": 32, "dropout": 0.0, "weight_decay": 1e-3, "clip_norm": 1.0,
     "label_smoothing": 0.0,
 }  # fmt: skip
+# The embedded digits with none of these options: as accurate in a third of the time.
+DIGITS = PLAIN | {"layers": (192,), "epochs": 15, "lr": 0.3}
 OWN = ("layers", "activation", "optimizer", "momentum", "accumulate", "lr", "patience")
 
 
@@ -51,7 +53,8 @@ def settle(options: argparse.Namespace, is_table: bool) -> bool:
     own = any(getattr(options, name) is not None for name in OWN)
     recipe = is_table and not own and options.preset != "none"
     if not recipe:
-        for name, value in PLAIN.items():
+        said = own or any(getattr(options, name) is not None for name in PLAIN)
+        for name, value in (PLAIN if said or options.source != "digits" else DIGITS).items():
             if getattr(options, name) is None:
                 setattr(options, name, value)
     return recipe
@@ -91,7 +94,10 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         value = known or PLAIN[name.lstrip("-").replace("-", "_")]
         return f"(default: {value}; of a preset its own)"
 
-    about = "sizes of the hidden layers, or none (default: 256; of a preset its own)"
+    about = (
+        "sizes of the hidden layers, or none (default: 256; of a preset its own; digits with none "
+    )
+    about += "of these options: 192, in 15 epochs from a learning rate of 0.3)"
     add("--layers", type=sizes, metavar="N,N", help=about)
     about = f"of the hidden layers {shown('activation')}"
     add("--activation", choices=ACTIVATIONS, help=about)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -111,6 +110,8 @@ def fit_many(
 
 def _trained(jobs: list[_Job], workers: int, threads: int) -> list[History]:
     """All jobs, by so many workers with so many threads of the C core each."""
+    from concurrent.futures import ThreadPoolExecutor, wait
+
     with ThreadPoolExecutor(workers, thread_name_prefix="fit_many") as pool:
         futures = [pool.submit(job.train, threads) for job in jobs]
         try:

@@ -1,5 +1,6 @@
 """The micrograd command: what it prints, its exit codes, and its errors of one line."""
 
+import argparse
 import hashlib
 import math
 import re
@@ -19,6 +20,7 @@ from micrograd import core
 from micrograd.cli import info
 from micrograd.cli.main import IMPORTED, main, process_start
 from micrograd.cli.parser import commands
+from micrograd.cli.train_options import add_options, settle
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +34,7 @@ def test_digits_reach_97_percent_and_the_time_is_accounted_for(capsys):
     assert rows == 359  # a fifth of 1797
     assert share >= 0.97
     assert "digits: 1438 training rows, 359 test rows, 10 classes" in out
-    assert "Linear(64, 256) > ReLU() > Linear(256, 10): 19210 parameters" in out
+    assert "Linear(64, 192) > ReLU() > Linear(192, 10): 14410 parameters" in out
     laps = re.findall(r"^  ([a-z ]+?) +([\d.]+) s +(\d+)%$", out, re.MULTILINE)
     names = ["start and imports", "loading data", "training", "evaluating", "total"]
     assert [name for name, _, _ in laps] == names
@@ -193,6 +195,35 @@ def test_info_compares_the_sources_with_the_build(capsys, tmp_path, monkeypatch)
     stale = f"{current}, but the extension is built from {built}: pip install -e {tmp_path}"
     assert stale in printed(capsys, "info")
     assert info.source_state(current, tmp_path) == f"{current}, the extension is built from them"
+
+
+def test_digits_have_a_recipe_that_any_option_of_training_ends(capsys):
+    def trained(*options):
+        parser = argparse.ArgumentParser()
+        add_options(parser)
+        known = parser.parse_args(["digits", *options])
+        assert settle(known, is_table=False) is False
+        return known.layers, known.epochs, known.lr, known.batch, known.optimizer
+
+    assert trained() == trained("--quiet", "--seed", "3") == ((192,), 15, 0.3, 32, "sgd")
+    assert trained("--lr", "0.1") == ((256,), 30, 0.1, 32, "sgd")
+    assert trained("--weight-decay", "0") == ((256,), 30, None, 32, "sgd")
+    out = printed(capsys, "train", "digits")
+    assert "> Linear(192, 10)" in out
+    assert accuracy(out)[0] > 0.975
+
+
+def test_a_command_loads_neither_the_others_nor_what_they_need():
+    code = (
+        "import sys; from micrograd.cli.main import main; main(['train', 'digits', '--quiet']); "
+        "print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    others = "cli.play cli.diagnose cli.installed plot draw convert tabular sklearn distributed"
+    wanted = {f"micrograd.{name}" for name in others.split()} | {"numpy.ma", "concurrent.futures"}
+    assert not wanted & set(loaded.stdout.split())
 
 
 def test_version_and_help(capsys):
