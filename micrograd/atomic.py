@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -34,7 +35,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     last one stays. What is no file, such as a pipe or /dev/stdout, is written to as it is.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written; or, as the message says then, it has been, but its folder
+            could not be flushed to the disk.
     """
     target = checked_target(path)
     if os.path.exists(target) and not os.path.isfile(target):
@@ -57,7 +59,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             os.unlink(temporary)
         raise
     if os.name != "nt":  # Windows has no such thing
-        _flush_folder(folder)
+        _flush_folder(folder, target)
 
 
 class Own:
@@ -102,7 +104,13 @@ def checked_target(path: Path) -> str:
         OSError: it is a folder, or in a folder that does not exist or cannot be written to.
     """
     name = os.fsdecode(path)
-    target = os.path.realpath(name)
+    try:
+        target = os.path.realpath(name)
+    except FileNotFoundError as error:  # of a relative name, from the working folder
+        raise FileNotFoundError(
+            f"{name}: the folder that this process works in does not exist any more; give a whole "
+            "path, or os.chdir to a folder that is there"
+        ) from error
     folder = os.path.dirname(target)
     if os.path.isdir(target):
         raise IsADirectoryError(f"{name} is a folder; the name of a file is wanted")
@@ -136,10 +144,23 @@ def _remove_stale(folder: str, base: str) -> None:
                     os.unlink(path)
 
 
-def _flush_folder(folder: str) -> None:
-    """So that the rename outlives a power failure as well."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _flush_folder(folder: str, target: str) -> None:
+    """So that the rename outlives a power failure as well.
+
+    Raises:
+        OSError: it cannot be done; the file has been replaced all the same.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EINVAL):  # it may not be read, or has no fsync
+            return
+        raise OSError(
+            error.errno,
+            f"{target} has been written, whole, but its folder could not be flushed to the disk: a "
+            f"power failure now may bring back what was there before ({error.strerror})",
+        ) from error

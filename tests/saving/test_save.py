@@ -288,6 +288,6 @@ def test_without_the_package(path):
 def test_the_folder_is_flushed_too(path, monkeypatch):
     flushed = []
     flush = atomic._flush_folder
-    monkeypatch.setattr(atomic, "_flush_folder", lambda p: flushed.append(p) or flush(p))
+    monkeypatch.setattr(atomic, "_flush_folder", lambda p, t: flushed.append(p) or flush(p, t))
     network().save(path)
     assert flushed == [str(path.parent)]
