@@ -1,5 +1,7 @@
 """C99 headers: compiled with all warnings as errors, run, and compared with predict."""
 
+import platform
+import shutil
 import subprocess
 
 import numpy as np
@@ -72,6 +74,28 @@ def test_no_size_makes_the_compiler_warn(inputs, outputs, level, tmp_path):
     mg.convert.to_c(net, header)
     program = compile_c(header, "-DPREDICT_MAIN", level)
     assert subprocess.run([program], check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("compiler", [c for c in ("gcc", "clang") if shutil.which(c)])
+def test_the_copy_for_wide_vectors_gives_the_same_bits(compiler, tmp_path, monkeypatch):
+    """Where products and sums could become FMAs, as in GNU C, too."""
+    monkeypatch.setattr("support.c_compiler.COMPILER", compiler)
+    net = filled(mg.Linear(13, 64), mg.ReLU(), mg.Linear(64, 21), mg.Tanh(), mg.Linear(21, 3))
+    header, X = tmp_path / "net.h", batch(net, 40)
+    mg.convert.to_c(net, header)
+    found = [
+        run(header, X, "", "-std=gnu99", level, *option)
+        for level in ("-O2", "-O3")
+        for option in ([], ["-DPREDICT_ONE_COPY"])
+    ]
+    assert_close(found[0], net.predict(X))
+    assert np.array_equal(found[0], found[1]) and np.array_equal(found[2], found[3])
+    assembly = tmp_path / "net.s"
+    for option, expected in (("-O2", True), ("-DPREDICT_ONE_COPY", False), ("-Os", False)):
+        source = header.with_suffix(".c")
+        subprocess.run([compiler, "-O2", option, "-S", source, "-o", assembly], check=True)
+        wide = "ymm" in assembly.read_text()
+        assert wide == (expected and platform.machine() in ("x86_64", "AMD64"))
 
 
 def test_values_take_turns_in_the_static_memory(tmp_path):

@@ -56,9 +56,10 @@ class Writer:
         parts = [
             sizes,
             self.filled(source.PLACES),
+            self.filled(source.AVX2),
             *self.arrays,
             *map(self.filled, self.functions.values()),
-            self.predict(guard),
+            self.predict(),
             classes_function(self.name, net),
             self.main(guard, test, loss),
         ]
@@ -69,20 +70,11 @@ class Writer:
         """A text of c.source with this header's names."""
         return text.replace("@GUARD", self.name.upper()).replace("@", self.name)
 
-    def predict(self, guard: str) -> str:
+    def predict(self) -> str:
         """The function itself, with memory of the caller's and with its own."""
         places = [f"float *s{i} = scratch + {i};" for i in sorted({*self.offsets.values()})]
         body = "\n".join(f"    {line}" for line in [*places, *self.body])
-        return (
-            f"/* x: {guard}_INPUTS numbers, out: {guard}_OUTPUTS, scratch: {guard}_SCRATCH, which "
-            "may be in\n   use by one call at a time; none may overlap another. */\n"
-            f"static inline void {self.name}_with(const float *x, float *out, float *scratch)\n"
-            f"{{\n{body}\n}}\n\n"
-            "/* The same with memory of its own: for one thread. */\n"
-            f"static inline void {self.name}(const float *x, float *out)\n{{\n"
-            f"    static float scratch[{guard}_SCRATCH];\n"
-            f"    {self.name}_with(x, out, scratch);\n}}\n"
-        )
+        return self.filled(source.PREDICT).replace("%BODY", body)
 
     def main(self, guard: str, test: SelfTest, loss: Loss | None) -> str:
         """The self-test."""
