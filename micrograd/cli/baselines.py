@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,8 @@ def lines(task: Task, scale: float) -> list[str]:
     """
     X, y = task.train
     X_test, y_test = task.test
+    if task.schema is not None:
+        X, X_test = (as_flags(each, task.schema.tables) for each in (X, X_test))
     if task.loss == "cross_entropy":
         counts = np.bincount(y, minlength=task.outputs)
         constant = float((y_test == counts.argmax()).mean())
@@ -40,6 +43,13 @@ def lines(task: Task, scale: float) -> list[str]:
         rmse = np.sqrt(((output - truth) ** 2).mean()) * scale
         found.append(f"{said}: RMSE {rmse:.4g}")
     return found
+
+
+def as_flags(X: Array, tables: Sequence[int]) -> Array:
+    """With flags in place of the codes in the last columns, of as many categories as there are."""
+    first = X.shape[1] - len(tables)
+    flags = [X[:, first + i, None] == np.arange(size) for i, size in enumerate(tables)]
+    return np.concatenate([X[:, :first], *flags], axis=1)
 
 
 def least_squares(X: Array, Y: Array, X_test: Array) -> Array:

@@ -78,6 +78,8 @@ def read(options: argparse.Namespace, path: str) -> Frame:
 
 def infer(options: argparse.Namespace, frame: Frame) -> Schema:
     """What the columns of a table are, as the options say."""
+    from micrograd.cli.train_options import by_preset
+    from micrograd.sklearn.tabular_recipe import EMBED_ABOVE
     from micrograd.tabular import Schema
 
     targets: list[Any] = listed(options.target)
@@ -90,6 +92,7 @@ def infer(options: argparse.Namespace, frame: Frame) -> Schema:
         kinds=kinds_of(options.kinds),
         features=listed(options.features) or None,
         drop=listed(options.drop),
+        embed_above=EMBED_ABOVE if by_preset(options) else None,
     )
 
 

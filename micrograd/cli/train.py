@@ -162,7 +162,7 @@ def make_network(task: Task, options: argparse.Namespace, recipe: bool) -> Netwo
             chosen(options, len(task.train[0])),
             task.train[0].shape[1],
             task.outputs,
-            0 if task.schema is None else task.schema.n_numbers,
+            *((0,) if task.schema is None else (task.schema.n_numbers, task.schema.tables)),
         )
     else:
         stack = make_layers(task, options)

@@ -48,10 +48,15 @@ def sizes(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
+def by_preset(options: argparse.Namespace) -> bool:
+    """Whether a table's network is that of a preset."""
+    own = any(getattr(options, name) is not None for name in OWN)
+    return not own and options.preset != "none"
+
+
 def settle(options: argparse.Namespace, is_table: bool) -> bool:
     """Fills in what was not said; returns whether the network is that of a preset for tables."""
-    own = any(getattr(options, name) is not None for name in OWN)
-    recipe = is_table and not own and options.preset != "none"
+    recipe = is_table and by_preset(options)
     if not recipe:
         said = own or any(getattr(options, name) is not None for name in PLAIN)
         for name, value in (PLAIN if said or options.source != "digits" else DIGITS).items():

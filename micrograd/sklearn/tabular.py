@@ -16,6 +16,7 @@ from micrograd.core import Array
 from micrograd.network.loss_functions import Poisson, Quantile
 from micrograd.network.losses import softmax
 from micrograd.sklearn.tabular_base import CHOSEN_BY_ERRORS, BaseTabular
+from micrograd.sklearn.tabular_recipe import EMBED_ABOVE
 from micrograd.tabular import Target
 
 LOSSES = ("squared_error", "absolute_error", "huber", "poisson", "quantile")
@@ -41,6 +42,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         validation_fraction: share of the rows by which the best epoch is chosen; 0 for none. Of
             fewer than 300 rows none are set aside.
         epochs: None for those of the preset.
+        embed_above: columns with more categories get eight learned numbers for each of them, the
+            others, and all with None, a flag.
         n_jobs: threads, at most; None and -1 are all. Results do not depend on it.
         verbose: show the progress.
 
@@ -70,6 +73,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         kinds: Any = None,
         validation_fraction: float = 0.1,
         epochs: int | None = None,
+        embed_above: int | None = EMBED_ABOVE,
         n_jobs: int | None = None,
         verbose: Any = False,
     ) -> None:
@@ -80,6 +84,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         self.kinds = kinds
         self.validation_fraction = validation_fraction
         self.epochs = epochs
+        self.embed_above = embed_above
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -191,6 +196,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         kinds: Any = None,
         validation_fraction: float = 0.1,
         epochs: int | None = None,
+        embed_above: int | None = EMBED_ABOVE,
         n_jobs: int | None = None,
         verbose: Any = False,
     ) -> None:
@@ -202,6 +208,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self.kinds = kinds
         self.validation_fraction = validation_fraction
         self.epochs = epochs
+        self.embed_above = embed_above
         self.n_jobs = n_jobs
         self.verbose = verbose
 

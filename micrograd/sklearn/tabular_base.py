@@ -29,7 +29,7 @@ from micrograd.sklearn.tabular_recipe import (
     trained_at_once,
 )
 from micrograd.tabular import Column, Frame, Schema, Target
-from micrograd.tabular.infer import infer_column
+from micrograd.tabular.infer import embed, infer_column
 from micrograd.tabular.schema import as_table, is_frame
 from micrograd.training.history import History
 
@@ -113,6 +113,8 @@ class BaseTabular(Explaining, BaseEstimator):
         if self.time_limit is not None:
             checks.number(name, "time_limit", self.time_limit, above=0)
         checks.number(name, "validation_fraction", self.validation_fraction, 0, 1)
+        if self.embed_above is not None:
+            checks.count(name, "embed_above", self.embed_above)
 
     def _checked_table(self, X: Any, y: Any = None, reset: bool = False) -> Frame:
         """X as a table, the number and the names of its columns checked."""
@@ -139,6 +141,7 @@ class BaseTabular(Explaining, BaseEstimator):
                 f"{', '.join(frame.names[:20])}"
             )
         columns: list[Column] = [infer_column(frame, n, kinds.get(n)) for n in frame.names]
+        embed(columns, self.embed_above)
         if weights is not None:
             for column in columns:
                 column.fit_scale(frame, weights)
@@ -171,7 +174,9 @@ class BaseTabular(Explaining, BaseEstimator):
         seeds = [int(rng.randint(2**31 - 1)) for _ in range(recipe.members)]
         nets = [
             Network(
-                *layers_for(recipe, X.shape[1], self._outputs(), self.schema_.n_numbers),
+                *layers_for(
+                    recipe, X.shape[1], self._outputs(), self.schema_.n_numbers, self.schema_.tables
+                ),
                 loss=self._network_loss(), seed=seed,
             )
             for seed in seeds

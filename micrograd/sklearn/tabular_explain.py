@@ -12,7 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from micrograd import checks
 from micrograd.core import Array
+from micrograd.network.columns import Embedding
 from micrograd.network.network import Network
+from micrograd.sklearn.tabular_recipe import EMBEDDING_WIDTH
 from micrograd.tabular import Schema
 
 ROWS = 1024  # that go through a network at once: it keeps every value of theirs
@@ -57,19 +59,18 @@ class Explaining:
         """How much each column moves the answer of each row away from what its usual value gives.
 
         The gradient of the output by the numbers that a column becomes, times their distance from
-        0: for a number the median, for flags none. Gradients are exact, in float64.
+        0: for a number the median, for flags none, for an embedding a category that was not seen.
+        Gradients are exact, in float64.
 
         Returns:
             The names of the columns, and (rows, columns), or (rows, columns, outputs) where there
             are several outputs: in logits, or in the units of the target.
         """
         check_is_fitted(self)
-        encoded, gradients = self._gradients(self._checked_table(X))
-        owners = np.array(owners_of(self.schema_), dtype=int)
-        moved = encoded[:, : len(owners), None] * gradients[:, : len(owners)]
+        moved, _ = self._gradients(self._checked_table(X))
         names = [column.name for column in self.schema_.features]
-        found = np.zeros((len(encoded), len(names), self._outputs()))
-        for i, owner in enumerate(owners):
+        found = np.zeros((len(moved), len(names), self._outputs()))
+        for i, owner in enumerate(owners_of(self.schema_)):
             found[:, owner] += moved[:, i]
         return names, self._in_units(found)
 
@@ -102,27 +103,33 @@ class Explaining:
         return found[:, :, 0] if found.shape[2] == 1 else found
 
     def _gradients(self, table: Any) -> tuple[Array, Array]:
-        """The numbers of each row (rows, inputs), and the gradient of the members' mean output by
-        them (rows, inputs, outputs), in float64."""
+        """Of the numbers that each row becomes, embeddings and all, in float64: the gradient of an
+        output by each times the number, and the gradient, (rows, numbers, outputs), both as means
+        over the members."""
         encoded = self._encoded(self.schema_.transform(table)).astype(np.float64)
-        outputs = self._outputs()
-        found = np.zeros((*encoded.shape, outputs))
-        for net in map(_weighed, self.networks_):
-            for start in range(0, len(encoded), ROWS):
+        outputs, members = self._outputs(), len(self.networks_)
+        size = len(encoded), len(owners_of(self.schema_)) or encoded.shape[1], outputs
+        moved, found = np.zeros(size), np.zeros(size)
+        for head, net in map(_parted, self.networks_):
+            numbers = encoded if head is None else head.predict(encoded)
+            for start in range(0, len(numbers), ROWS):
                 part = slice(start, start + ROWS)
-                rows = encoded[part]
+                rows = numbers[part]
                 for k in range(outputs):
                     one = np.zeros((len(rows), outputs))
                     one[:, k] = 1.0
-                    found[part, :, k] += net.input_gradient(rows, one)
-        return encoded, found / len(self.networks_)
+                    gradient = net.input_gradient(rows, one)
+                    found[part, :, k] += gradient
+                    moved[part, :, k] += rows * gradient
+        return moved / members, found / members
 
 
 def owners_of(schema: Schema) -> list[int]:
-    """Of each encoded column the number of the feature that it is made of."""
+    """Of each number that a row becomes, embeddings and all, the feature that it is made of."""
     features = list(enumerate(schema.features))
     owners = [i for i, column in features for _ in column.numbers]
-    return owners + [i for i, column in features for _ in column.flags]
+    owners += [i for i, column in features for _ in column.flags]
+    return owners + [i for i, column in features for _ in column.codes * EMBEDDING_WIDTH]
 
 
 def _weighted_sum(outputs: Any, weights: Any) -> Any:
@@ -135,8 +142,13 @@ def _weighted_sum(outputs: Any, weights: Any) -> Any:
     return total
 
 
-def _weighed(net: Network) -> Network:
-    """The same function in float64, whose loss is a sum of outputs with weights."""
-    twin = Network(*net.layers, loss=_weighted_sum, dtype="float64", seed=0)
-    twin.parameters().flat[...] = net.parameters().flat[: twin.parameters().size]
-    return twin
+def _parted(net: Network) -> tuple[Network | None, Network]:
+    """The same function in float64 as the Embedding it begins with, if it does, and the rest, whose
+    loss is a sum of outputs with weights."""
+    first = isinstance(net.layers[0], Embedding)
+    head = Network(net.layers[0], dtype="float64", seed=0) if first else None
+    rest = Network(*net.layers[first:], loss=_weighted_sum, dtype="float64", seed=0)
+    twins = [*(head.parameters() if head else ()), *rest.parameters()]
+    for twin, parameter in zip(twins, net.parameters(), strict=True):
+        twin.data[...] = parameter.data
+    return head, rest

@@ -47,7 +47,8 @@ class Column:
     value among the rows it was inferred from, which make an indicator beside it; unit: beside every
     number; centre, scale: of numbers, one each for every number it becomes: scale * (x - centre);
     categories: their names; form: the format of dates; parts: what is made of them; clip: whether
-    numbers are held within +-3, smoothly.
+    numbers are held within +-3, smoothly; embedded: a category becomes its code, for a network that
+    begins with an Embedding, instead of flags.
 
     >>> frame = {"area": [50.0, 70.0, 90.0], "price": [1.0, 1.4, 1.8]}
     >>> column = mg.tabular.Schema.infer(frame, target="price").columns[0]
@@ -66,6 +67,7 @@ class Column:
     form: str = ""
     parts: list[str] = field(default_factory=list)
     clip: bool = True
+    embedded: bool = False
 
     # ---- what it becomes ----
 
@@ -85,12 +87,17 @@ class Column:
     @property
     def flags(self) -> list[str]:
         """Names of the zeros and ones that it becomes."""
-        if self.kind == CATEGORY:
+        if self.kind == CATEGORY and not self.embedded:
             return [f"{self.name}={category}" for category in self.categories]
-        if self.kind == LEFT_OUT:
+        if self.kind in (LEFT_OUT, CATEGORY):
             return []
         own = [self.name] if self.kind == YES_NO else []
         return own + ([f"{self.name} missing"] if self.missing else [])
+
+    @property
+    def codes(self) -> list[str]:
+        """The name of the code that it becomes."""
+        return [f"{self.name} code"] if self.embedded else []
 
     def encode(self, frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Its numbers (rows, len(numbers)), clipped smoothly, and its flags (rows, len(flags)).
@@ -100,8 +107,7 @@ class Column:
         """
         values, missing = self.values(frame)
         if self.kind == CATEGORY:
-            codes = values[:, 0]
-            flags = (codes[:, None] == np.arange(len(self.categories))).astype(np.float64)
+            flags = (values == np.arange(len(self.flags))).astype(np.float64)
             return np.empty((len(values), 0)), flags
         indicator = missing[:, None].astype(np.float64)
         extra = indicator[:, : 1 if self.missing else 0]
@@ -260,7 +266,9 @@ class Column:
             said.append("a number" if len(self.numbers) == 1 else f"{len(self.numbers)} numbers")
         if self.kind == YES_NO:
             said.append(f"{self.categories[0]} -1, {self.categories[1]} +1")
-        if self.kind == CATEGORY:
+        if self.embedded:
+            said.append(f"an embedding of {len(self.categories)}, zeros for others")
+        elif self.kind == CATEGORY:
             said.append(f"{len(self.categories)} flags, none set for others")
         elif self.missing:
             said.append("a flag where missing")
@@ -293,6 +301,8 @@ class Column:
             raise ValueError(f"{where}: kind {self.kind!r}, one of {', '.join(KINDS)} is wanted")
         if type(self.clip) is not bool:
             raise ValueError(f"{where}: clip is {self.clip!r}, true or false is wanted")
+        if self.embedded is not False and (self.embedded, self.kind) != (True, CATEGORY):
+            raise ValueError(f"{where}: embedded is {self.embedded!r}, which is for a category")
         if type(self.missing) is not int or self.missing < 0:
             raise ValueError(f"{where}: missing is {self.missing!r}, a count is wanted")
         for values, wanted in (

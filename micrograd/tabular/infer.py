@@ -78,6 +78,13 @@ def infer_column(frame: Frame, name: str, kind: str | None = None) -> Column:
     return column
 
 
+def embed(columns: Sequence[Column], above: int | None) -> None:
+    """Makes codes of columns with more than `above` categories; None leaves flags to all."""
+    for column in columns:
+        many = above is not None and len(column.categories) > above
+        column.embedded = column.kind == CATEGORY and many
+
+
 # ---- kinds that are asked for ----
 
 

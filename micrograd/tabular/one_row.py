@@ -53,8 +53,9 @@ class OneRow:
             cells = [at[0, place] for place in places]
         values: list[float] = []
         flags: list[float] = []
+        codes: list[float] = []
         for column, cell in zip(self.features, cells, strict=False):
-            if not self._read(column, cell, values, flags):
+            if not self._read(column, cell, values, codes if column.embedded else flags):
                 return None
         row = np.array(values, np.float64)
         missing = row != row
@@ -62,7 +63,7 @@ class OneRow:
             return None
         z = scaled(row, self.centre, self.scale, True)
         z[missing] = 0.0
-        return np.concatenate([z, flags])[None]
+        return np.concatenate([z, flags, codes])[None]
 
     def _places(self, columns: Any) -> tuple[list[int], bool] | None:
         """Where the features are, and whether there is nothing else."""
@@ -98,9 +99,12 @@ class OneRow:
         else:
             return False
         if kind == CATEGORY:
+            code = self.codes[column.name].get(word, -1)
+            if column.embedded:
+                flags.append(code)
+                return True
             own = [0.0] * len(column.categories)
-            code = self.codes[column.name].get(word)
-            if code is not None:
+            if code >= 0:
                 own[code] = 1.0
             flags += own
             return True

@@ -14,7 +14,7 @@ from micrograd.data.frame import Frame
 from micrograd.data.frames import as_frame
 from micrograd.data.target import Target, infer_target
 from micrograd.tabular.column import CATEGORY, LEFT_OUT, NUMBER, Column, scaled
-from micrograd.tabular.infer import infer_column
+from micrograd.tabular.infer import embed, infer_column
 from micrograd.tabular.one_row import OneRow
 
 VERSION = 1
@@ -89,6 +89,7 @@ class Schema:
         kinds: Mapping[str, str] | None = None,
         features: Sequence[str] | None = None,
         drop: Sequence[str] = (),
+        embed_above: int | None = None,
     ) -> Schema:
         """Finds out what the columns of a table are; `micrograd.tabular.infer` lists the rules.
 
@@ -101,6 +102,9 @@ class Schema:
                 "date %d.%m.%Y" with a format, "left out".
             features: the columns to learn from; None: all but the targets.
             drop: columns to leave out.
+            embed_above: columns with more categories become their codes, for a network that begins
+                with mg.Embedding(schema.tables, 8, in_features=len(schema.encoded_names)); None:
+                flags, whatever their number.
 
         Raises:
             TypeError: data is no table; a target is neither name nor index.
@@ -119,6 +123,7 @@ class Schema:
             for name in frame.names
             if name not in names
         ]
+        embed(columns, embed_above)
         schema = cls(columns, targets, frame.names, frame.header, frame.notes)
         if not schema.features:
             raise ValueError(_no_feature(frame, schema))
@@ -135,7 +140,13 @@ class Schema:
     def encoded_names(self) -> list[str]:
         """Names of the columns of `transform`."""
         numbers = [name for column in self.features for name in column.numbers]
-        return numbers + [name for column in self.features for name in column.flags]
+        flags = [name for column in self.features for name in column.flags]
+        return numbers + flags + [name for column in self.features for name in column.codes]
+
+    @property
+    def tables(self) -> tuple[int, ...]:
+        """Of each code how many there are, which is what an Embedding takes as its sizes."""
+        return tuple(len(column.categories) for column in self.features if column.embedded)
 
     def align(self, data: Any) -> Frame:
         """The table with the model's columns, found by name, or by position where there are none.
@@ -182,7 +193,8 @@ class Schema:
 
         Numbers come first: centred at their median and divided by the distance of their quartiles
         in float64, then x / sqrt(1 + (x / 3)^2), so that no number is larger than 3; behind them
-        flags, of categories 0 or 1, of yes and no 1 and -1, with 0 for a missing one.
+        flags, of categories 0 or 1, of yes and no 1 and -1, with 0 for a missing one; last the
+        codes of categories that are embedded, 0, 1, ..., and -1 for one that was not seen.
 
         Raises:
             ValueError: a column is missing, or a cell does not fit its column; names them.
@@ -197,6 +209,7 @@ class Schema:
         together = self._together(frame)
         encoded = [together.get(column.name) or column.encode(frame) for column in self.features]
         parts = [numbers for numbers, _ in encoded] + [flags for _, flags in encoded]
+        parts += [column.values(frame)[0] for column in self.features if column.embedded]
         return np.concatenate(parts, axis=1)
 
     def _together(self, frame: Frame) -> dict[str, Encoded]:

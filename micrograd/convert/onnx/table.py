@@ -121,6 +121,7 @@ class _Table:
         """What Schema.transform gives, in float."""
         numbers: list[str] = []
         flags: list[str] = []
+        codes: list[str] = []
         for column in self.schema.features:
             text = column.kind in (CATEGORY, YES_NO)
             element = self.onnx.TensorProto.STRING if text else self.onnx.TensorProto.DOUBLE
@@ -128,14 +129,14 @@ class _Table:
                 self.onnx.helper.make_tensor_value_info(column.name, element, ["batch", 1])
             )
             if column.kind == CATEGORY:
-                flags.append(self.category(column))
+                (codes if column.embedded else flags).append(self.category(column))
             elif column.kind == YES_NO:
                 flags += self.yes_no(column)
             else:
                 numbers.append(self.numbers(column))
                 if column.missing:
                     flags.append(self.cast(self.node("IsNaN", [column.name]), "FLOAT"))
-        return self.node("Concat", [*numbers, *flags], "encoded", axis=1)
+        return self.node("Concat", [*numbers, *flags, *codes], "encoded", axis=1)
 
     def numbers(self, column: Column) -> str:
         """The numbers of a column on their scale, (batch, numbers), 0 where there is none."""
@@ -165,11 +166,13 @@ class _Table:
         return self.node("Concat", parts, axis=1)
 
     def category(self, column: Column) -> str:
-        """A flag for each category, (batch, categories)."""
+        """A flag for each category, (batch, categories), or the code, (batch, 1), if embedded."""
         codes = self.node(
             "LabelEncoder", [column.name], domain="ai.onnx.ml", keys_strings=column.categories,
             values_int64s=list(range(len(column.categories))), default_int64=-1,
         )  # fmt: skip
+        if column.embedded:
+            return self.cast(codes, "FLOAT")
         known = self.constant([list(range(len(column.categories)))], np.int64)
         return self.cast(self.node("Equal", [codes, known]), "FLOAT")
 
