@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -50,15 +51,19 @@ def sizes(text: str) -> tuple[int, ...]:
 
 def by_preset(options: argparse.Namespace) -> bool:
     """Whether a table's network is that of a preset."""
-    own = any(getattr(options, name) is not None for name in OWN)
-    return not own and options.preset != "none"
+    return not named(options, OWN) and options.preset != "none"
+
+
+def named(options: argparse.Namespace, names: Iterable[str]) -> bool:
+    """Whether any of these options was given."""
+    return any(getattr(options, name) is not None for name in names)
 
 
 def settle(options: argparse.Namespace, is_table: bool) -> bool:
     """Fills in what was not said; returns whether the network is that of a preset for tables."""
     recipe = is_table and by_preset(options)
     if not recipe:
-        said = own or any(getattr(options, name) is not None for name in PLAIN)
+        said = named(options, (*OWN, *PLAIN))
         for name, value in (PLAIN if said or options.source != "digits" else DIGITS).items():
             if getattr(options, name) is None:
                 setattr(options, name, value)
