@@ -98,10 +98,13 @@ def compiles(source: str, *flags: str) -> bool:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def openmp_flags() -> list[str]:
-    """What turns OpenMP on, or nothing where the compiler has none: one thread then."""
-    source = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
-    return ["-fopenmp"] if compiles(source, "-fopenmp") else []
+def thread_flags() -> list[str]:
+    """What POSIX threads need, or what leaves them out where the compiler has none."""
+    source = (
+        "#include <pthread.h>\n#include <stdatomic.h>\n"
+        "int main(void) { return pthread_create(0, 0, 0, 0) == 0; }\n"
+    )
+    return ["-pthread"] if compiles(source, "-pthread") else ["-DMG_NO_THREADS"]
 
 
 def declarations() -> str:
@@ -124,7 +127,7 @@ def make() -> FFI:
             f"micrograd: {compiler()[0]!r} cannot compile a small program with vector extensions; "
             "install gcc or clang (Debian, Ubuntu: apt-get install gcc libc6-dev)"
         )
-    openmp = openmp_flags()
+    threads = thread_flags()
     builder = FFI()
     builder.cdef(declarations())
     builder.set_source(
@@ -133,8 +136,8 @@ def make() -> FFI:
         sources=sources(),
         depends=[str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.h"))],
         include_dirs=[str(CSRC.relative_to(ROOT))],
-        extra_compile_args=[*FLAGS, *openmp, f"-DMG_SOURCE_HASH={source_hash()}"],
-        extra_link_args=openmp,
+        extra_compile_args=[*FLAGS, *threads, f"-DMG_SOURCE_HASH={source_hash()}"],
+        extra_link_args=[flag for flag in threads if flag == "-pthread"],
         libraries=["m"],
         py_limited_api=stable_abi(),
     )

@@ -233,9 +233,10 @@ typedef struct {
 /* ---- the machine ---- */
 int mg_isa_supported(int isa);
 int mg_isa_best(void);
-int mg_has_openmp(void);
-int mg_max_threads(void); /* OpenMP's limit, which tools such as threadpoolctl set */
+int mg_has_threads(void);
+int mg_max_threads(void); /* the limit of calls from this thread: 256 unless it has been set */
 void mg_set_max_threads(int threads);
+void mg_set_patient(int patient); /* calls wait for all threads that they ask for: for tests */
 const char *mg_compiler(void);
 const char *mg_source_hash(void); /* of the C sources that this was compiled from */
 

@@ -17,24 +17,6 @@ import numpy.typing as npt
 from micrograd import checks
 
 
-@contextmanager
-def _sleep_soon() -> Iterator[None]:
-    """Has OpenMP's threads, unless told otherwise, spin for tens of microseconds while they wait
-    for one another, and then sleep.
-
-    libgomp reads this once, when it is loaded. Left alone it spins for milliseconds, and where
-    other processes want the processors too, training on the digits took ten times as long so.
-    """
-    ours = not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
-    if ours:
-        os.environ["GOMP_SPINCOUNT"] = "1000"
-    try:
-        yield
-    finally:
-        if ours:
-            del os.environ["GOMP_SPINCOUNT"]
-
-
 def _cure() -> str:
     """What to do where the extension is missing."""
     folder = Path(__file__).parents[1]
@@ -50,9 +32,8 @@ def _cure() -> str:
 
 
 try:
-    with _sleep_soon():
-        from micrograd._core import ffi as ffi
-        from micrograd._core import lib as lib
+    from micrograd._core import ffi as ffi
+    from micrograd._core import lib as lib
 except ImportError as error:
     raise ImportError(
         "micrograd: the C extension micrograd._core is missing or does not load "
@@ -115,7 +96,6 @@ def processors() -> frozenset[int]:
 _isa = _choose_isa()
 ISA_CODE: Final[int] = ISA_CODES[_isa]
 
-_forked = False  # this process is the child of one that had imported micrograd
 threads = 1  # how many the next call may use; read by Network and the optimizers
 
 
@@ -134,7 +114,7 @@ def set_num_threads(n: int) -> None:
     """Lets the C core use up to `n` threads from the next call on.
 
     It uses them only where the work pays for them; results have the same bits for any number.
-    Without OpenMP, and in a forked child, one thread is all there is.
+    Where the system has no POSIX threads, one thread is all there is.
 
     Raises:
         TypeError: n is not an integer.
@@ -146,7 +126,7 @@ def set_num_threads(n: int) -> None:
     """
     global threads
     n = checks.count("set_num_threads", "n", n)
-    threads = n if lib.mg_has_openmp() and not _forked else 1
+    threads = n if lib.mg_has_threads() else 1
     lib.mg_set_max_threads(threads)
 
 
@@ -158,7 +138,7 @@ def limit_threads_here(n: int) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads the C core may use; tools such as threadpoolctl can lower it.
+    """How many threads the C core may use in calls from the thread that asks.
 
     >>> mg.get_num_threads() >= 1
     True
@@ -167,17 +147,17 @@ def get_num_threads() -> int:
 
 
 class Build(NamedTuple):
-    """How the compiled extension was made: of which sources, by which compiler, with OpenMP?"""
+    """How the compiled extension was made: of which sources, by which compiler, with threads?"""
 
     source_hash: str
     compiler: str
-    openmp: bool
+    threads: bool
 
 
 def build() -> Build:
     """How the compiled extension was made."""
     sources, compiler = ffi.string(lib.mg_source_hash()), ffi.string(lib.mg_compiler())
-    return Build(sources.decode(), compiler.decode(), bool(lib.mg_has_openmp()))
+    return Build(sources.decode(), compiler.decode(), bool(lib.mg_has_threads()))
 
 
 @contextmanager
@@ -194,15 +174,7 @@ def limited_threads(limit: int) -> Iterator[None]:
         lib.mg_set_max_threads(before)
 
 
-def _single_thread() -> None:
-    """In a forked child OpenMP's other threads are gone, and it would wait for them for ever."""
-    global threads, _forked
-    threads, _forked = 1, True
-
-
 set_num_threads(_threads_from_environment())
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_single_thread)
 
 
 def address(array: Array) -> Any:

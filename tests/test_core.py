@@ -16,7 +16,7 @@ from micrograd.core import lib
 
 NEVER_HERE = next(name for name in core.ISA_CODES if name not in ISAS)
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
-OPENMP = pytest.mark.skipif(not lib.mg_has_openmp(), reason="built without OpenMP")
+POOL = pytest.mark.skipif(not lib.mg_has_threads(), reason="built without threads")
 
 
 # ---- instruction sets ----
@@ -102,7 +102,7 @@ print(mg.get_num_threads(), after_small, tasks() - before)
 
 
 @LINUX
-@OPENMP
+@POOL
 @pytest.mark.parametrize(
     "environment, want",
     [
@@ -121,7 +121,7 @@ def test_threads_from_the_environment(environment, want):
 
 
 @LINUX
-@OPENMP
+@POOL
 def test_without_variables_there_are_as_many_threads_as_processors():
     cpus = len(os.sched_getaffinity(0))
     assert run_python("import micrograd as mg; print(mg.get_num_threads())").stdout.strip() == str(
@@ -136,7 +136,7 @@ def test_a_number_of_threads_that_is_none(value):
     assert last.startswith("ImportError") and "MICROGRAD_NUM_THREADS" in last and value in last
 
 
-@OPENMP
+@POOL
 def test_set_num_threads(threads):
     for n in (1, 2, 5, np.int64(3)):
         mg.set_num_threads(n)
@@ -146,16 +146,6 @@ def test_set_num_threads(threads):
         with pytest.raises(error, match="set_num_threads"):
             mg.set_num_threads(bad)
         assert mg.get_num_threads() == 3
-
-
-@OPENMP
-def test_threadpoolctl_sees_and_limits_them(threads):
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    threads(2)
-    assert any(pool["user_api"] == "openmp" for pool in threadpoolctl.threadpool_info())
-    with threadpoolctl.threadpool_limits(1, user_api="openmp"):
-        assert mg.get_num_threads() == 1
-    assert mg.get_num_threads() == 2
 
 
 def trained(seed, dtype="float64", rows=256):

@@ -74,7 +74,7 @@ def compile_core(tree: Path) -> None:
     glue.parent.mkdir()
     build_ffi["make"]().emit_c_code(str(glue))
     flags = [flag for flag in build_ffi["FLAGS"] if flag != "-O3"]
-    flags += ["-O1", "--coverage", "-fopenmp", "-fPIC", f"-I{tree}/csrc"]
+    flags += ["-O1", "--coverage", "-pthread", "-fPIC", f"-I{tree}/csrc"]
     flags += [f"-I{sysconfig.get_path('include')}", "-DMG_SOURCE_HASH=coverage"]
     core = sorted((tree / "csrc").rglob("*.c"))
     checks = sorted((tree / "tests" / "c").glob("*.c"))
@@ -86,7 +86,7 @@ def compile_core(tree: Path) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(compiled, [*core, glue, *checks]))
     linked, of_checks = objects[: len(core) + 1], objects[len(core) + 1 :]
-    link = ("gcc", "--coverage", "-fopenmp")
+    link = ("gcc", "--coverage", "-pthread")
     run(*link, "-shared", *linked, "-o", tree / "micrograd" / "_core.abi3.so", "-lm")
     run(*link, *linked[:-1], *of_checks, "-o", tree / "test_core", "-lm")
 

@@ -6,14 +6,13 @@
     tools/sanitize.py python tsan     # some parts
 
 python    the Python suite with the extension under AddressSanitizer and UBSan (gcc)
-c         the C tests under AddressSanitizer and UBSan, with and without OpenMP: tests/c/run
-tsan      the C tests and threaded Python under ThreadSanitizer (clang with libomp and Archer,
-          which tells ThreadSanitizer what OpenMP's barriers order)
-msan      the C tests under MemorySanitizer (clang; without OpenMP, which is not instrumented)
+c         the C tests under AddressSanitizer and UBSan, with and without threads: tests/c/run
+tsan      the C tests and threaded Python under ThreadSanitizer (clang)
+msan      the C tests under MemorySanitizer (clang)
 valgrind  the C tests of plans and programs under valgrind, as gcc optimises them for a wheel
 analyze   clang's static analyzer
 
-On Debian: apt-get install gcc clang clang-tools libomp-dev llvm valgrind. The first finding of a
+On Debian: apt-get install gcc clang clang-tools llvm valgrind. The first finding of a
 part is printed, and the exit status is 1.
 """
 
@@ -43,7 +42,6 @@ THREADED = [
 SETTINGS = {
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=0",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    "GOMP_SPINCOUNT": "1000",
     "PYTHONMALLOC": "malloc",
 }
 
@@ -130,7 +128,7 @@ def pytest(tree: Path, tests: list[str], **environment: str) -> None:
 
 
 def part_python(work: Path, quick: bool) -> None:
-    flags = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fopenmp"]
+    flags = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-pthread"]
     extension(work, "gcc", [*flags, "-fno-omit-frame-pointer"])
     preload = runtime("gcc", "libasan.so", "libubsan.so")
     isas = [isa for isa in ("avx512", "avx2", "neon", "generic") if isa in supported(ROOT)]
@@ -145,11 +143,10 @@ def part_c(work: Path, quick: bool) -> None:
 
 
 def part_tsan(work: Path, quick: bool) -> None:
-    flags = ["-O1", "-fsanitize=thread", "-fopenmp"]
-    archer = run("clang", "-print-file-name=libarcher.so").strip()
+    flags = ["-O1", "-fsanitize=thread", "-pthread"]
     settings = {
-        "OMP_TOOL_LIBRARIES": archer,
-        "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:halt_on_error=1:exitcode=66",
+        "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:halt_on_error=1:exitcode=66"
+        ":die_after_fork=0",
     }
     program = c_tests(work, "clang", flags)
     print(run(program, env={**os.environ, **settings}).splitlines()[-1], flush=True)
@@ -164,19 +161,25 @@ def part_tsan(work: Path, quick: bool) -> None:
 
 
 def part_msan(work: Path, quick: bool) -> None:
-    flags = ["-O1", "-fsanitize=memory", "-fno-sanitize-recover=all", "-Wno-pass-failed"]
+    flags = [
+        "-O1",
+        "-fsanitize=memory",
+        "-fno-sanitize-recover=all",
+        "-Wno-pass-failed",
+        "-pthread",
+    ]
     print(run(c_tests(work, "clang", flags)).splitlines()[-1], flush=True)
 
 
 def part_valgrind(work: Path, quick: bool) -> None:
-    program = c_tests(work, "gcc", ["-O2", "-fopenmp"])
+    program = c_tests(work, "gcc", ["-O2", "-pthread"])
     command = (
         "valgrind",
         "--error-exitcode=9",
         "--leak-check=full",
         "--errors-for-leak-kinds=definite",
     )
-    print(run(*command, program, env={**os.environ, "OMP_NUM_THREADS": "2"}).splitlines()[-1])
+    print(run(*command, program).splitlines()[-1])
 
 
 def part_analyze(work: Path, quick: bool) -> None:
@@ -186,12 +189,12 @@ def part_analyze(work: Path, quick: bool) -> None:
     def findings(case: tuple[str, list[str]]) -> str:
         return run(*analyze, *case[1], case[0], cwd=work)
 
-    cases = [(source, openmp) for source in files for openmp in (["-fopenmp"], [])]
+    cases = [(source, more) for source in files for more in ([], ["-DMG_NO_THREADS"])]
     with ThreadPoolExecutor(2) as pool:
-        for (source, openmp), out in zip(cases, pool.map(findings, cases), strict=True):
+        for (source, more), out in zip(cases, pool.map(findings, cases), strict=True):
             if "warning:" in out:
-                sys.exit(f"{out}\nsanitize: the analyzer has a finding in {source} {openmp}")
-    print(f"{len(files)} files analyzed, with OpenMP and without, no finding", flush=True)
+                sys.exit(f"{out}\nsanitize: the analyzer has a finding in {source} {more}")
+    print(f"{len(files)} files analyzed, with threads and without, no finding", flush=True)
 
 
 PARTS = {

@@ -9,8 +9,7 @@ The wheels of a release come from .github/workflows/wheels.yml, which runs in th
 manylinux and musllinux and on macOS and Windows. This script does without them: gcc compiles, and
 zig's linker binds to the symbols of glibc 2.28, so that a symbol of a later one is an error. Each
 wheel is built in two folders, and the two must have the same bytes; that for this machine has to
-offer each instruction set that its processor has. libgomp, which auditwheel puts
-into the wheel, is the one that scikit-learn's wheel carries, since this machine's may be younger.
+offer each instruction set that its processor has.
 
 musl, windows and macos compile and link the C core (for macOS the whole extension module) with
 zig or mingw-w64, which shows that the sources are fit for them; nothing is run.
@@ -60,25 +59,8 @@ def copy_sources(folder: Path) -> Path:
     return folder
 
 
-def fetch_libgomp(machine: str, folder: Path) -> Path:
-    """The libgomp of scikit-learn's wheel for this machine, under the name that gcc knows."""
-    platform = f"manylinux_{GLIBC.replace('.', '_')}_{machine}"
-    run(
-        *(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"),
-        *("--platform", platform, "--platform", f"manylinux_2_27_{machine}"),
-        *("--python-version", "3.11", "-d", folder, "scikit-learn"),
-    )
-    (wheel,) = folder.glob("scikit_learn*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(n for n in archive.namelist() if "/libgomp" in n)
-        library = folder / "libgomp.so.1"
-        hashed, plain = Path(name).name.encode() + b"\0", library.name.encode()
-        library.write_bytes(archive.read(name).replace(hashed, plain.ljust(len(hashed), b"\0")))
-    return library
-
-
-def linker(machine: str, libgomp: Path, folder: Path) -> Path:
-    """A command that links with zig against glibc 2.28 and this libgomp, for LDSHARED."""
+def linker(machine: str, folder: Path) -> Path:
+    """A command that links with zig against glibc 2.28, for LDSHARED."""
     command = folder / "link"
     # gcc's own, before zig's: its constructor asks the processor what it has, and without it the
     # wheel would know the generic kernels only.
@@ -86,8 +68,8 @@ def linker(machine: str, libgomp: Path, folder: Path) -> Path:
     target = f"{machine}-linux-gnu.{GLIBC}"
     command.write_text(
         f"#!{sys.executable}\nimport subprocess, sys\n"
-        f"given = [a for a in sys.argv[1:] if a != '-fopenmp' and not a.startswith('-L')]\n"
-        f"fixed = {[*ZIG, '-target', target, '-shared', '-Wl,-s', str(libgomp), libgcc]!r}\n"
+        f"given = [a for a in sys.argv[1:] if not a.startswith('-L')]\n"
+        f"fixed = {[*ZIG, '-target', target, '-shared', '-Wl,-s', libgcc]!r}\n"
         "sys.exit(subprocess.run([*fixed[:7], *given, *fixed[7:]]).returncode)\n"
     )
     command.chmod(0o755)
@@ -98,11 +80,10 @@ def build(machine: str, output: Path) -> Path:
     """The wheel for one machine: built twice, compared, repaired, audited."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        libgomp = fetch_libgomp(machine, work)
         environment = {
             **os.environ,
             "CC": COMPILERS[machine],
-            "LDSHARED": str(linker(machine, libgomp, work)),
+            "LDSHARED": str(linker(machine, work)),
             "MICROGRAD_REQUIRE_CORE": "1",
             "SOURCE_DATE_EPOCH": run("git", "-C", ROOT, "log", "-1", "--format=%ct").strip(),
             "_PYTHON_HOST_PLATFORM": f"linux-{machine}",
@@ -116,12 +97,11 @@ def build(machine: str, output: Path) -> Path:
             digests.append(hashlib.sha256(wheel.read_bytes()).hexdigest())
         if len(set(digests)) != 1:
             sys.exit(f"wheels: two builds for {machine} differ: {' '.join(digests)}")
-        path = os.pathsep.join(filter(None, (str(work), os.environ.get("LD_LIBRARY_PATH"))))
         repaired = work / "repaired"
         run(
             *(sys.executable, "-m", "auditwheel", "repair", wheel, "-w", repaired),
             *("--plat", f"manylinux_{GLIBC.replace('.', '_')}_{machine}"),
-            env={**environment, "LD_LIBRARY_PATH": path},
+            env=environment,
         )
         (wheel,) = repaired.iterdir()
         run(sys.executable, "-m", "abi3audit", "--strict", wheel)
@@ -179,7 +159,7 @@ def compile_musl() -> None:
 
 
 def compile_windows() -> None:
-    compile_only("Windows, mingw-w64", ["x86_64-w64-mingw32-gcc", "-fopenmp"], "core.dll")
+    compile_only("Windows, mingw-w64", ["x86_64-w64-mingw32-gcc", "-pthread"], "core.dll")
     compile_only("Windows, clang", [*ZIG, "-target", "x86_64-windows-gnu"], "core.dll")
 
 

@@ -139,9 +139,13 @@ static inline int64_t T(longest)(int64_t count, mg_team team)
 }
 
 /* Does the team share out panels of B, which each member then packs for itself without waiting for
- * anybody, or tiles of rows?  Panels, unless that leaves some member with a twentieth more to do. */
-static int T(shares_panels)(int64_t tiles, int64_t panels, mg_team team)
+ * anybody, or tiles of rows?  Panels, unless that leaves some member with a twentieth more to do.  But the
+ * gradient of weights, A transposed, by rows where B is read in place: the update and the next forward pass
+ * share them out so, and what changes hands costs more than an eighth more of work. */
+static int T(shares_panels)(const mg_gemm *g, int64_t tiles, int64_t panels, mg_team team)
 {
+    if (g->a_col != 1 && !T(packs_b)(g) && T(longest)(tiles, team) * team.size * 8 <= tiles * 9)
+        return 0;
     return T(longest)(panels, team) * tiles * 20 <= T(longest)(tiles, team) * panels * 21;
 }
 
@@ -151,7 +155,7 @@ static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
     real *scratch_a =
         T(packs_a)(g) ? (real *)scratch + T(gemm_scratch_b)(g) + team.index * BLOCK_A_ELEMENTS : NULL;
     const int64_t tiles = (g->m + MG_ROWS - 1) / MG_ROWS, panels = T(panels)(g->n);
-    const int alone = T(shares_panels)(tiles, panels, team); /* with the panels of B */
+    const int alone = T(shares_panels)(g, tiles, panels, team); /* with the panels of B */
     const mg_range row_tiles = alone ? (mg_range){0, tiles} : mg_share(tiles, team);
     const mg_range columns = alone ? mg_share(panels, team) : (mg_range){0, panels};
     const int64_t my_tiles = row_tiles.last - row_tiles.first, most = BLOCK_ROWS / MG_ROWS;

@@ -44,7 +44,7 @@ double mg_measure_fma(int isa, int dtype, int threads)
     chains c = {.kernels = mg_kernels_find(isa, dtype)};
     if (!c.kernels || threads < 1)
         return -1;
-    mg_team_run(fma_body, &c, mg_team_limit(threads));
+    mg_team_run_whole(fma_body, &c, mg_team_limit(threads));
     double rate = 0;
     for (int i = 0; i < MG_MAX_TEAM; i++)
         rate += c.rates[i];
@@ -85,9 +85,9 @@ double mg_measure_triad(int threads)
     streams s = {mg_kernels_find(mg_isa_best(), MG_FLOAT64), malloc(bytes), malloc(bytes), malloc(bytes)};
     double rate = -1;
     if (s.a && s.b && s.c && threads >= 1) {
-        mg_team_run(touch_body, &s, mg_team_limit(threads));
+        mg_team_run_whole(touch_body, &s, mg_team_limit(threads));
         const double start = now();
-        mg_team_run(triad_body, &s, mg_team_limit(threads));
+        mg_team_run_whole(triad_body, &s, mg_team_limit(threads));
         rate = TRIAD_PASSES * 3.0 * (double)bytes / (now() - start) / 1e9;
     }
     free(s.a);

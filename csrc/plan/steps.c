@@ -3,17 +3,12 @@
 
 #include "plan/plan.h"
 
-/* Multiply-adds of a forward pass below which one thread does it all.  Measured by `micrograd bench
- * --threads-threshold` and by whole steps (AMD Zen 4, two virtual processors): at best two threads pay
- * from 65,000 on, and bring 1.7x at 1.5 million.  But they sleep between calls, and where the system
- * wakes both on one processor, steps of 2 to 13 million took up to twice as long as with one thread;
- * from 17 million on the worst was 0.85x, and steps of 68 million gained 1.2x to 1.9x. */
-#define PARALLEL_MULTIPLICATIONS 16000000
+/* Multiply-adds of a forward pass below which one thread does it all: the products of such a step take 12
+ * microseconds, its meetings 2, and what changes hands between two caches as long again.  What a busy
+ * neighbour costs is not looked at here: see csrc/machine/team.c. */
+#define PARALLEL_MULTIPLICATIONS 300000
 
-/* The same for each op on the average: the team meets after every op, which takes 0.1 to 0.5
- * microseconds where both processors are free and a time slice where one is not.  A thousand
- * Residuals of width 8, batch 32 (2,000 multiply-adds an op) take 1.6 ms with one thread; a team of
- * two took 640 ms beside busy neighbours. */
+/* The same for each op on the average: the team meets after every op, for 0.1 to 0.5 microseconds. */
 #define PARALLEL_MULTIPLICATIONS_PER_OP 50000
 
 static int64_t least_of(const mg_plan *plan)

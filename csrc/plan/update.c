@@ -302,7 +302,7 @@ void mg_update_run(mg_update *u, mg_team team)
 }
 
 /* Below this many elements a second thread costs more than it brings. */
-#define PARALLEL_ELEMENTS 400000
+#define PARALLEL_ELEMENTS 50000
 
 static int threads_for(int64_t n, int threads)
 {

@@ -45,8 +45,9 @@ def core_facts(root: Path) -> dict[str, str]:
     build = core.build()
     return {
         "instruction set": f"{core.isa()} (this machine has {', '.join(core.supported_isas())})",
-        "threads": f"{core.get_num_threads()} at most",
-        "OpenMP": "yes" if build.openmp else "no: everything runs on one thread",
+        "threads": f"{core.get_num_threads()} at most"
+        if build.threads
+        else "1: the system this was built for has no POSIX threads",
         "compiler": build.compiler,
         "C sources": source_state(build.source_hash, root),
     }

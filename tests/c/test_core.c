@@ -9,6 +9,7 @@ void test_plans(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_programs(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_sparse(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_train(int isa, int dtype_, int place_, long *passed_, long *failed_);
+void test_team(long *passed_, long *failed_);
 
 static int isa;
 
@@ -394,6 +395,8 @@ int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0); /* what has failed shows even if a later check ends the program */
     mg_set_max_threads(3);
+    test_team(&passed, &failed);
+    mg_set_patient(1);
     for (isa = 0; isa < MG_ISAS; isa++) {
         if (!mg_isa_supported(isa)) {
             CHECK(mg_kernels_find(isa, MG_FLOAT32) == NULL, "isa %d", isa);
