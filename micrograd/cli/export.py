@@ -70,12 +70,19 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
         raise UsageError("--probabilities is for --onnx and --c")
     path = getattr(options, chosen[0])
     check_outputs({f"--{chosen[0]}": path}, filter(None, [options.model, options.data]))
-    from micrograd.cli.models import is_plain, load_model
+    from micrograd.cli.models import is_plain, load_models
 
-    net, schema = load_model(options.model)
+    nets, schema = load_models(options.model)
+    if len(nets) > 1 and (not options.onnx or options.unscaled):
+        raise ValueError(
+            f"{options.model}: {len(nets)} networks, whose answers are averaged, go into an ONNX "
+            "file of the whole table (--onnx without --unscaled); for C and PyTorch train one: "
+            "micrograd train --preset default"
+        )
+    net = nets[0]
     options.unscaled = options.unscaled or bool(options.torch) or is_plain(schema)
     if options.onnx:
-        said = write_onnx(net, schema, options)
+        said = write_onnx(nets, schema, options)
     elif options.c:
         said = write_c(net, schema, options)
     else:
@@ -97,14 +104,14 @@ def shown(names: list[str]) -> str:
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
-def write_onnx(net: Network, schema: Schema, options: argparse.Namespace) -> str:
+def write_onnx(nets: list[Network], schema: Schema, options: argparse.Namespace) -> str:
     """The network, or the whole way from the columns to the answers."""
     from micrograd import convert
 
     if options.unscaled:
-        convert.to_onnx(net, options.onnx, probabilities=options.probabilities)
+        convert.to_onnx(nets[0], options.onnx, probabilities=options.probabilities)
     else:
-        convert.table_to_onnx(net, schema, options.onnx)
+        convert.table_to_onnx(nets, schema, options.onnx)
     return ""
 
 

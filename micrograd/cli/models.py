@@ -6,12 +6,14 @@ treat a table as the training did.  A network that has none takes numbers as the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from micrograd.convert.models import class_names, through
 from micrograd.core import Array
+from micrograd.network.loss_functions import Poisson
 from micrograd.tabular import Frame, Schema
 from micrograd.tabular.column import NUMBER
 from micrograd.tabular.plain import plain_schema
@@ -62,6 +64,14 @@ def load_model(path: str) -> tuple[Network, Schema]:
     return net, schema_of(net, path)
 
 
+def load_models(path: str) -> tuple[list[Network], Schema]:
+    """The networks of a model file, of which --preset best has several, and their columns."""
+    from micrograd.saving.read import load_members
+
+    nets = load_members(path)
+    return nets, schema_of(nets[0], path)
+
+
 def is_plain(schema: Schema) -> bool:
     """Whether the network takes the numbers of the columns as they are, in their order."""
     return all(
@@ -85,11 +95,17 @@ def targets_of(schema: Schema, frame: Frame) -> Array | None:
     return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
 
 
-def answers(net: Network, schema: Schema, X: Array) -> Array:
-    """Probabilities of the classes, or quantities in the units of the file: (rows, outputs).
+def answers(nets: Sequence[Network], schema: Schema, X: Array) -> Array:
+    """Probabilities of the classes, or quantities in the units of the file: (rows, outputs), as
+    means over the networks.
 
     X: what Schema.transform gives.
     """
+    mean: Array = np.mean([_answers(net, schema, X) for net in nets], axis=0)
+    return mean
+
+
+def _answers(net: Network, schema: Schema, X: Array) -> Array:
     z = net.predict(X).astype(np.float64)
     if len(schema.targets[0].classes) == 2 and net.loss_name == "bce":
         return through("binary", z)
@@ -97,6 +113,8 @@ def answers(net: Network, schema: Schema, X: Array) -> Array:
         return through("softmax", z)
     if net.loss_name == "bce":
         return through("sigmoid", z)
+    if isinstance(net.loss_kind.function, Poisson):
+        z = np.exp(z)
     if len(schema.targets) != z.shape[1]:
         return z
     return np.stack([t.centre + t.scale * z[:, i] for i, t in enumerate(schema.targets)], axis=1)

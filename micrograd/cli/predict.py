@@ -41,9 +41,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, clock: Clock) -> None:
     """Writes a line for each row of the file: all of them, or none if something is wrong."""
     check_outputs({"--output": options.output}, [options.model, options.source])
-    from micrograd.cli.models import answers, load_model
+    from micrograd.cli.models import answers, load_models
 
-    net, schema = load_model(options.model)
+    nets, schema = load_models(options.model)
+    net = nets[0]
     if is_image_set(options.source):
         predict_images(net, schema, options)
         return
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
             raise ValueError(f"--keep: {no_such_column(frame, name)}")
     aligned = schema.align(frame)
     score = Score(schema, aligned)
-    output = answers(net, schema, schema.transform(aligned))
+    output = answers(nets, schema, schema.transform(aligned))
     kept = {name: frame[name] for name in keep}
     write(net, schema, output, kept, options)
     for said in [*schema.unusual(aligned), *score.lines(output)]:
@@ -68,7 +69,7 @@ def predict_images(net: Network, schema: Schema, options: argparse.Namespace) ->
     from micrograd.cli.models import answers
 
     X, y = images(net, options.source)
-    output = answers(net, schema, X)
+    output = answers([net], schema, X)
     write(net, schema, output, {}, options)
     right = int((output.argmax(axis=1) == y).sum())
     share = f"{100 * right / len(y):.2f} % ({right} of {len(y)})"

@@ -15,6 +15,7 @@ from micrograd.cli.task import Task, load
 from micrograd.cli.train_options import OPTIMIZERS, add_options, settle
 
 if TYPE_CHECKING:
+    from micrograd.cli.members import Average
     from micrograd.cli.ranks import Ranks
     from micrograd.distributed import DataParallel
     from micrograd.network.network import Network
@@ -53,25 +54,34 @@ def train(options: argparse.Namespace, clock: Clock, ranks: Ranks | None) -> Non
     task = load(options)
     clock.lap("loading data")
     recipe = settle(options, task.schema is not None)
+    many = members(options) if recipe else 1
     net = make_network(task, options, recipe)
     model: Shared = net if ranks is None else shared_out(net, options, ranks)
+    trained: Shared | Average = model
     first = ranks is None or ranks.first
     if first and not options.quiet:
-        introduce(net, task)
+        introduce(net, task, many)
         if ranks is not None:
             print(f"{ranks.ranks} ranks, threads of each: {core.get_num_threads()}", flush=True)
     last = LastEpoch(net)
     try:
-        history = (fit_recipe if recipe else fit)(model, task, options, last)
+        if many > 1:
+            from micrograd.cli.members import train_members
+
+            trained, history = train_members(net, task, options)
+        elif recipe:
+            history = fit_recipe(model, task, options, [last], options.seed, True)
+        else:
+            history = fit(model, task, options, last)
     except KeyboardInterrupt:
-        if not first:
+        if not first or many > 1:
             raise
         raise interrupted(last, options.save, options.resume) from None
     clock.lap("training")
-    result = evaluate(model, task)
+    result = evaluate(trained, task)
     clock.lap("evaluating")
     if options.save:
-        model.save(options.save)
+        trained.save(options.save)
         clock.lap("saving")
     if not first:
         return
@@ -94,7 +104,25 @@ def shared_out(net: Network, options: argparse.Namespace, ranks: Ranks) -> DataP
     return model
 
 
-def introduce(net: Network, task: Task) -> None:
+def members(options: argparse.Namespace) -> int:
+    """How many networks the preset has.
+
+    Raises:
+        UsageError: several, and an option that is for one.
+    """
+    from micrograd.sklearn.tabular_recipe import PRESETS
+
+    many = PRESETS[options.preset].members
+    for name in ("resume", "distributed"):
+        if many > 1 and getattr(options, name):
+            raise UsageError(
+                f"--{name} is for one network, and --preset {options.preset} has {many}; "
+                "--preset default has one"
+            )
+    return many
+
+
+def introduce(net: Network, task: Task, networks: int) -> None:
     """Says what the table is, what is learnt from it, and by which network."""
     if task.schema is not None:
         print(f"{task.schema}\n")
@@ -104,7 +132,8 @@ def introduce(net: Network, task: Task) -> None:
         goal = "one quantity" if task.outputs == 1 else f"{task.outputs} quantities"
     print(f"{task.name}: {rows}, {goal}")
     stack = " > ".join(map(str, net.layers))
-    print(f"{stack}: {net.parameters().size} parameters", flush=True)
+    many = f", {networks} times; their answers are averaged" if networks > 1 else ""
+    print(f"{stack}: {net.parameters().size} parameters{many}", flush=True)
 
 
 def compared(task: Task) -> str:
@@ -189,7 +218,14 @@ def chosen(options: argparse.Namespace, rows: int) -> Any:
     return replace(PRESETS[options.preset].sized(rows), **changed)
 
 
-def fit_recipe(net: Shared, task: Task, options: argparse.Namespace, last: LastEpoch) -> History:
+def fit_recipe(
+    net: Shared,
+    task: Task,
+    options: argparse.Namespace,
+    callbacks: list[Any],
+    seed: int,
+    show: bool,
+) -> History:
     """Trains as the preset says; the epoch is chosen by a tenth of the training rows."""
     from micrograd.sklearn.tabular_recipe import HELD_OUT, train
 
@@ -199,12 +235,12 @@ def fit_recipe(net: Shared, task: Task, options: argparse.Namespace, last: LastE
         chosen(options, len(task.train[0])),
         (*task.train, None),
         HELD_OUT if len(task.train[0]) >= 20 else None,
-        seed=options.seed,
+        seed=seed,
         by_errors=classes and len(task.train[0]) >= 1000,
         resume=options.resume,
-        progress=shown(options),
+        progress=shown(options) if show else False,
         class_weight="balanced" if options.balanced else None,
-        callbacks=[last],
+        callbacks=callbacks,
     )
 
 
@@ -258,7 +294,7 @@ def fit(net: Shared, task: Task, options: argparse.Namespace, last: LastEpoch) -
     )
 
 
-def evaluate(net: Shared, task: Task) -> str:
+def evaluate(net: Shared | Average, task: Task) -> str:
     """How well the network does on the test part, in words."""
     X, y = task.test
     output = net.predict(X)

@@ -14,7 +14,7 @@ ACTIVATIONS = (  # those of network.layers, which would load numpy
     "relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "elu", "selu", "mish",
 )  # fmt: skip
 OPTIMIZERS = {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
-PRESETS = ("fast", "default", "none")
+PRESETS = ("fast", "default", "best", "none")
 
 # Of a network of one's own; a table's has those of its preset. Naming one of OWN means the former.
 PLAIN = {
@@ -96,7 +96,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("network and training").add_argument
-    about = "the network for a table and its training, as TabularClassifier has them; none, or any "
+    about = "the network for a table and its training, as TabularClassifier has them; best: five "
+    about += "networks, whose answers are averaged; none, or any "
     about += "of --layers, --activation, --optimizer, --lr: one of your own (default: %(default)s)"
     add("--preset", choices=PRESETS, default="default", help=about)
 

@@ -21,6 +21,15 @@ def check_network(where: str, net: object) -> None:
         raise TypeError(f"{where}: {checks.describe(net)} is no Network")
 
 
+def check_of_table(where: str, net: Network) -> None:
+    """Raises ValueError where outputs are no quantities on the scale of their targets."""
+    if net.loss_name.startswith(("poisson", "quantile")):
+        raise ValueError(
+            f"{where}: loss {net.loss_name!r} has outputs that are no quantities of one scale; "
+            "write the network alone (to_onnx, to_c; --unscaled), and scale the answers yourself"
+        )
+
+
 def finite_parameters(where: str, net: Network, dtype: str) -> dict[str, Array]:
     """The parameters by name, as C-contiguous arrays of this dtype.
 

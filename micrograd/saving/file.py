@@ -12,6 +12,7 @@ from micrograd.saving import parts
 from micrograd.saving.header import check_header, parsed
 from micrograd.saving.layout import (
     FLAT,
+    MEMBER,
     OPTIMIZER,
     TEXT_LIMIT,
     TRAINING,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     Path = str | os.PathLike[str]
 
 Shapes = list[tuple[str, tuple[int, ...]]]  # of the parameters, by name
+
+MOST_MEMBERS = 1000
 
 _FILE_DTYPES = {"float32": "F32", "float64": "F64"}
 
@@ -62,6 +65,16 @@ class File:
             raise ValueError(f"{name} is {checks.describe(value)}, a mapping is wanted")
         return value
 
+    @property
+    def members(self) -> int:
+        """How many networks it holds."""
+        members = self.text.get("members", 1)
+        if type(members) is not int or not 1 <= members <= MOST_MEMBERS:
+            raise ValueError(
+                f"members is {checks.describe(members)}, 1 to {MOST_MEMBERS} networks are wanted"
+            )
+        return members
+
     def layers(self) -> list[Layer]:
         """The layers of its architecture."""
         layers = self.text.get("layers")
@@ -85,7 +98,10 @@ class File:
         file = self._open
         found = set(file.keys())
         training = {TRAINING + name for name in FLAT}
-        extras = {n for n in found if n in training or n.startswith(OPTIMIZER)}
+        further = {f"{MEMBER}{i}" for i in range(1, self.members)}
+        extras = {n for n in found if n in training | further or n.startswith(OPTIMIZER)}
+        if further - found:
+            raise ValueError(f"the tensor {min(further - found)!r} of {self.members} is missing")
         missing = next((name for name in wanted if name not in found), None)
         if missing is not None:
             raise ValueError(f"the tensor {missing!r} of its architecture is missing")

@@ -1,8 +1,10 @@
 """What a model file looks like: how its tensors are called, and the digest that it is checked by.
 
 The tensors are the parameters under their own names, "0.weight", "0.bias", ..., the optimizer's
-state, "optimizer.velocity", and the parameters of the best epoch, "training.best".  All else is one
-JSON text in the file's metadata, under "micrograd"; "digest" is that of the text and the tensors.
+state, "optimizer.velocity", and the parameters of the best epoch, "training.best".  Of several
+networks of the same layers, whose answers are averaged, the further ones have all their parameters
+in one array each, "member.1", "member.2", ...  All else is one JSON text in the file's metadata,
+under "micrograd"; "digest" is that of the text and the tensors.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ TEXT_LIMIT = 16 << 20  # bytes of JSON: a network of 100 000 layers, or 100 000 
 OPTIMIZER = "optimizer."  # starts the names of its state's arrays
 FLAT = ("best", "last")  # of Position: all parameters in one array, as "training.best"
 TRAINING = "training."
+MEMBER = "member."
 PARAMETER = "parameter."  # starts the names of parameters whose own would be mistaken
-_TAKEN = (OPTIMIZER, TRAINING, PARAMETER, "__")
+_TAKEN = (OPTIMIZER, TRAINING, MEMBER, PARAMETER, "__")
 
 
 def tensor_names(names: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from micrograd.network.initial import starts
 from micrograd.network.network import Network
 from micrograd.saving import parts
 from micrograd.saving.file import File, Shapes
-from micrograd.saving.layout import OPTIMIZER, TRAINING, tensor_names
+from micrograd.saving.layout import MEMBER, OPTIMIZER, TRAINING, tensor_names
 from micrograd.saving.position import Position, Resumable
 from micrograd.saving.write import require_safetensors
 
@@ -109,20 +109,54 @@ def load(path: Path) -> Network:
     require_safetensors("load")
     with _naming(path, "load"):
         file = File(path)
-        if "layers" not in file.text:
+        if file.members > 1:
             raise ValueError(
-                "it holds the progress of a compiled Program, or of a network with functions in "
-                "it, which are not in the file; fit(..., resume=path) reads it"
+                f"it holds {file.members} networks, whose answers are averaged; micrograd.saving."
+                "load_members gives them all, micrograd predict and export --onnx take them as "
+                "they are"
             )
-        layers = file.layers()
-        shapes = [shape for start in starts(layers) for shape in start.shapes()]
-        state = Saved(file, shapes)
-        settings: dict[str, Any] = {"loss": file.loss(), "seed": file.text.get("seed")}
-        if file.text.get("checkpoint") is not None:
-            settings["checkpoint"] = Checkpoint.from_plain(file.section("checkpoint") or {})
-        net = Network(*layers, dtype=file.dtype, **settings)
-        net.metadata = file.section("metadata") or {}
-        state.put_into(net, _known_optimizer(state, net))
+        return _network(file)
+
+
+def load_members(path: Path) -> list[Network]:
+    """The networks that `save_members` wrote; of a file with one network, that.
+
+    Raises:
+        ImportError, OSError, ValueError, MemoryError: as load.
+
+    >>> from micrograd.saving import load_members, save_members
+    >>> save_members([net, net], "two.safetensors")
+    >>> len(load_members("two.safetensors"))
+    2
+    """
+    require_safetensors("load_members")
+    with _naming(path, "load_members"):
+        file = File(path)
+        nets = [_network(file)]
+        for i in range(1, file.members):
+            twin = Network(*nets[0].layers, dtype=file.dtype, loss=file.loss(), seed=nets[0].seed)
+            twin.metadata = nets[0].metadata
+            twin.parameters().flat[...] = file.tensor(f"{MEMBER}{i}")
+            nets.append(twin)
+    return nets
+
+
+def _network(file: File) -> Network:
+    """The network that its architecture and parameters make."""
+    if "layers" not in file.text:
+        raise ValueError(
+            "it holds the progress of a compiled Program, or of a network with functions in "
+            "it, which are not in the file; fit(..., resume=path) reads it"
+        )
+    layers = file.layers()
+    shapes = [shape for start in starts(layers) for shape in start.shapes()]
+    state = Saved(file, shapes)
+    settings: dict[str, Any] = {"loss": file.loss(), "seed": file.text.get("seed")}
+    if file.text.get("checkpoint") is not None:
+        settings["checkpoint"] = Checkpoint.from_plain(file.section("checkpoint") or {})
+    net = Network(*layers, dtype=file.dtype, **settings)
+    net.metadata = file.section("metadata") or {}
+    state.put_into(net, _known_optimizer(state, net))
     return net
 
 
@@ -156,6 +190,8 @@ def read_progress(model: Resumable, path: Path, optimizer: Any) -> Saved | None:
     with _naming(path, f"{where}: resume"):
         file = File(path)
         whole = "layers" in file.text
+        if file.members > 1:
+            raise ValueError(f"it holds {file.members} networks, training goes on with one")
         differs = whole and tuple(file.layers()) != model.layers
         if differs or file.dtype != model.dtype:
             raise ValueError("it is of another network: the layers or the dtype differ")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from micrograd.saving import parts
 from micrograd.saving.header import MOST_TENSORS, parsed
 from micrograd.saving.layout import (
     FLAT,
+    MEMBER,
     OPTIMIZER,
     TEXT_LIMIT,
     TRAINING,
@@ -53,6 +54,33 @@ def save(net: Any, path: Path) -> None:
     if not isinstance(net, Network):
         raise TypeError(f"save: {checks.describe(net)} is no Network")
     _write_model(net, path, "Network.save", _architecture(net))
+
+
+def save_members(nets: Sequence[Network], path: Path) -> None:
+    """Writes networks of the same layers, whose answers are averaged, to one safetensors file.
+
+    Parameters of all, and the architecture and metadata of the first; no optimizer, no position.
+    `load_members` gives them back; `load`, which gives one network, refuses the file.
+
+    Raises:
+        ImportError, ValueError, OSError: as save; the networks differ in layers, loss or dtype.
+
+    >>> from micrograd.saving import save_members
+    >>> save_members([net, net], "two.safetensors")
+    """
+    where = "save_members"
+    if not nets or not all(isinstance(net, Network) for net in nets):
+        raise ValueError(f"{where}: {checks.describe(nets)}, one Network or more is wanted")
+    first, *others = nets
+    kind = (first.layers, first.loss_name, first.dtype)
+    for i, net in enumerate(others, 1):
+        if (net.layers, net.loss_name, net.dtype) != kind:
+            raise ValueError(f"{where}: network {i} has other layers, loss or dtype than network 0")
+    text = _architecture(first)
+    if others:
+        text["members"] = len(nets)
+    further = {f"{MEMBER}{i}": net.parameters().flat for i, net in enumerate(others, 1)}
+    _write_model(first, path, where, text, further)
 
 
 def _architecture(net: Network) -> dict[str, Any]:
@@ -115,7 +143,14 @@ def save_progress(model: Resumable, path: Path) -> None:
     _write_model(model, path, f"{type(model).__name__}.fit", description)
 
 
-def _write_model(model: Resumable, path: Path, where: str, description: dict[str, Any]) -> None:
+def _write_model(
+    model: Resumable,
+    path: Path,
+    where: str,
+    description: dict[str, Any],
+    further: Mapping[str, Array] | None = None,
+) -> None:
+    """further: tensors of other members, with which nothing of the training is kept."""
     require_safetensors(where)
     parameters = model.parameters()
     for p in parameters:
@@ -124,7 +159,10 @@ def _write_model(model: Resumable, path: Path, where: str, description: dict[str
     tensors = {name: p.data for name, p in zip(names, parameters, strict=True)}
     text: dict[str, Any] = {"version": VERSION, "dtype": model.dtype, **description}
     text["step"] = model.step
-    if model.optimizer is not None:
+    for name, array in (further or {}).items():
+        check_finite(where, name, array)
+        tensors[name] = array
+    if model.optimizer is not None and not further:
         try:
             text["optimizer"] = parts.encode_optimizer(model.optimizer)
         except ValueError as error:
@@ -136,7 +174,7 @@ def _write_model(model: Resumable, path: Path, where: str, description: dict[str
         tensors.update({OPTIMIZER + name: value for name, value in arrays.items()})
         text["optimizer_state"] = {n: v for n, v in state.items() if n not in arrays}
     position = model.position
-    if position is not None:
+    if position is not None and not further:
         values = {f.name: getattr(position, f.name) for f in fields(position)}
         text["training"] = {name: value for name, value in values.items() if name not in FLAT}
         arrays = {TRAINING + name: values[name] for name in FLAT if values[name] is not None}

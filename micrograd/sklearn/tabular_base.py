@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from micrograd import checks
 from micrograd.core import Array
 from micrograd.network.network import Network
+from micrograd.saving import save_members
 from micrograd.sklearn.parameters import limited_threads
 from micrograd.sklearn.tabular_explain import Explaining
 from micrograd.sklearn.tabular_recipe import (
@@ -233,23 +234,24 @@ class BaseTabular(Explaining, BaseEstimator):
         return [net.predict(encoded).astype(np.float64) for net in self.networks_]
 
     def save(self, path: Any) -> None:
-        """Writes the network and the schema of the table to one safetensors file.
+        """Writes the networks and the schema of the table to one safetensors file.
 
-        `mg.load` gives the network back, and `micrograd predict` and `export` apply the schema.
+        `micrograd predict` and `export` apply the schema. `mg.load` gives one network back, and
+        micrograd.saving.load_members the several that preset "best" has.
 
         Raises:
             ImportError: the safetensors package is not installed.
-            ValueError: there are several networks, or the loss has settings.
+            ValueError: the loss is "quantile", whose outputs are several for one target.
         """
         check_is_fitted(self)
-        if len(self.networks_) > 1:
+        if getattr(self, "loss", None) == "quantile":
             raise ValueError(
-                f"{type(self).__name__}.save: an average of {len(self.networks_)} networks, a file "
-                "holds one; write ONNX or pickle it, or fit with preset 'default'"
+                f"{type(self).__name__}.save: loss 'quantile' has several outputs for one target; "
+                "pickle it, or save networks_[0], which gives them unscaled"
             )
         net = self.networks_[0]
         net.metadata["schema"] = self.schema_.to_dict()
-        net.save(path)
+        save_members(self.networks_, path) if len(self.networks_) > 1 else net.save(path)
 
     def _unit(self) -> Any:
         """What an output is multiplied by on its way to the answer."""

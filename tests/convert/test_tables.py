@@ -9,6 +9,8 @@ import pytest
 pytest.importorskip("sklearn")
 
 import micrograd as mg
+from micrograd.cli.main import main
+from micrograd.saving import load_members
 from micrograd.sklearn import TabularClassifier, TabularRegressor
 
 ROWS = 400
@@ -108,12 +110,46 @@ def test_what_cannot_leave_says_so(tmp_path):
     best = TabularRegressor("best", epochs=1).fit(X, y)
     with pytest.raises(ValueError, match="an average of 5 networks"):
         mg.convert.to_c(best, path)
-    with pytest.raises(ValueError, match="an average of 5 networks"):
-        best.save(path)
     pytest.importorskip("onnx")
     with pytest.raises(ValueError, match="loss 'quantile' has outputs"):
         mg.convert.to_onnx(TabularRegressor(loss="quantile", epochs=1).fit(X, y), path)
     assert not path.exists()
+
+
+def test_one_file_holds_the_five_networks_of_the_best(tmp_path):
+    pytest.importorskip("safetensors")
+    columns = table()
+    model = TabularRegressor("best", random_state=0, epochs=3).fit(columns, answer(columns))
+    model.save(tmp_path / "m")
+    nets = load_members(tmp_path / "m")
+    schema = mg.tabular.Schema.from_dict(nets[0].metadata["schema"])
+    target = schema.targets[0]
+    z = np.mean([net.predict(schema.transform(columns))[:, 0] for net in nets], axis=0)
+    found = np.clip(target.centre + target.scale * z, target.least, target.most)
+    np.testing.assert_allclose(found, model.predict(columns), rtol=1e-5)
+    with pytest.raises(ValueError, match="it holds 5 networks"):
+        mg.load(tmp_path / "m")
+
+
+def test_counts_leave_as_counts_or_not_at_all(tmp_path, capsys):
+    pytest.importorskip("safetensors")
+    X, _ = numbers()
+    counts = np.random.default_rng(0).poisson(np.exp(1 + 0.5 * np.tanh(X[:, 0])))
+    for preset in ("fast", "best"):
+        model = TabularRegressor(preset, loss="poisson", random_state=0, epochs=3).fit(X, counts)
+        path = tmp_path / preset
+        model.save(path)
+        np.savetxt(tmp_path / "X.csv", X, delimiter=",", comments="",
+                   header=",".join(f"x{i}" for i in range(X.shape[1])), fmt="%.17g")  # fmt: skip
+        assert main(["predict", str(path), str(tmp_path / "X.csv")]) == 0
+        found = [float(line) for line in capsys.readouterr().out.split()[1:]]
+        np.testing.assert_allclose(found, model.predict(X), rtol=1e-5)
+    net = mg.load(tmp_path / "fast")
+    with pytest.raises(ValueError, match="table_to_c: loss 'poisson' has outputs"):
+        mg.convert.table_to_c(net, model.schema_, tmp_path / "m.h")
+    quantiles = TabularRegressor("fast", loss="quantile", epochs=1).fit(X, counts)
+    with pytest.raises(ValueError, match="save: loss 'quantile' has several outputs"):
+        quantiles.save(tmp_path / "q")
 
 
 def test_one_file_holds_the_network_and_the_schema(tmp_path):

@@ -13,7 +13,7 @@ from micrograd.convert.c import source
 from micrograd.convert.c.arduino import write_library
 from micrograd.convert.c.network import NOTICEABLE, checked_prefix, checked_quantize, header_of
 from micrograd.convert.c.parts import CHeader
-from micrograd.convert.checks import Path, probability_function
+from micrograd.convert.checks import Path, check_of_table, probability_function
 from micrograd.convert.models import class_names, through
 from micrograd.core import Array
 from micrograd.network.network import Network
@@ -92,6 +92,7 @@ def table_to_c(
     >>> schema = mg.tabular.Schema.infer({"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]}, "y")
     >>> line = mg.convert.table_to_c(mg.Network(mg.Linear(1, 1), loss="mse"), schema, "line.h")
     """
+    check_of_table("table_to_c", net)
     _check_numbers(schema)
     checked_quantize("table_to_c", quantize, X)
     rows = _rows(schema, X)

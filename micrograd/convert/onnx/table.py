@@ -9,7 +9,7 @@ import numpy as np
 
 from micrograd import __version__, checks
 from micrograd.atomic import write_bytes
-from micrograd.convert.checks import Path, check_network
+from micrograd.convert.checks import Path, check_network, check_of_table
 from micrograd.convert.onnx.network import IR_VERSION, OPSET, network_model
 from micrograd.network.network import Network
 from micrograd.tabular.column import (
@@ -65,6 +65,7 @@ def table_to_onnx(
     members = [nets] if isinstance(nets, Network) else list(nets)
     for net in members:
         check_network("table_to_onnx", net)
+        check_of_table("table_to_onnx", net)
         if net.in_features != len(schema.encoded_names):
             raise ValueError(
                 f"table_to_onnx: the network takes {net.in_features} numbers, the schema makes "
