@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 ADVICE = "a smaller learning rate or clip_norm may help"
+REMEMBERED: int = lib.MG_REMEMBERED  # last steps of a call whose losses and norms `result` keeps
 
 
 def _limit(where: str, name: str, value: Any) -> float:

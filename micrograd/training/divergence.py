@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from micrograd.core import lib
-from micrograd.optim.constraints import ADVICE, NotFiniteError
+from micrograd.optim.constraints import ADVICE, REMEMBERED, NotFiniteError
 
 if TYPE_CHECKING:
     from micrograd.training.model import Model
-
-REMEMBERED: int = lib.MG_REMEMBERED  # steps whose losses and norms the message shows
 
 
 class Recent:
