@@ -1,7 +1,7 @@
 # What .ci/run calls, and a person too. PYTHON chooses the interpreter.
 PYTHON ?= python3
 
-.PHONY: all test house lint types format-c c safety bench demos notebooks docs
+.PHONY: all test house lint types format-c c clang safety bench demos notebooks docs
 all: lint types format-c test c
 
 test:      ## all tests
@@ -22,6 +22,13 @@ format-c:  ## clang-format
 
 c:         ## the C tests under AddressSanitizer and UBSan
 	PYTHON=$(PYTHON) bash tests/c/run
+
+clang:     ## the core built by clang, in a folder of its own, and the tests of its numbers
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	    cp -R csrc micrograd tests build_ffi.py setup.py pyproject.toml README.md LICENSE "$$folder" && cd "$$folder" && \
+	    rm -f micrograd/_core.* && CC=clang $(PYTHON) setup.py -q build_ext --inplace && export PYTHONPATH="$$folder" && \
+	    $(PYTHON) -c 'from micrograd import core; name = core.ffi.string(core.lib.mg_compiler()); print(name); assert b"clang" in name' && \
+	    $(PYTHON) -m pytest -q -p no:cacheprovider tests/kernels tests/network/test_network.py tests/network/test_layers.py
 
 safety:    ## sanitizers, fuzzing and random networks: the quick part of each
 	$(PYTHON) tools/sanitize.py --quick

@@ -90,18 +90,28 @@ static inline int T(gate_takes_input)(int function)
     return function == MG_GELU || function == MG_SILU || function == MG_SOFTPLUS || function == MG_MISH;
 }
 
-/* C += bias over a tile, then relu or nothing.  low and high are the bias of its two vectors. */
-static inline void T(bias_tile)(real *c, int64_t c_row, int rows, int columns, vec low, vec high, int relu)
+/* C += bias over some rows of one vector each, then relu or nothing.  `columns` is the literal LANES where the
+ * vector is whole. */
+static inline __attribute__((always_inline)) void T(bias_rows)(real *c, int64_t c_row, int rows, int columns,
+                                                               vec bias, int relu)
 {
-    const int first = columns < LANES ? columns : LANES;
     for (int i = 0; i < rows; i++, c += c_row) {
-        const vec x = T(v_load_first)(c, first) + low;
-        T(v_store_first)(c, relu ? T(v_relu)(x) : x, first);
-        if (columns > LANES) {
-            const vec y = T(v_load_first)(c + LANES, columns - LANES) + high;
-            T(v_store_first)(c + LANES, relu ? T(v_relu)(y) : y, columns - LANES);
-        }
+        const vec x = (columns == LANES ? T(v_load)(c) : T(v_load_first)(c, columns)) + bias;
+        const vec y = relu ? T(v_relu)(x) : x;
+        if (columns == LANES)
+            T(v_store)(c, y);
+        else
+            T(v_store_first)(c, y, columns);
     }
+}
+
+/* The same for a tile, of at most two vectors a row. */
+static inline void T(bias_tile)(real *c, int64_t c_row, int rows, int columns, const real *bias, int relu)
+{
+    for (; columns >= LANES; columns -= LANES, c += LANES, bias += LANES)
+        T(bias_rows)(c, c_row, rows, LANES, T(v_load)(bias), relu);
+    if (columns > 0)
+        T(bias_rows)(c, c_row, rows, columns, T(v_load_first)(bias, columns), relu);
 }
 
 /* What is left to do with the tile (rows, columns) of C at (i0, j0) once its sums are complete. */
@@ -111,14 +121,10 @@ static inline void T(epilogue)(const mg_epilogue *e, int64_t i0, int64_t j0, int
     const mg_matrix tile = {c, rows, columns, c_row};
     if (e->bias) {
         const real *bias = (const real *)e->bias + j0;
-        const int first = columns < LANES ? columns : LANES;
-        const vec low = T(v_load_first)(bias, first);
-        const vec high = columns > LANES ? T(v_load_first)(bias + LANES, columns - LANES) : (vec){0};
-        if (e->activation == MG_RELU && !e->pre_activation && !e->skip) { /* the common case in one sweep */
-            T(bias_tile)(c, c_row, rows, columns, low, high, 1);
+        const int whole = e->activation == MG_RELU && !e->pre_activation && !e->skip; /* all in one sweep */
+        T(bias_tile)(c, c_row, rows, columns, bias, whole);
+        if (whole)
             return;
-        }
-        T(bias_tile)(c, c_row, rows, columns, low, high, 0);
     }
     if (e->pre_activation) {
         real *z = (real *)e->pre_activation + i0 * e->pre_activation_row + j0;
