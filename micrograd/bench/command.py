@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from micrograd import checks
-from micrograd.bench import machine, report, rounds
+from micrograd.bench import machine, report, rounds, workers
 from micrograd.bench.contenders import CONTENDERS, OURS
 from micrograd.bench.report import Report
 from micrograd.bench.rounds import Settings
@@ -97,6 +99,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="blocks and recomputation in deep networks, nothing else",
     )
     parser.add_argument(
+        "--predict", action="store_true", help="one row and many through predict, nothing else"
+    )
+    parser.add_argument(
+        "--many", action="store_true", help="many small networks at once, nothing else"
+    )
+    parser.add_argument(
+        "--instructions",
+        action="store_true",
+        help="instructions of a step in the C core, by valgrind, nothing else",
+    )
+    parser.add_argument(
+        "--isa",
+        choices=("avx2",),
+        help="hold micrograd and the others to AVX2 on a machine that has more",
+    )
+    parser.add_argument(
         "--karpathy",
         type=Path,
         metavar="PATH",
@@ -135,6 +153,7 @@ def collect(
     found = Report(settings, machine.description(), {})
     with Team(contenders, threads) as team:
         found.versions, found.failures = team.versions(), team.failures()
+        found.machine["isa"] = team.workers[OURS, threads[0]].ask("isa")
         found.overhead = team.workers[OURS, threads[0]].ask("overhead")
         _measure_bounds(team, found, threads)
         for number, workload in enumerate(workloads, start=1):
@@ -182,24 +201,44 @@ def _impossible(options: argparse.Namespace) -> str | None:
     return f"--json: {wrong}" if wrong else None
 
 
+def _other(options: argparse.Namespace, rounds: int) -> Iterable[str] | None:
+    """The lines of another benchmark than that of a step, where one is asked for."""
+    if options.scalar:
+        from micrograd.bench.scalar import report as scalar
+
+        return scalar.run(options.karpathy, rounds)
+    if options.deep:
+        from micrograd.bench.deep import report as deep
+
+        return deep.run(rounds)
+    if options.predict:
+        from micrograd.bench import predict
+
+        return predict.run(rounds)
+    if options.many:
+        from micrograd.bench import many
+
+        return many.run(rounds)
+    if options.instructions:
+        from micrograd.bench import instructions
+
+        return instructions.run(options.workloads, options.dtype)
+    return None
+
+
 def run(options: argparse.Namespace) -> int:
     """Carries out what add_arguments' options say; returns the exit status."""
     wrong = _impossible(options)
     if wrong:
         _say(f"micrograd bench: {wrong}")
         return 2
+    if options.isa:
+        os.environ.update(workers.held_to(options.isa))
     count = options.rounds or (QUICK_ROUNDS if options.quick else Settings.rounds)
     settings = Settings(count, options.dtype, options.quick)
     try:
-        if options.scalar:
-            from micrograd.bench.scalar import report as scalar
-
-            print("\n".join(scalar.run(options.karpathy, count)))
-            return 0
-        if options.deep:
-            from micrograd.bench.deep import report as deep
-
-            for line in deep.run(count):
+        if (other := _other(options, count)) is not None:
+            for line in other:
                 print(line, flush=True)
             return 0
         if options.step_overhead:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 from micrograd.bench.contenders import OURS
 from micrograd.bench.rounds import Entry, Row, Settings, ratio
 
+NOISY, FEWEST = 0.05, 4  # a band is shown where the middle half of so many rounds is this wide
 MORE_CORES = 0.25  # how far above its number of threads a contender may come before we say so
 
 
@@ -54,6 +55,16 @@ def times(value: float) -> str:
     return f"{value:.{digits}f}×"
 
 
+def band(values: Sequence[float], write: Callable[[float], str]) -> str:
+    """The median; where the machine is noisy, the ends of the values' middle half as well."""
+    middle = median(values)
+    if len(values) >= FEWEST:
+        low, _, high = quantiles(values, n=4, method="inclusive")
+        if high - low > NOISY * abs(middle):
+            return f"{write(middle)} ({write(low)} to {write(high)})"
+    return write(middle)
+
+
 def table(report: Report) -> list[list[str]]:
     """Header and rows: our time and share of the peak, then the others' times and ratios."""
     names = report.contenders()
@@ -74,7 +85,9 @@ def _our_cells(row: Row) -> list[str]:
 def _other_cells(row: Row, names: list[str]) -> list[str]:
     found = {e.contender: e for e in row.entries if e.error is None}
     return [
-        f"{duration(found[name].median)}, {times(row.ratio(found[name]))}" if name in found else "–"
+        f"{duration(found[name].median)}, {band(row.ratios(found[name]), times)}"
+        if name in found
+        else "–"
         for name in names
     ]
 
@@ -164,7 +177,8 @@ def explanation(report: Report) -> list[str]:
         f"One full SGD step in {settings.dtype}. Times are medians of {settings.rounds} rounds in "
         "which every contender has its turn, each in a process of its own with the same number of "
         "threads; × is the median of the rounds' ratios to micrograd, above 1 where micrograd is "
-        "faster. All results were checked equal before anything was timed.",
+        "faster, in brackets their middle half where it is wide. "
+        "All results were checked equal before anything was timed.",
         *(line + "." for line in bounds(report)),
     ]
     if report.overhead:

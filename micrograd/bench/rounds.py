@@ -67,6 +67,10 @@ class Row:
         """How many forward passes, loss included, a backward pass of ours takes as long as."""
         return median(b / f for f, b in self.passes) if self.passes else None
 
+    def ratios(self, entry: Entry) -> list[float]:
+        """How many times our step goes into the contender's, round by round."""
+        return [a / b for a, b in zip(entry.seconds, self.ours.seconds, strict=True)]
+
     def ratio(self, entry: Entry) -> float:
         """How many times our step goes into the contender's: the median of the rounds' ratios."""
         return ratio(entry, self.ours)

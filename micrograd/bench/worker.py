@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any
 
+from micrograd import core
 from micrograd.bench import machine
 from micrograd.bench.check import Outcome, first_step
 from micrograd.bench.contenders import Contender, Micrograd, find
@@ -119,6 +120,10 @@ class Server:
         rate = machine.triad(self.threads)
         wait_until_quiet()
         return rate
+
+    def isa(self) -> str:
+        """The instruction set of our kernels in this process."""
+        return core.isa()
 
     def overhead(self) -> dict[str, float]:
         """Seconds of each call of a step on a 1-1 network, batch 1."""

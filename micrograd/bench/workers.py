@@ -30,6 +30,23 @@ THREAD_VARIABLES = (
 )
 
 
+# What keeps a library from the instruction sets beyond AVX2: read when it is loaded.
+AVX2 = {
+    "MICROGRAD_ISA": "avx2",
+    "OPENBLAS_CORETYPE": "Haswell",  # numpy's and scipy's BLAS
+    "ATEN_CPU_CAPABILITY": "avx2",  # torch's own loops
+    "ONEDNN_MAX_CPU_ISA": "AVX2",  # torch
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",  # torch
+}
+
+
+def held_to(isa: str) -> dict[str, str]:
+    """The environment in which workers do without AVX-512: settings of each library, and of XLA."""
+    assert isa == "avx2"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_max_isa=AVX2".strip()
+    return {**AVX2, "XLA_FLAGS": flags}
+
+
 class WorkerError(RuntimeError):
     """A worker said no, or nothing, or is gone; the message is one line."""
 

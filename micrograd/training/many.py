@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -124,11 +125,18 @@ def _trained(jobs: list[_Job], workers: int, threads: int) -> list[History]:
     return [future.result() for future in futures]
 
 
+@cache
+def _defaults(kind: Any) -> dict[str, Any]:
+    """What fit of this class takes where nothing is said."""
+    own = signature(kind.fit).parameters
+    return {name: p.default for name, p in own.items() if p.default is not p.empty}
+
+
 def _job(model: Model, where: str, data: _Converted, given: dict[str, Any]) -> _Job:
     """The run of one network, checked; nothing of the network has changed."""
-    own = signature(type(model).fit).parameters  # type: ignore[attr-defined]
-    defaults = {n: p.default for n, p in own.items() if p.default is not p.empty}
-    given = defaults | given | {"X": data.features(model), "y": data.y, "progress": False}
+    given = (
+        _defaults(type(model)) | given | {"X": data.features(model), "y": data.y, "progress": False}
+    )
     arguments = Arguments(**given)
     model.prepare(where, arguments.X, arguments.y)
     made, names = prepared(model, where, arguments)
