@@ -22,6 +22,7 @@ _AFFIXES = re.compile(
     rf"(?P<number>[+-]?(?:[0-9][0-9{re.escape(SEPARATORS)}]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?)"
     rf"\s*(?P<suffix>%|‰|[{CURRENCY}]|°[CF]?|[^\W\d_]{{1,5}}[²³23]?(?:/[^\W\d_]{{1,5}})?)?",
 )
+_DURATION = re.compile(r"[+-]?[0-9]+:[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?", re.ASCII)
 _BOUND = re.compile(r"[<>≤≥~≈±]\s*=?\s*[0-9]")
 
 
@@ -69,6 +70,14 @@ def looks_numeric(cell: str) -> bool:
     text = cell.strip().replace("\u2212", "-")
     if _BOUND.match(text) or text.lower().lstrip("+-") in ("inf", "infinity"):
         return True
+    if _DURATION.fullmatch(text):
+        return True
+    if len(text) > 2 and text[0] + text[-1] in (
+        "()",
+        "''",
+        '""',
+    ):  # of accountants, or quoted twice
+        text = text[1:-1].strip()
     return _AFFIXES.fullmatch(text) is not None
 
 

@@ -75,6 +75,12 @@ def _remedy(cell: str, name: str) -> str:
         said += (
             "; thousands=',' (--thousands ,) or decimal=',' (--decimal ,) says what the comma is"
         )
+    if re.match(r"\s*\(.*[0-9]", cell):
+        said = f"write -{cell.strip('() ')} if that is meant"
+    elif ":" in cell:
+        said = "write a duration as a number, such as its minutes"
+    elif cell.strip()[:1] in "'\"":
+        said = "take the quotes off"
     return (
         f"{said}; kinds={{{name!r}: 'category'}} (of a target kind='classes') takes them as words"
     )

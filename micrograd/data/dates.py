@@ -80,6 +80,20 @@ def find_formats(cells: Iterable[str]) -> list[str]:
     return [form for i, form in enumerate(forms) if i == 0 or _differs(sample, forms[0], form)]
 
 
+def mixed_formats(cells: Iterable[str]) -> str | None:
+    """Where most of these cells, eight of ten, are dates, but of several formats: that of most."""
+    distinct = sorted(set(cells))
+    likely = [cell for cell in distinct if _MAYBE.match(cell.strip())]
+    if not distinct or len(likely) < 0.8 * len(distinct):
+        return None
+    sample = likely[:: max(1, len(likely) // 60)]
+    fits = {form: [seconds(cell, form) is not None for cell in sample] for form in _formats()}
+    dated = sum(map(any, zip(*fits.values(), strict=True)))
+    if dated < 0.8 * len(sample):
+        return None
+    return max(fits, key=lambda form: sum(fits[form]))
+
+
 def _formats() -> list[str]:
     dated = [form + time for form in (*_DAY_FIRST, *_MONTH_FIRST, *_OTHER[:8]) for time in _TIMES]
     return [ISO, *dated, *_OTHER[8:]]

@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import zipfile
 import zlib
 from typing import Any
@@ -21,6 +22,7 @@ BYTE_ORDER_MARKS = (  # utf-32 first: its mark starts with that of utf-16
 )
 GZIP, BZIP2, XZ, ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"PK\x03\x04"
 OLD_EXCEL, PARQUET = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PAR1"
+_JSON = re.compile(rb'(?:\[\s*)?\{\s*"')
 LARGEST = 1 << 34  # bytes that a compressed file may grow to
 
 
@@ -114,7 +116,7 @@ def decode(raw: bytes, where: str, encoding: str | None) -> tuple[str, str]:
             f"{where}: line {line}: a NUL character: this is no text in {name}; if it is UTF-16 "
             "without a mark pass encoding='utf-16-le', else save it as CSV again"
         )
-    return text.removeprefix("\ufeff"), name
+    return text.removeprefix("\ufeff").removesuffix("\x1a"), name  # the end as DOS writes it
 
 
 def _refuse_other_formats(raw: bytes, where: str) -> None:
@@ -123,6 +125,11 @@ def _refuse_other_formats(raw: bytes, where: str) -> None:
     start = raw[:64].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
         raise ValueError(f"{where}: line 1: a web page or XML, not a table; download the CSV file")
+    if _JSON.match(start):
+        raise ValueError(
+            f"{where}: line 1: JSON, not a table; write it as one: pandas.read_json(FILE, "
+            "lines=True for an object a line).to_csv(OTHER, index=False)"
+        )
     if start.startswith((b"%pdf", b"\x89png", b"sqlite format")):
         raise ValueError(f"{where}: not a table of text; save it as CSV, Parquet or .xlsx")
 

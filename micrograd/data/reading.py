@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from micrograd.data.cells import Notation, find_notation, parse_number
 from micrograd.data.frame import Frame
 from micrograd.data.opening import PARQUET, decode, is_excel, read_bytes
 
+UNSEEN = "\u200b\u200c\u200d\u2060\ufeff \t\u00a0"  # that web pages leave around names
 SPREADSHEET, COLUMNAR = (".xlsx", ".xlsm"), (".parquet", ".pq")
 
 
@@ -176,6 +178,14 @@ def _check_widths(found: layout.Records, source: str) -> None:
     if longer and all(longer):
         found.rows[0].append("")
         width += 1
+    usual = Counter(map(len, found.rows)).most_common(1)[0]
+    if usual[0] > width and usual[1] > len(found.rows) / 2:
+        line = next(n for n, row in zip(found.lines, found.rows, strict=True) if len(row) > width)
+        raise ValueError(
+            f"{source}: line {found.lines[0]}: {width} column(s), {usual[1]} of {len(found.rows)} "
+            f"lines have {usual[0]}; delete the lines above the names of the columns, which may be "
+            f"line {line}, or pass delimiter= (--delimiter)"
+        )
     for line, row in zip(found.lines, found.rows, strict=True):
         if len(row) != width:
             raise ValueError(
@@ -220,7 +230,7 @@ def _frame(
     header = reading.header
     if header is None:
         header = layout.has_header(found.rows, Notation(), source, found.lines[0])
-    given = [cell.strip() if header else "" for cell in found.rows[0]]
+    given = [cell.strip(UNSEEN).strip() if header else "" for cell in found.rows[0]]
     columns = [column[1:] if header else column for column in columns]
     if header and len(given) > 1 and not given[-1] and not any(c.strip() for c in columns[-1]):
         given.pop()
@@ -286,9 +296,11 @@ def _parquet(raw: bytes, source: str) -> Frame:
 def _excel(raw: bytes, source: str, reading: Reading) -> Frame:
     pandas = _pandas(source)
     try:
+        book = pandas.ExcelFile(io.BytesIO(raw), engine="openpyxl")
+        sheets = list(map(str, book.sheet_names))
         read = pandas.read_excel(
-            io.BytesIO(raw), sheet_name=reading.sheet, header=None, dtype=object,
-            keep_default_na=False, na_filter=False, engine="openpyxl",
+            book, sheet_name=reading.sheet, header=None, dtype=object,
+            keep_default_na=False, na_filter=False,
         )  # fmt: skip
     except ImportError:
         raise ImportError(
@@ -302,7 +314,12 @@ def _excel(raw: bytes, source: str, reading: Reading) -> Frame:
     if not rows:
         raise ValueError(f"{source}: sheet {reading.sheet!r} is empty, wanted rows of cells")
     columns = [np.array([row[i] for row in rows], dtype=object) for i in range(len(rows[0]))]
-    return _frame(columns, layout.Records(lines, rows), source, reading, [])
+    frame = _frame(columns, layout.Records(lines, rows), source, reading, [])
+    if len(sheets) > 1:
+        which = reading.sheet if isinstance(reading.sheet, str) else sheets[reading.sheet]
+        others = ", ".join(name for name in sheets if name != which)
+        frame.notes.append(f"sheet {which!r}; --sheet takes another: {others}")
+    return frame
 
 
 def _excel_text(cell: Any) -> str:

@@ -220,6 +220,20 @@ def _quantity(frame: Frame, target: Target, why: str) -> Target:
     return target
 
 
+def _refuse_spellings(frame: Frame, name: str, texts: Sequence[str]) -> None:
+    """Refuses classes whose names differ in capitals or spaces only."""
+    first: dict[str, str] = {}
+    for row, text in enumerate(texts):
+        known = first.setdefault(" ".join(text.casefold().split()), text)
+        if known != text:
+            raise ValueError(
+                odd_cell(
+                    frame, name, row, f"and the class {known!r} differ in capitals or spaces only",
+                    "spell them alike; kind='classes' (--kind classes) takes them as two",
+                )
+            )  # fmt: skip
+
+
 def _classes(frame: Frame, name: str, texts: Sequence[str], why: str, asked: bool) -> Target:
     counts = Counter(texts)
     rows, k = len(texts), len(counts)
@@ -233,6 +247,8 @@ def _classes(frame: Frame, name: str, texts: Sequence[str], why: str, asked: boo
                 "takes them as they are",
             )
         )  # fmt: skip
+    if not asked:
+        _refuse_spellings(frame, name, texts)
     values = {text: parse_number(text) for text in counts}
     if None in values.values():
         names = sorted(counts)

@@ -36,6 +36,7 @@ from micrograd.tabular.column import (
 )
 
 MOST_CATEGORIES = 255  # of a column; the rarer ones are taken as one that was not seen
+STAND_INS = (99, 999, 9999, 99999, 999999)
 ALL_DIFFERENT = 0.5  # share of different texts from which on a text tells rows apart, not kinds
 _CODE = re.compile(r"0[0-9]+")
 _LONG = re.compile(r"[0-9]{16,}")
@@ -70,12 +71,27 @@ def infer_column(frame: Frame, name: str, kind: str | None = None) -> Column:
         if column.kind != CATEGORY:
             column.missing = int(missing.sum())
         column.fit_scale(frame)
+        if kind is None and column.kind == NUMBER:
+            column.why += _stand_ins(values[~missing, 0])
         if kind is None and column.kind == NUMBER and column.scale == [0.0]:
             known = values[~missing]
             why = f"every row is {known[0, 0]:g}" if len(known) else "no cell has a value"
             if not column.missing or not len(known):
                 return Column(name, LEFT_OUT, why)
     return column
+
+
+def _stand_ins(values: NDArray[np.float64]) -> str:
+    """What to say of numbers such as -999 that are far from all others and occur again: they may
+    stand for missing ones."""
+    for value in (values.min(initial=np.inf), values.max(initial=-np.inf)):
+        count = int((values == value).sum())
+        others = values[values != value]
+        if abs(value) in STAND_INS and count > 1 and len(others):
+            gap = np.abs(others - value).min()
+            if gap > 3 * np.ptp(others):
+                return f", {count} of them {value:g}: empty, if that means missing"
+    return ""
 
 
 def embed(columns: Sequence[Column], above: int | None) -> None:
@@ -164,7 +180,26 @@ def _text(frame: Frame, name: str, raw: Sequence[str]) -> Column:
     if forms:
         return _one_format(frame, name, texts, forms, "dates")
     check_slips(frame, name, texts, numbers)
+    _check_dates(frame, name, texts, present)
     return _category(name, texts, "text")
+
+
+def _check_dates(frame: Frame, name: str, texts: Sequence[str], present: Sequence[str]) -> None:
+    """Refuses a column of dates in several formats, which would be taken for words."""
+    form = dates.mixed_formats(present)
+    if form is None:
+        return
+    odd = next(
+        row for row, text in enumerate(texts)
+        if not is_missing(text) and dates.seconds(text, form) is None
+    )  # fmt: skip
+    raise ValueError(
+        odd_cell(
+            frame, name, odd, f"is no date as {form}, as others of the column are",
+            f"write all in one format; kinds={{{name!r}: 'category'}} takes them as words, "
+            "'left out' does without",
+        )
+    )  # fmt: skip
 
 
 def _beside(unit: str) -> str:

@@ -408,6 +408,10 @@ def _find(frame: Frame, target: Any) -> str:
     return names[index]
 
 
+def _stands(frame: Frame, row: int, name: str) -> bool:
+    return any(str(column[row]).strip() == name for column in frame.columns)
+
+
 def no_such_column(frame: Frame, name: str) -> str:
     """A message that lists the columns, and the one that is spelled most like it."""
     from difflib import get_close_matches
@@ -416,6 +420,13 @@ def no_such_column(frame: Frame, name: str) -> str:
     close = get_close_matches(name, names, n=1)
     listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     hint = f"; did you mean {close[0]!r}?" if close else ""
+    below = next((row for row in range(min(20, len(frame))) if _stands(frame, row, name)), None)
+    if below is not None and frame.lines is not None:
+        hint = (
+            f"; {name!r} stands on line {frame.lines[below]}: if that line has the names of the "
+            "columns, delete the lines above it"
+        )
+    hint += "".join(f"; this is {note}" for note in frame.notes if note.startswith("sheet "))
     return f"{frame.source}: no column is named {name!r}, the columns are {listed}{hint}"
 
 

@@ -83,6 +83,13 @@ def texts() -> dict[str, str]:
         "index-of-pandas.csv": "\n".join(
             ["," + lines()[0], *(f"{i},{line}" for i, line in enumerate(lines()[1:]))]
         ) + "\n",
+        "names-with-unseen-marks.csv": "\u200bsize\u00a0,age,colour,\u2060price\u200b\n" + plain[
+            plain.index("\n") + 1 :
+        ],
+        "end-of-dos.csv": plain + "\x1a",
+        "title-above.csv": "Sales of 2024\n\n" + plain,
+        "records.json": '[\n  {"size": 0.5, "price": 57.04},\n  {"size": 1.25, "price": 59}\n]\n',
+        "records-by-line.jsonl": '{"size": 0.5, "price": 57.04}\n{"size": 1.25, "price": 59.26}\n',
         "equal-names.csv": plain.replace("size,age", "size,size"),
         "empty-name.csv": plain.replace("size,age", "size,"),
         "header-of-numbers.csv": "0,1,target\n" + "\n".join(
@@ -125,6 +132,12 @@ def texts() -> dict[str, str]:
         "percent-spaced.csv": numbers([f"{p} %" for p in PRICES]),
         "milligrams.csv": numbers([f"{p} mg" for p in PRICES]),
         "two-currencies.csv": numbers([f"{'$€'[i % 2]}{p}" for i, p in enumerate(PRICES)]),
+        "accounting.csv": numbers([f"({p})" if i % 3 else str(p) for i, p in enumerate(PRICES)]),
+        "accounting-feature.csv": column([f"({i + 1}.50)" for i in range(12)]),
+        "quoted-twice.csv": column([f"'{i + 1}.50'" for i in range(12)]),
+        "durations-of-days.csv": column([f"{20 + 3 * i}:15:00" for i in range(12)]),
+        "units-below-the-names.csv": plain.replace("\n", "\n(m),(years),,(EUR)\n", 1),
+        "total-below.csv": plain + "Total,,,613.71\n",
         # one odd cell in a quantity
         "odd-na.csv": numbers(with_cell("NA")),
         "odd-question.csv": numbers(with_cell("?")),
@@ -155,6 +168,7 @@ def texts() -> dict[str, str]:
         "zero-one.csv": numbers(["0", "1"] * 6, "bought"),
         "names-unique.csv": numbers([f"house {i}" for i in range(12)], "name"),
         "dates-target.csv": numbers([f"2024-01-{i + 1:02}" for i in range(12)], "sold"),
+        "classes-in-capitals.csv": numbers(["red", "blue", "Red"] * 4, "colour"),
         "same-target.csv": numbers(["yes"] * 12, "sold"),
         # kinds of features
         "booleans.csv": column(["True", "False"] * 6),
@@ -167,6 +181,10 @@ def texts() -> dict[str, str]:
         "dates-american.csv": column([f"03/{i + 13}/2024" for i in range(12)]),
         "dates-either.csv": column([f"0{i % 9 + 1}/0{(i * 2) % 9 + 1}/2024" for i in range(12)]),
         "dates-odd.csv": column([f"2024-01-{i + 1:02}" if i != 5 else "soon" for i in range(12)]),
+        "dates-mixed.csv": column(
+            [f"2024-01-{i + 1:02}" if i % 3 else f"{i + 13}.01.2024" for i in range(12)]
+        ),
+        "minus-999.csv": column(["1.5", "-999", "2", "3.5", "-999", "2.5"] * 2),
         "names.csv": column([f"Person {chr(65 + i)}" for i in range(12)]),
         "constant.csv": column(["7"] * 12),
         "empty-column.csv": column([""] * 12),
@@ -225,6 +243,12 @@ def workbooks() -> None:
     )
     frame.loc[3, "size"] = np.nan
     frame.to_excel(FOLDER / "sheet.xlsx", index=False)
+    with pandas.ExcelWriter(FOLDER / "two-sheets.xlsx") as book:
+        pandas.DataFrame({"notes": ["see the other"]}).to_excel(
+            book, sheet_name="notes", index=False
+        )
+        frame.to_excel(book, sheet_name="data", index=False, startrow=2)
+        book.sheets["data"]["A1"] = "Sales of 2024"
     frame.to_parquet(FOLDER / "columns.parquet", index=False)
 
 

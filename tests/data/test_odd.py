@@ -55,6 +55,8 @@ SAME = [
     "utf16.csv",
     "utf32.csv",
     "index-of-pandas.csv",
+    "names-with-unseen-marks.csv",
+    "end-of-dos.csv",
 ]
 
 # size, age and a quantity: the factor to the prices, and the unit.
@@ -145,10 +147,24 @@ REFUSED = {
     "dates-target.csv": "line 2, column 3 .'sold'.: .* is a date, .*; make a number of it",
     "same-target.csv": "sold: every row is 'yes', there is nothing to learn; add rows",
     "dates-either.csv": "line 2, column 1 .'thing'.: .*day or the month .*; say which: kinds=",
+    "dates-mixed.csv": "line 2, column 1 .'thing'.: the cell '13.01.2024' is no date as ISO 8601, "
+    "as others .*; write all in one format",
+    "title-above.csv": "line 1: 1 column.s., 13 of 14 lines have 4; delete the lines .* line 3",
+    "records.json": "line 1: JSON, not a table; write it as one: pandas.read_json",
+    "records-by-line.jsonl": "line 1: JSON, not a table; .*lines=True",
+    "accounting.csv": "line 3, column 3 .'price'.: the cell '.59.26.' is not .*; write -59.26 if",
+    "accounting-feature.csv": "line 2, column 1 .'thing'.: the cell '.1.50.' .*; write -1.50 if",
+    "quoted-twice.csv": "line 2, column 1 .'thing'.: the cell .'1.50'. .*; take the quotes off",
+    "durations-of-days.csv": "line 2, column 1 .'thing'.: the cell '20:15:00' .*a number, such as",
+    "units-below-the-names.csv": "line 2, column 4 .'price'.: the cell '.EUR.' is not .*; correct",
+    "total-below.csv": "line 14, column 1 .'size'.: the cell 'Total' is not a number, as 12 of 13",
+    "classes-in-capitals.csv": "line 4, column 3 .'colour'.: the cell 'Red' and the class 'red' "
+    "differ in capitals .*; spell them alike",
     "dates-odd.csv": "line 7, column 1 .'thing'.: the cell 'soon' is no date as ISO 8601; correct",
 }
 
-BY_HAND = {"whole-prices.csv", "odd-digits.csv", "cp1252-told.csv", "sheet.xlsx", "columns.parquet"}
+BY_HAND = {"whole-prices.csv", "odd-digits.csv", "cp1252-told.csv", "sheet.xlsx", "columns.parquet",
+           "two-sheets.xlsx", "minus-999.csv"}  # fmt: skip
 
 
 def read(name, **reading):
@@ -248,6 +264,27 @@ def test_whole_prices_are_a_quantity_and_say_so():
     target = schema.targets[0]
     assert target.classes == [] and "kind 'classes' would take them" in target.why
     assert target.values(frame)[:3].tolist() == [57.0, 59.0, 63.0]
+
+
+def test_a_number_that_may_stand_for_a_missing_one_is_named():
+    _, schema = read("minus-999.csv")
+    assert schema.columns[0].why == "numbers, 4 of them -999: empty, if that means missing"
+
+
+def test_a_sheet_among_others_with_a_title_above():
+    frame = read_table(FOLDER / "two-sheets.xlsx")
+    with pytest.raises(ValueError, match=r"no column is named 'price', .*; this is sheet 'notes'; "
+                       r"--sheet takes another: data"):  # fmt: skip
+        Schema.infer(frame, "price")
+    frame = read_table(FOLDER / "two-sheets.xlsx", Reading(sheet="data"))
+    with pytest.raises(ValueError, match="'price' stands on line 3: if that line has the names"):
+        Schema.infer(frame, "price")
+
+
+def test_classes_that_differ_in_capitals_are_taken_if_asked_for():
+    frame = read_table(FOLDER / "classes-in-capitals.csv")
+    schema = Schema.infer(frame, "colour", kind="classes")
+    assert schema.targets[0].classes == ["Red", "blue", "red"]
 
 
 def test_digits_of_another_script():
