@@ -46,7 +46,7 @@ def test_a_run_counts_wrong_answers_and_never_sees_the_test_rows():
     assert len(y) == 320 and len(test_y) == 80
     assert not set(train["x"].tolist()) & set(test["x"].tolist())
     for name in ("fast", "sklearn MLP", "HistGB"):
-        result = measured(data, 0, KNOWN[name][1](False, 0, 1))
+        result = measured(data, 0, KNOWN[name][1](False, 0, 1), 1)
         assert result.error < 0.05 and result.fit > 0 and result.size > 100
     assert {"fast", "default", "best"} <= set(installed())
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from micrograd import checks
 from micrograd.bench.tabular import report
 from micrograd.bench.tabular.contenders import KNOWN, installed, version
 from micrograd.bench.tabular.datasets import Dataset, available
@@ -106,7 +107,8 @@ def _measured_all(
                 found = rows.get(key)
                 if found is None:
                     data = load()
-                    found = measured(data, seed, makers[name](data.quantity, seed, threads))
+                    estimator = makers[name](data.quantity, seed, threads)
+                    found = measured(data, seed, estimator, threads)
                     rows.add(key, found)
                 results[each][name].append(found)
             shown = (f"{name} {results[each][name][-1].error:.4f}" for name in names)
@@ -114,10 +116,12 @@ def _measured_all(
     return results
 
 
-def measured(data: Dataset, seed: int, estimator: Any) -> report.Result:
-    """Test error, times and size of one run."""
+def measured(data: Dataset, seed: int, estimator: Any, threads: int) -> report.Result:
+    """Test error, times and size of one run, by so many threads: those of OpenMP and BLAS, which
+    no parameter of scikit-learn's estimators limits, wait for one another at full speed."""
+    limits = checks.require("bench", "scikit-learn", "threadpoolctl", "sklearn").threadpool_limits
     columns, y, test_columns, test_y = data.split(seed)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), limits(threads):
         warnings.simplefilter("ignore")  # of convergence, and of names of features
         fit = _timed(lambda: estimator.fit(columns, y))
         answers: list[Any] = []
