@@ -1,5 +1,7 @@
 # What .ci/run calls, and a person too. PYTHON chooses the interpreter.
 PYTHON ?= python3
+FUZZ_SECONDS ?= 30
+FUZZ_TARGETS ?= $(shell command -v clang >/dev/null || echo model idx table lowering play)
 
 .PHONY: all test house lint types format-c c clang safety bench demos notebooks docs
 all: lint types format-c test c
@@ -20,7 +22,7 @@ types:     ## mypy, strict
 format-c:  ## clang-format
 	git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
 
-c:         ## the C tests under AddressSanitizer and UBSan
+c:         ## all C tests under AddressSanitizer and UBSan, with and without threads: minutes
 	PYTHON=$(PYTHON) bash tests/c/run
 
 clang:     ## the core built by clang, in a folder of its own, and the tests of its numbers
@@ -32,7 +34,7 @@ clang:     ## the core built by clang, in a folder of its own, and the tests of 
 
 safety:    ## sanitizers, fuzzing and random networks: the quick part of each
 	$(PYTHON) tools/sanitize.py --quick
-	$(PYTHON) tools/fuzz.py --seconds 30
+	$(PYTHON) tools/fuzz.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 	$(PYTHON) -m micrograd selftest --networks 200
 
 bench:     ## that benchmarks run; `micrograd bench` has the figures

@@ -52,7 +52,7 @@ static void *guarded(size_t bytes)
     return base + page + (place == AT_THE_END ? inside - bytes : 0);
 }
 
-static void release_all(void)
+static inline void release_all(void)
 {
     while (n_mapped) {
         n_mapped--;
@@ -68,7 +68,7 @@ static size_t real_size(void)
     return dtype == MG_FLOAT32 ? sizeof(float) : sizeof(double);
 }
 
-static double get(const void *x, int64_t i)
+static inline double get(const void *x, int64_t i)
 {
     return dtype == MG_FLOAT32 ? (double)((const float *)x)[i] : ((const double *)x)[i];
 }
@@ -81,7 +81,7 @@ static void set(void *x, int64_t i, double value)
         ((double *)x)[i] = value;
 }
 
-static void *reals(int64_t count)
+static inline void *reals(int64_t count)
 {
     return guarded((size_t)count * real_size());
 }
