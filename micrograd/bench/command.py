@@ -84,6 +84,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--quick", action="store_true", help="a rough look: short and few rounds")
+    parser.add_argument(
+        "--isa",
+        choices=("avx2",),
+        help="hold micrograd and the others to AVX2 on a machine that has more",
+    )
+    _add_others(parser)
+    parser.add_argument("--markdown", action="store_true", help="print the README's table")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FOLDER", help="write roofline and scaling plots (matplotlib)"
+    )
+
+
+def _add_others(parser: argparse.ArgumentParser) -> None:
+    """Other benchmarks than that of a step, each instead of it."""
     parser.add_argument("--step-overhead", action="store_true", help="measure nothing else")
     parser.add_argument(
         "--threads-threshold",
@@ -110,20 +125,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="instructions of a step in the C core, by valgrind, nothing else",
     )
     parser.add_argument(
-        "--isa",
-        choices=("avx2",),
-        help="hold micrograd and the others to AVX2 on a machine that has more",
-    )
-    parser.add_argument(
         "--karpathy",
         type=Path,
         metavar="PATH",
         help="for --scalar: wheel (pip download micrograd) or source folder of karpathy/micrograd",
-    )
-    parser.add_argument("--markdown", action="store_true", help="print the README's table")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
-    parser.add_argument(
-        "--plot", type=Path, metavar="FOLDER", help="write roofline and scaling plots (matplotlib)"
     )
 
 

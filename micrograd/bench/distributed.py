@@ -26,9 +26,15 @@ from typing import Any
 import numpy as np
 
 import micrograd as mg
-from micrograd import checks
+from micrograd import checks, core
 from micrograd.bench.workloads import LEARNING_RATE, WORKLOADS, Problem, Workload, flat, make, parse
-from micrograd.distributed.simulate import DEFAULT_RANKS, Prediction, simulate
+from micrograd.distributed.simulate import (
+    DEFAULT_RANKS,
+    Prediction,
+    all_reduce_seconds,
+    simulate,
+)
+from micrograd.distributed.wire import Wire
 from micrograd.optim.constraints import Constraints
 
 Step = Callable[[], Any]
@@ -120,6 +126,8 @@ class Job:
     def __init__(self, comm: Any) -> None:
         self.comm, self.rank, self.ranks = comm, int(comm.Get_rank()), int(comm.Get_size())
         self.own = comm.Split(self.rank)  # this rank alone
+        every = comm.allgather((socket.gethostname(), core.processors()))
+        self.cores = len({(host, p) for host, processors in every for p in processors})
 
     def best(self, steps: dict[str, Step], rounds: int) -> dict[str, float]:
         """The best seconds a step of each contender; those named "one..." run on rank 0 alone,
@@ -143,6 +151,25 @@ class Job:
         while not request.Test():
             sleep(1e-4)
         return float(given[0])
+
+    def software(self, latency: float, rounds: int = 5, count: int = 200) -> float:
+        """The best seconds of what a step of DataParallel exchanges when the gradient is one
+        number, over what its messages take: starting all-reduces and seeing that they are done."""
+        if self.ranks == 1:
+            return 0.0
+        wire = Wire(self.comm, 60.0)
+        wire.crowded = self.ranks > self.cores
+        x, totals, best = np.ones(1, np.float32), np.zeros(2), np.inf
+        for _ in range(rounds):
+            self.comm.Barrier()
+            started = perf_counter()
+            for _ in range(count):
+                pending = wire.start_sum(totals)
+                wire.sum(x)
+                wire.wait(pending, "add up numbers")
+            best = min(best, (perf_counter() - started) / count)
+        messages = all_reduce_seconds(4, self.ranks, latency, FAST, "recursive_doubling")
+        return max(0.0, best - messages)
 
     def exchange(self, n_bytes: int, rounds: int = 5, count: int = 10) -> float:
         """The best seconds in which two neighbours send each other so many bytes, of so many times
@@ -189,10 +216,12 @@ def measure(workload: Workload, job: Job, rounds: int, with_torch: bool) -> Line
     latency, whole = job.exchange(1), job.exchange(n_bytes)
     if job.ranks == 1:
         latency, whole = 0.0, n_bytes / FAST
+    turns = max(1.0, job.ranks / job.cores)  # all ranks were at it when a part was timed
     scaling = simulate(
         net, ranks=sorted({job.ranks, *DEFAULT_RANKS}), batch=workload.batch,
-        seconds_per_row=found["part"] / part,
-        seconds_per_step=max(0.0, found["part, wrapped"] - found["part"]), latency=latency,
+        seconds_per_row=found["part"] / part / turns,
+        seconds_per_step=max(0.0, found["part, wrapped"] - found["part"]) / turns,
+        seconds_per_exchange=job.software(latency) / turns, cores=job.cores, latency=latency,
         bandwidth=n_bytes / max(whole - latency, n_bytes / FAST), overlap=False,
         algorithm="recursive_doubling" if n_bytes <= SHORT_MESSAGE else "ring",
     )  # fmt: skip

@@ -30,6 +30,10 @@ DRIFT_STEPS = 100  # steps between two comparisons of the ranks' parameters
 _BLOCK = 1024  # rows that evaluate() measures at once, whatever the number of ranks
 
 
+class Weightless:
+    """Rows of which each has the weight 0: they add nothing to what the other ranks have."""
+
+
 class _OfNet:
     """An attribute that the model inside has, and keeps when it is set."""
 
@@ -104,7 +108,7 @@ class DataParallel(Trainable):
         self.net: Model = net
         self.wire = Wire(world() if comm is None else comm, timeout_of(where, timeout))
         self.sharded, self.reduction = sharded, reduction
-        share_processors(self.wire.comm)
+        self.wire.crowded = share_processors(self.wire.comm)
         parameters = net.parameters()
         self.wire.from_first(parameters.flat, "take rank 0's parameters")
         net.step = int(self.wire.from_first(np.array([net.step], np.int64))[0])
@@ -159,6 +163,19 @@ class DataParallel(Trainable):
 
     # ---- one step ----
 
+    def checked_batch(
+        self, where: str, X: Any, y: Any, sample_weight: Any = None, index: Array | None = None
+    ) -> Any:
+        """As the model's; all of a rank's own rows of a batch may have the weight 0."""
+        own = self.sharded or index is not None  # else the rows are those of all ranks
+        given = () if sample_weight is None else (sample_weight,)
+        if own and given and np.shape(sample_weight) == (len(X),) and not np.any(sample_weight):
+            self.net.checked_batch(where, X, y, np.ones(len(X)), index)
+            return Weightless()
+        return self.net.checked_batch(
+            where, X, y, *given, **({} if index is None else {"index": index})
+        )
+
     def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The mean loss over all ranks' rows; X and y are the rows of this rank alone.
 
@@ -166,10 +183,11 @@ class DataParallel(Trainable):
         it. With reduction="ordered" every rank but the last must have a multiple of 32 rows.
 
         Raises:
-            TypeError, ValueError: input that does not fit.
+            TypeError, ValueError: input that does not fit, or weights of all ranks that are all 0.
         """
-        data = self.net.checked_batch("DataParallel.loss", X, y, sample_weight)
         rows = len(X)
+        index = np.arange(rows, dtype=np.int64)
+        data = self.checked_batch("DataParallel.loss", X, y, sample_weight, index)
         counts = self.wire.all(np.array([rows], np.int64))[:, 0]
         first = int(counts[: self.rank].sum())
         part = self._reduction.part(int(counts.sum()), self.rank, self.ranks)
@@ -180,8 +198,11 @@ class DataParallel(Trainable):
                 "were cut by leaves of 32 rows, as reduction='ordered' wants it"
             )
         grad, before = self.parameters().flat_grad, self.parameters().flat_grad.copy()
-        index = np.arange(rows, dtype=np.int64)
-        weight, loss = self._gathered(data, index, self._own, own=Part(first, first + rows))
+        try:
+            weight, loss = self._gathered(data, index, self._own, own=Part(first, first + rows))
+        except ValueError:
+            grad[...] = before
+            raise
         self._pending = grad / grad.dtype.type(weight)
         grad[...] = before
         return loss / weight
@@ -245,14 +266,15 @@ class DataParallel(Trainable):
 
         def run(part: Part) -> tuple[float, float]:
             constraints.regather(0.0, 0.0)
+            if isinstance(data, Weightless):
+                self.parameters().flat_grad[...] = 0
+                return 0.0, 0.0
             self.net.step = step  # all parts of a batch belong to one pass, as dropout sees it
             self.net.first_row = part.first
             i = index[part.first - skipped : part.last - skipped]
             try:
                 self.net.accumulate_step(data, i, constraints, 0)
-                if not constraints.gathered[
-                    0
-                ]:  # no weight: the C core has left things as they were
+                if not constraints.gathered[0]:  # the C core has left things as they were
                     self.parameters().flat_grad[...] = 0
                 elif constraints.unit != 1:  # ranks may have different ones
                     self.parameters().flat_grad[...] /= constraints.unit
@@ -262,6 +284,9 @@ class DataParallel(Trainable):
                 constraints.regather(0.0, 0.0)
 
         totals = self._reduction.step(rows, own, run)
+        self.net.step = step
+        if totals[0] == 0:
+            raise ValueError("DataParallel: all of sample_weight is 0, on every rank")
         self.net.step = step + 1
         return totals
 
@@ -293,6 +318,8 @@ class DataParallel(Trainable):
         every = self.wire.all_rows(found, counts, "measure")
         classes = self.wire.all(np.array([has_classes])).max() > 0
         weight, loss, right = tree_sum([(0, i) for i in range(blocks)], list(every), np.add)
+        if weight == 0:
+            raise ValueError("DataParallel.evaluate: all of sample_weight is 0")
         return float(loss / weight), float(right / weight) if classes else None
 
     def predict(self, X: Any) -> Array:

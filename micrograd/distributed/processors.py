@@ -11,8 +11,9 @@ from micrograd import core
 CHOSEN = ("MICROGRAD_NUM_THREADS", "OMP_NUM_THREADS")  # by whoever started the job
 
 
-def share_processors(comm: Any) -> None:
+def share_processors(comm: Any) -> bool:
     """Lets each of the ranks on one machine use its share of the processors; all have to call it.
+    Returns whether there are more ranks than processors, so that they have to take turns.
 
     Without it every rank would use as many threads as there are processors, and they would wait for
     each other at every barrier. Nothing changes where the environment says how many threads there
@@ -22,7 +23,7 @@ def share_processors(comm: Any) -> None:
     comm: an mpi4py communicator.
     """
     if comm.Get_size() == 1:
-        return
+        return False
     from mpi4py import MPI
 
     here = comm.Split_type(MPI.COMM_TYPE_SHARED)
@@ -30,7 +31,8 @@ def share_processors(comm: Any) -> None:
     here.Free()
     own = core.processors()
     users = Counter(processor for each in every for processor in each)
-    share = int(sum(1 / users[processor] for processor in own) + 1e-9)
+    share = sum(1 / users[processor] for processor in own) + 1e-9
     chosen = any(os.environ.get(name) for name in CHOSEN)
     if not chosen and core.get_num_threads() >= len(own):
-        core.set_num_threads(max(1, share))
+        core.set_num_threads(max(1, int(share)))
+    return share < 1

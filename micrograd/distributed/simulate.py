@@ -9,8 +9,10 @@ With latency a (seconds a message) and bandwidth b (bytes a second), for one mes
 
 (Thakur, Rabenseifner and Gropp 2005, section 4, without the cost of the additions). With
 overlap, the gradient of each layer is sent as soon as its backward pass is done, while those below
-are at work. What is left out: other traffic, ranks that are slower than others, and the optimizer's
-step, which belongs to seconds_per_step.
+are at work. What an exchange costs beside its messages, starting it and seeing that it is done, is
+seconds_per_exchange. Ranks that share fewer processors take turns: R of them on `cores` compute
+R / cores times as long. What is left out: other traffic, ranks that are slower than others, the
+waiting for ranks whose turn it is not, and the optimizer's step: it is in seconds_per_step.
 """
 
 from __future__ import annotations
@@ -137,6 +139,8 @@ def simulate(
     scaling: str = "strong",
     overlap: bool = True,
     seconds_per_step: float = 0.0,
+    seconds_per_exchange: float = 0.0,
+    cores: int | None = None,
 ) -> Prediction:
     """Predicts the throughput of data-parallel training of `net` for any number of ranks.
 
@@ -150,6 +154,8 @@ def simulate(
         scaling: "strong", the batch is shared out, or "weak", each rank has one of its own.
         overlap: each layer's gradient is sent while the layers below are still at work.
         seconds_per_step: what a step costs whatever its rows: the update, the call.
+        seconds_per_exchange: what an all-reduce costs beside its messages; of several ranks only.
+        cores: processors that all ranks share, if they are on one machine; None gives each its own.
 
     Returns:
         A Prediction: a sequence of Scaling rows, with stops_at and plot(path).
@@ -171,6 +177,9 @@ def simulate(
     checks.number(where, "bandwidth", bandwidth, above=0)
     checks.number(where, "latency", latency)
     checks.number(where, "seconds_per_step", seconds_per_step)
+    checks.number(where, "seconds_per_exchange", seconds_per_exchange)
+    if cores is not None:
+        checks.count(where, "cores", cores)
     for name, text, known in (("algorithm", algorithm, ALGORITHMS), ("scaling", scaling, SCALINGS)):
         if text not in known:
             raise ValueError(f"{where}: {name} is {text!r}, one of {', '.join(known)} is wanted")
@@ -179,9 +188,12 @@ def simulate(
     found = []
     for count in counts:
         rows = ceil(batch / count) if scaling == "strong" else batch
-        compute = rows * seconds_per_row + seconds_per_step
+        turns = 1.0 if cores is None else max(1.0, count / cores)
+        compute = turns * (rows * seconds_per_row + seconds_per_step)
         sent = [all_reduce_seconds(n, count, latency, bandwidth, algorithm) for n in pieces]
-        step = _overlapped(compute, rows * seconds_per_row * BACKWARD, pieces, sent)
+        if count > 1:
+            sent = [seconds + turns * seconds_per_exchange for seconds in sent]
+        step = _overlapped(compute, turns * rows * seconds_per_row * BACKWARD, pieces, sent)
         total = batch if scaling == "strong" else batch * count
         speedup = total / step / alone
         exposed = step - compute
@@ -190,6 +202,8 @@ def simulate(
                     speedup / count)
         )  # fmt: skip
     title = f"{algorithm}, {scaling} scaling, {sum(pieces):,} bytes of gradient, batch {batch}"
+    if cores is not None and counts[-1] > cores:
+        title += f"; more than {cores} ranks take turns on as many processors"
     return Prediction(found, title)
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import traceback
+from functools import partial
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ from micrograd import checks
 from micrograd.core import Array
 
 TIMEOUT = 60.0  # seconds; the environment's MICROGRAD_MPI_TIMEOUT, if it is set
+give_way = getattr(os, "sched_yield", None) or partial(time.sleep, 0)  # Windows has no sched_yield
 _SPIN = 0.002  # seconds of polling without a pause: longer than an all-reduce between neighbours
 
 
@@ -55,13 +57,16 @@ def end_all(comm: Any) -> NoReturn:
 class Wire:
     """A communicator, and what is sent over it.
 
-    rank, ranks: which one this is, of how many.
+    rank, ranks: which one this is, of how many. crowded: there are more ranks here than processors,
+    so that whoever waits gives its processor away at once: four ranks on two took 1.1 to 1.5 times
+    as long without.
     """
 
     def __init__(self, comm: Any, timeout: float) -> None:
         self.comm = comm
         self.rank, self.ranks = int(comm.Get_rank()), int(comm.Get_size())
         self.timeout = timeout
+        self.crowded = False
         if self.ranks > 1:
             _end_the_job_on_errors(self)
 
@@ -71,6 +76,8 @@ class Wire:
             return
         started = time.perf_counter()
         while not request.Test():
+            if self.crowded:
+                give_way()
             waited = time.perf_counter() - started
             if waited > self.timeout:
                 self.end(

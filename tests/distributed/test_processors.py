@@ -45,3 +45,16 @@ def test_ranks_bound_to_processors_of_their_own():
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one processor")
     assert threads(2, "bound") == [1, 1]
+
+
+def test_ranks_without_a_processor_of_their_own_give_way():
+    source = """
+import os, sys, micrograd as mg
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])
+model = mg.distributed.DataParallel(mg.Network(mg.Linear(2, 2)))
+print(f"<{model.wire.crowded}>", flush=True)
+"""
+    processors = len(os.sched_getaffinity(0))
+    for shared, crowded in ((1, True), (processors, processors < 2)):
+        done = run_ranks(2, source, shared)
+        assert re.findall(r"<(\w+)>", done.stdout) == [str(crowded)] * 2

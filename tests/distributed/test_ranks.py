@@ -214,3 +214,59 @@ if getattr(model, "rank", 0) == 0: np.save(sys.argv[1], net.parameters().flat)
         run_ranks(ranks, source, tmp_path / f"{how}.npy", how)
         flats.append(np.load(tmp_path / f"{how}.npy"))
     np.testing.assert_allclose(*flats, rtol=1e-12)
+
+
+def test_a_rank_whose_own_rows_all_weigh_nothing(tmp_path):
+    """Sharded rows, and rows of a mapped file: batch 1 has no weight on rank 0."""
+    source = """
+import sys, numpy as np, micrograd as mg
+X = np.random.default_rng(0).normal(size=(64, 3))
+y, w = np.arange(64) % 2, np.ones(64)
+path, how = sys.argv[1:]
+net = mg.Network(mg.Linear(3, 2), dtype="float64", seed=0)
+model = net if how == "none" else mg.distributed.DataParallel(net, sharded=how == "sharded")
+sgd = mg.optim.SGD(model.parameters(), 0.5)
+w[32:48] = 0  # of two batches of 32 rows the first half of the second
+if how == "sharded":  # a rank has a half of each batch
+    own = np.arange(64).reshape(2, 2, 16)[:, model.rank].ravel()
+    X, y, w = X[own], y[own], w[own]
+if how == "mapped":
+    np.save(f"{path}.{model.rank}.npy", X)
+    X = np.load(f"{path}.{model.rank}.npy", mmap_mode="r")
+model.fit(X, y, epochs=3, batch_size=32, optimizer=sgd, sample_weight=w, shuffle=False)
+if getattr(model, "rank", 0) == 0: np.save(path, net.parameters().flat)
+"""
+    run_ranks(1, source, tmp_path / "none.npy", "none")
+    for how in ("sharded", "mapped"):
+        run_ranks(2, source, tmp_path / f"{how}.npy", how)
+        flats = [np.load(tmp_path / f"{name}.npy") for name in (how, "none")]
+        np.testing.assert_allclose(*flats, rtol=1e-12)
+
+
+def test_no_weight_on_any_rank_is_an_error():
+    source = """
+import numpy as np, micrograd as mg
+net = mg.Network(mg.Linear(3, 2), seed=0)
+model = mg.distributed.DataParallel(net, sharded=True)
+X, y = np.ones((8, 3)), np.arange(8) % 2
+net.parameters().flat_grad[...] = 7
+before = net.parameters().flat.copy()
+def loss():
+    try:
+        model.loss(X, y, np.zeros(8))
+    finally:
+        assert (net.parameters().flat_grad == 7).all()
+for call in (
+    loss,
+    lambda: model.fit(X, y, batch_size=16, sample_weight=np.zeros(8)),
+    lambda: model.evaluate(X, y, np.zeros(8)),
+):
+    try:
+        call()
+    except ValueError as error:
+        assert "all of sample_weight is 0" in str(error), error
+    else:
+        raise AssertionError("no error")
+    assert np.array_equal(before, net.parameters().flat) and net.step == 0
+"""
+    run_ranks(2, source)
