@@ -297,6 +297,22 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
 int mg_plan_train_batches(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count,
                           int64_t batch_rows, const mg_constraints *constraints, mg_optimizer *optimizer,
                           int threads, double *totals, mg_result *result);
+/* What mg_plan_train_batches takes for one plan, and what it returns. */
+typedef struct {
+    mg_plan *plan;
+    const mg_batch *data;
+    const int64_t *index;
+    int64_t count, batch_rows;
+    const mg_constraints *constraints;
+    mg_optimizer *optimizer;
+    double *totals;
+    mg_result *result;
+    int32_t status;
+    int32_t together; /* how many ran side by side with it, itself included */
+} mg_training;
+/* mg_plan_train_batches for each of these, whose plans and optimizers are all different ones: shared out over
+ * threads, and equal small networks side by side in the lanes of vectors.  Same bits as one by one. */
+void mg_train_many(int64_t n, mg_training *trainings, int threads);
 
 /* What a buffer holds after such a run, and its leading dimension. */
 void *mg_plan_values(mg_plan *plan, int buffer, int64_t *ld);

@@ -136,8 +136,40 @@ typedef struct {
     int64_t passed_in, passed_out;
 } mg_columns;
 
+/* Of equal networks side by side, each in a lane: C (m, n) = alpha * A (m, k) @ B (k, n), or A @ B + bias and
+ * then relu or nothing.  All are vectors, strides as well; `shared`: A is one real for all lanes. */
+typedef struct {
+    int64_t m, n, k;
+    double alpha;
+    const void *a, *b, *bias;
+    int64_t a_row, a_col, b_row, b_col;
+    void *c;
+    int64_t c_row, c_col;
+    int shared, relu;
+    const void *positive; /* as C: where it is not above 0, C becomes 0; or NULL */
+    void *scratch;        /* (lanes_scratch) reals */
+} mg_lanes_product;
+
+enum { MG_MOST_LANES = 16 };
+
+/* A step of an optimizer in each lane; those of its settings that choose code are the same in all. */
+typedef struct {
+    const mg_optimizer *optimizers[MG_MOST_LANES];
+    mg_rates rates[MG_MOST_LANES];
+    double scale[MG_MOST_LANES], bound[MG_MOST_LANES];
+    void *parameters, *gradients, *state[3];
+} mg_lanes_update;
+
 typedef struct {
     int64_t lanes; /* reals of a vector */
+    /* See lanes_template.h. */
+    int64_t lanes_depth, lanes_scratch;
+    void (*lanes_product)(const mg_lanes_product *g);
+    void (*lanes_join)(int64_t n, const void *const *from, void *to);
+    void (*lanes_part)(int64_t n, const void *from, int lanes, const int *left_out, void *const *to);
+    void (*lanes_entropy)(int64_t rows, int n, const void *z, const void *labels, void *g, double *losses);
+    void (*lanes_squares)(int64_t n, const void *x, double *sums);
+    void (*lanes_update)(const mg_lanes_update *u, int64_t n, double *largest);
     void (*program_forward)(const mg_block *block, mg_code code);
     void (*program_backward)(const mg_block *block, mg_code code);
     void (*program_reduce)(int64_t n, const void *sums, double *totals); /* totals += sums over lanes */

@@ -25,6 +25,8 @@
 /* */
 #include "kernels/optimizers_template.h"
 /* */
+#include "kernels/lanes_template.h"
+/* */
 #include "kernels/measure_template.h"
 /* */
 #include "kernels/scalar_template.h"

@@ -67,6 +67,14 @@ MG_POP_TARGET
      .clip = clip##T,                         \
      .penalize = penalize##T,                 \
      .lanes = lanes##T,                       \
+     .lanes_depth = lanes_depth##T,           \
+     .lanes_scratch = lanes_scratch##T,       \
+     .lanes_product = lanes_product##T,       \
+     .lanes_join = lanes_join##T,             \
+     .lanes_part = lanes_part##T,             \
+     .lanes_entropy = lanes_entropy##T,       \
+     .lanes_squares = lanes_squares##T,       \
+     .lanes_update = lanes_update##T,         \
      .program_forward = program_forward##T,   \
      .program_backward = program_backward##T, \
      .program_reduce = program_reduce##T,     \

@@ -10,16 +10,16 @@
 #include <string.h>
 
 /* The same chunks for any number of threads, so that sums over them have the same bits. */
-static int chunks_of(int64_t n)
+int mg_update_chunks(int64_t n)
 {
     const int64_t chunks = (n + MG_UPDATE_CHUNK - 1) / MG_UPDATE_CHUNK;
     return chunks < MG_UPDATE_CHUNKS ? (int)chunks : MG_UPDATE_CHUNKS;
 }
 
 /* The elements of some chunks: whole lines of 16, but for the last. */
-static mg_range elements(int64_t n, int64_t first, int64_t last)
+mg_range mg_update_elements(int64_t n, int64_t first, int64_t last)
 {
-    const int64_t lines = (n + 15) / 16, count = chunks_of(n) ? chunks_of(n) : 1;
+    const int64_t lines = (n + 15) / 16, count = mg_update_chunks(n) ? mg_update_chunks(n) : 1;
     first = lines * first / count * 16, last = lines * last / count * 16;
     return (mg_range){first < n ? first : n, last < n ? last : n};
 }
@@ -82,19 +82,19 @@ static void penalize(const mg_update *u, mg_range r, double sums[2])
 static double rescaled_norm(mg_update *u, mg_range chunks, mg_team team)
 {
     const mg_optimizer *o = u->optimizer;
-    const mg_range r = elements(o->n, chunks.first, chunks.last);
+    const mg_range r = mg_update_elements(o->n, chunks.first, chunks.last);
     u->largest[team.index] = u->kernels->largest(r.last - r.first, at(o, o->gradients, r.first));
     mg_barrier(team);
     const double most = largest(u->largest, team.size);
     if (most == 0 || !isfinite(most))
         return most;
     for (int64_t i = chunks.first; i < chunks.last; i++) {
-        const mg_range part = elements(o->n, i, i + 1);
+        const mg_range part = mg_update_elements(o->n, i, i + 1);
         u->squares[i] =
             u->kernels->power_sum(part.last - part.first, at(o, o->gradients, part.first), 2, most);
     }
     mg_barrier(team);
-    return most * sqrt(sum(u->squares, chunks_of(o->n)));
+    return most * sqrt(sum(u->squares, mg_update_chunks(o->n)));
 }
 
 /* The norm of the gradients, penalties included; from here on u->factor is still to be applied, or has
@@ -103,7 +103,7 @@ static double gradient_norm(mg_update *u, mg_range chunks, int penalized, mg_tea
 {
     const mg_optimizer *o = u->optimizer;
     for (int64_t i = chunks.first; i < chunks.last; i++) {
-        const mg_range r = elements(o->n, i, i + 1);
+        const mg_range r = mg_update_elements(o->n, i, i + 1);
         double sums[2] = {0, 0};
         if (penalized)
             penalize(u, r, sums);
@@ -113,7 +113,7 @@ static double gradient_norm(mg_update *u, mg_range chunks, int penalized, mg_tea
         u->penalties[i] = sums[1];
     }
     mg_barrier(team);
-    const int count = chunks_of(o->n);
+    const int count = mg_update_chunks(o->n);
     const double squares = sum(u->squares, count);
     if (team.index == 0)
         u->result->penalty = sum(u->penalties, count);
@@ -129,7 +129,7 @@ static double nadam_momentum(const mg_optimizer *o, double t)
 }
 
 /* The rates of the optimizer's next step; micrograd.h has the rules. */
-static mg_rates rates_of(const mg_optimizer *o)
+mg_rates mg_rates_of(const mg_optimizer *o)
 {
     const double t = (double)o->steps + 1;
     const int adam = o->kind != MG_SGD && o->kind != MG_RMSPROP && o->kind != MG_ADAGRAD;
@@ -167,7 +167,7 @@ static double update(const mg_kernels *kernels, const mg_optimizer *o, mg_range 
                      double bound, int dry)
 {
     if (!o->slices) {
-        const mg_rates rates = rates_of(o);
+        const mg_rates rates = mg_rates_of(o);
         return kernels->update(o, &rates, range, scale, bound, dry);
     }
     double most = 0;
@@ -182,7 +182,7 @@ static double update(const mg_kernels *kernels, const mg_optimizer *o, mg_range 
         of_slice.gradients = o->gradients;
         memcpy(of_slice.state, o->state, sizeof o->state);
         of_slice.steps = o->steps;
-        const mg_rates rates = rates_of(&of_slice);
+        const mg_rates rates = mg_rates_of(&of_slice);
         const double x = kernels->update(&of_slice, &rates, part, scale, bound, dry);
         if (!isfinite(x))
             return x;
@@ -209,7 +209,7 @@ static void clear_unused(const mg_optimizer *o)
     clear(o, end, o->n);
 }
 
-static void advance(mg_optimizer *o)
+void mg_optimizer_advance(mg_optimizer *o)
 {
     const double t = (double)++o->steps;
     if (o->kind != MG_NADAM)
@@ -263,8 +263,8 @@ void mg_update_run(mg_update *u, mg_team team)
     mg_optimizer *o = u->optimizer;
     const mg_constraints *constraints = u->constraints;
     const int penalized = constraints->l1 != 0 || constraints->l2 != 0;
-    const mg_range chunks = mg_share(chunks_of(o->n), team);
-    const mg_range mine = elements(o->n, chunks.first, chunks.last);
+    const mg_range chunks = mg_share(mg_update_chunks(o->n), team);
+    const mg_range mine = mg_update_elements(o->n, chunks.first, chunks.last);
     if (o->slices) {
         if (team.index == 0)
             clear_unused(o);
@@ -295,7 +295,7 @@ void mg_update_run(mg_update *u, mg_team team)
     mg_barrier(team);
     if (team.index == 0) {
         o->largest = largest(u->largest, team.size);
-        advance(o);
+        mg_optimizer_advance(o);
     }
     if (constraints->max_norm < INFINITY)
         limit_rows(u, team);
@@ -359,8 +359,8 @@ typedef struct {
 static void step_body(void *arguments, mg_team team)
 {
     const plain_step *s = arguments;
-    const mg_range chunks = mg_share(chunks_of(s->optimizer->n), team);
-    update(s->kernels, s->optimizer, elements(s->optimizer->n, chunks.first, chunks.last), 1, INFINITY, 0);
+    const mg_range chunks = mg_share(mg_update_chunks(s->optimizer->n), team);
+    update(s->kernels, s->optimizer, mg_update_elements(s->optimizer->n, chunks.first, chunks.last), 1, INFINITY, 0);
 }
 
 int mg_optimizer_step(mg_optimizer *optimizer, int threads)
@@ -369,7 +369,7 @@ int mg_optimizer_step(mg_optimizer *optimizer, int threads)
     if (!kernels)
         return MG_BAD_ARGUMENT;
     mg_team_run(step_body, &(plain_step){kernels, optimizer}, threads_for(optimizer->n, threads));
-    advance(optimizer);
+    mg_optimizer_advance(optimizer);
     optimizer->largest = INFINITY;
     return MG_OK;
 }

@@ -18,6 +18,13 @@ typedef struct {
     double squares[MG_UPDATE_CHUNKS], penalties[MG_UPDATE_CHUNKS], largest[MG_MAX_TEAM];
 } mg_update;
 
+/* The elements of an array that are summed up as chunks [first, last), of so many. */
+int mg_update_chunks(int64_t n);
+mg_range mg_update_elements(int64_t n, int64_t first, int64_t last);
+/* The rates of the optimizer's next step, and that it has been made. */
+mg_rates mg_rates_of(const mg_optimizer *o);
+void mg_optimizer_advance(mg_optimizer *o);
+
 /* NULL: its settings do not hold together. */
 const mg_kernels *mg_optimizer_kernels(const mg_optimizer *optimizer);
 

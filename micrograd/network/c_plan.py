@@ -222,6 +222,22 @@ class Plan:
             )
         )  # fmt: skip
 
+    @staticmethod
+    def train_many(plans: list[Plan], calls: list[Any], threads: int) -> list[int]:
+        """train_batches of each plan with its arguments, in one call; the statuses."""
+        trainings = ffi.new("mg_training[]", len(plans))
+        held = []
+        for c, plan, call in zip(trainings, plans, calls, strict=True):
+            data, index, batch_rows, optimizer, constraints, totals = call
+            rows = ffi.from_buffer("int64_t[]", index)
+            sums = ffi.from_buffer("double[]", totals, require_writable=True)
+            held.append((rows, sums))  # lives as long as the call
+            c.plan, c.data, c.index, c.count = plan.c, data.c, rows, len(index)
+            c.batch_rows, c.constraints, c.optimizer = batch_rows, constraints.c, optimizer
+            c.totals, c.result = sums, constraints.result
+        lib.mg_train_many(len(plans), trainings, threads)
+        return [int(c.status) for c in trainings]
+
     def values(
         self, buffer: int, rows: int, dtype: np.dtype[Any], out: Array | None = None
     ) -> Array:

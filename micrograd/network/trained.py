@@ -346,6 +346,37 @@ class Trained:
         finally:
             self._access.end_write()
 
+    @staticmethod
+    def train_many(calls: list[Any], threads: int) -> list[BaseException | None]:
+        """train_batches of several networks in one call of the C core, shared out over threads;
+        small equal networks run side by side in the lanes of vectors. All end with the same bits.
+
+        calls: (network, data, index, batch_rows, optimizer, constraints, totals) of each, as for
+        train_batches; the networks are different ones.
+        Returns what train_batches would have raised, for each; None where all is well.
+
+        Raises:
+            RuntimeError: another thread is training one of them; none has been trained.
+        """
+        plans: list[Plan] = []
+        try:
+            for net, data, _, rows, *_ in calls:
+                plans.append(net._begin(data, rows))
+            arguments = [(*call[1:4], call[4].arguments(), *call[5:]) for call in calls]
+            statuses = Plan.train_many(plans, arguments, threads)
+            found: list[BaseException | None] = []
+            for plan, call, status in zip(plans, calls, statuses, strict=True):
+                net, data, _, _, optimizer, constraints, _ = call
+                try:
+                    net._trained(plan, status, data, constraints, optimizer.steps)
+                    found.append(None)
+                except Exception as error:
+                    found.append(error)
+            return found
+        finally:
+            for call, _ in zip(calls, plans, strict=False):
+                call[0]._access.end_write()
+
     def _begin(self, data: Batch, rows: int) -> Plan:
         """Claims the network for a step, and returns its plan; `end_write` has to follow."""
         self._access.begin_write("Network.fit")

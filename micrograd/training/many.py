@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from inspect import signature
@@ -15,29 +16,36 @@ from micrograd.data.source import is_mapped, plain
 from micrograd.training.arguments import Arguments
 from micrograd.training.fit import Prepared, prepared
 from micrograd.training.history import History
+from micrograd.training.side_by_side import Track, fits, train
 
 if TYPE_CHECKING:
     from micrograd.checks import Array
     from micrograd.training.model import Model
+    from micrograd.training.run import Run
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     """One network and its run."""
 
     model: Model
     where: str
     made: Prepared
+    optimizer: Any  # as it was given
     names: list[str] | None
+
+    def begin(self) -> Run:
+        """The run, at its start."""
+        self.made.begin()
+        if self.names is not None:
+            self.model.keep_names(self.names)
+        return self.made.run
 
     def train(self, threads: int) -> History:
         """All epochs, by this thread and by so many threads of the C core."""
         core.limit_threads_here(threads)
         with self.model.parameters().access.training(self.where):
-            self.made.begin()
-            if self.names is not None:
-                self.model.keep_names(self.names)
-            run = self.made.run
+            run = self.begin()
             try:
                 while not run.over():
                     run.finish_epoch(run.one_epoch(self.made.data))
@@ -62,8 +70,9 @@ def fit_many(
     """Trains independent networks on the same data at once, each as its own `fit` would.
 
     Networks may differ in shape, loss and dtype. They are shared out over threads, each trained by
-    one thread without waiting for another, and end with the bits of having been trained alone, by
-    net.fit with these arguments, whatever the number of threads.
+    one thread without waiting for another; small equal ones run side by side, each in a lane of the
+    processor's vectors. All end with the bits of having been trained alone, by net.fit with these
+    arguments, whatever the number of threads.
 
         nets = [mg.Network(mg.Linear(64, n), mg.ReLU(), mg.Linear(n, 10)) for n in (16, 32, 64)]
         histories = mg.fit_many(nets, X, y, epochs=20, validation=(Xt, yt), seeds=0)
@@ -106,10 +115,43 @@ def fit_many(
         _job(model, f"fit_many: network {i}", data, same | {k: v[i] for k, v in each.items()})
         for i, model in enumerate(models)
     ]
-    return _trained(jobs, workers, max(1, threads // workers))
+    together = [job for job in jobs if workers == threads and fits(job.made.run, job.optimizer)]
+    if len(together) < 2:
+        together = []
+    outcomes = _together(together, workers)
+    others = [job for job in jobs if job not in together]
+    outcomes += _apart(others, workers, max(1, threads // workers)) if others else []
+    histories = {id(job): outcome for job, outcome in zip(together + others, outcomes, strict=True)}
+    return [_history(histories[id(job)]) for job in jobs]
 
 
-def _trained(jobs: list[_Job], workers: int, threads: int) -> list[History]:
+def _history(outcome: History | BaseException) -> History:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+def _together(jobs: list[_Job], threads: int) -> list[History | BaseException]:
+    """All jobs, whose steps the C core makes in calls for all of them."""
+    outcomes: list[History | BaseException] = []
+    with ExitStack() as training:
+        tracks: list[Track | BaseException] = []
+        for job in jobs:
+            try:
+                training.enter_context(job.model.parameters().access.training(job.where))
+                tracks.append(Track(job.begin(), job.made.data))
+            except Exception as error:
+                tracks.append(error)
+        train([track for track in tracks if isinstance(track, Track)], threads)
+        for track in tracks:
+            if isinstance(track, Track):
+                outcomes.append(track.failed or track.run.state.history)
+            else:
+                outcomes.append(track)
+    return outcomes
+
+
+def _apart(jobs: list[_Job], workers: int, threads: int) -> list[History | BaseException]:
     """All jobs, by so many workers with so many threads of the C core each."""
     from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -122,7 +164,7 @@ def _trained(jobs: list[_Job], workers: int, threads: int) -> list[History]:
                 if not future.cancel() and hasattr(job.made.run, "state"):
                     job.made.run.state.stop()
             raise
-    return [future.result() for future in futures]
+    return [future.exception() or future.result() for future in futures]
 
 
 @cache
@@ -140,7 +182,7 @@ def _job(model: Model, where: str, data: _Converted, given: dict[str, Any]) -> _
     arguments = Arguments(**given)
     model.prepare(where, arguments.X, arguments.y)
     made, names = prepared(model, where, arguments)
-    return _Job(model, where, made, names)
+    return _Job(model, where, made, arguments.optimizer, names)
 
 
 class _Converted:

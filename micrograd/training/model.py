@@ -21,11 +21,13 @@ class Model(Resumable, Protocol):
     the first row that this process works on, 0 unless the batch is shared out. dropout_factor: of
     the rates of dropout, None where there is no such layer. train_batches: as train_step, for many
     batches in one call: see Network.train_batches; None where each is a call of its own.
+    train_many: the same for many models: see Network.train_many; None where each is trained alone.
     """
 
     first_row: int
     dropout_factor: Any
     train_batches: Any
+    train_many: Any
 
     out_features: int
 

@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 SHORT, LONG = 5e-3, 2e-2  # seconds that a call of the C core takes at least and at most
 
 
+def adjusted(batches: int, seconds: float) -> int:
+    """The batches of the next call, after one with so many that took so long."""
+    if seconds < SHORT:
+        return batches * 2
+    return max(1, batches // 2) if seconds > LONG else batches
+
+
 @dataclass(frozen=True)
 class Setting:
     """What stays the same over a run: fit's arguments, checked."""
@@ -97,6 +104,11 @@ class Run:
         """Trains for an epoch and measures; whether it was not broken off."""
         started = time.perf_counter()
         loss, whole = self._train()
+        self.end_epoch(data, loss, started)
+        return whole
+
+    def end_epoch(self, data: Data, loss: float, started: float) -> None:
+        """Measures after an epoch that has been trained since `started`."""
         state = self.state
         state.epoch += 1
         state.history.loss.append(loss)
@@ -105,7 +117,6 @@ class Run:
         self.seconds += time.perf_counter() - started
         state.history.seconds.append(self.seconds)
         self._follow()
-        return whole
 
     def _scale_dropout(self) -> None:
         """Before a step: the rates of its dropout."""
@@ -121,10 +132,9 @@ class Run:
     def _train(self) -> tuple[float, bool]:
         """The steps of an epoch: its mean loss, and whether it was not broken off."""
         self.model.position = None  # in the midst of an epoch there is none to go on from
-        feed = self.feed
-        if isinstance(feed, ArrayFeed) and not feed.weighted and self._unwatched():
-            return self._many_at_once(feed)
-        batches = feed.batches(self.rng, self.state.epoch)
+        if self.in_large_calls(self.state.optimizer):
+            return self._many_at_once(self.array_feed)
+        batches = self.feed.batches(self.rng, self.state.epoch)
         if self.setting.accumulate > 1:
             return self._accumulated(batches)
         step, optimizer, constraints = self.model.train_step, self.state.optimizer, self.constraints
@@ -146,10 +156,14 @@ class Run:
             raise self._diverged(error, self.feed.arrays(index)) from None
         return self.model.epoch_mean(total, weight), True
 
-    def _unwatched(self) -> bool:
-        """Whether from step to step only the parameters change, and nobody looks at one."""
+    def in_large_calls(self, optimizer: Any) -> bool:
+        """Whether the C core makes many steps with this optimizer in one call: from step to step
+        only the parameters change, and nobody looks at one. None: the default of `start`."""
+        if not isinstance(self.feed, ArrayFeed) or self.feed.weighted:
+            return False
         setting, penalties = self.setting, self.constraints.l1 or self.constraints.l2
-        changing = self.state.optimizer.scheduled or setting.dropout_factor is not None
+        scheduled = optimizer is not None and optimizer.scheduled
+        changing = scheduled or setting.dropout_factor is not None
         together = setting.accumulate == 1 and self.model.train_batches is not None
         return together and not (changing or penalties or setting.on_step)
 
@@ -166,19 +180,23 @@ class Run:
                 model.train_batches(feed.data, index, size, optimizer, constraints, totals)
             except NotFiniteError as error:
                 self.recent.take(constraints.result)
-                first = start + constraints.result.steps * size
-                raise self._diverged(error, feed.arrays(order[first : first + size])) from None
+                raise self.diverged_in(error, order, start) from None
             self.recent.take(constraints.result)
-            self._adjust(time.perf_counter() - started)
+            self.batches_a_call = adjusted(self.batches_a_call, time.perf_counter() - started)
             start += len(index)
         return model.epoch_mean(float(totals[0]), start), start == len(order)
 
-    def _adjust(self, seconds: float) -> None:
-        """The batches of the next call, after one that took so long."""
-        if seconds < SHORT:
-            self.batches_a_call *= 2
-        elif seconds > LONG and self.batches_a_call > 1:
-            self.batches_a_call //= 2
+    def diverged_in(self, error: NotFiniteError, order: Array, start: int) -> FloatingPointError:
+        """What to raise where a call that began with order[start] has failed."""
+        feed = self.array_feed
+        first = start + self.constraints.result.steps * feed.batch_size
+        return self._diverged(error, feed.arrays(order[first : first + feed.batch_size]))
+
+    @property
+    def array_feed(self) -> ArrayFeed:
+        """The feed of a run in large calls."""
+        assert isinstance(self.feed, ArrayFeed)
+        return self.feed
 
     def _accumulated(self, batches: Iterator[Batch]) -> tuple[float, bool]:
         """An epoch in which `accumulate` batches make a step: g = sum_b w_b g_b / sum_b w_b."""

@@ -128,3 +128,42 @@ def test_copies_of_one_network_are_networks():
     nets = [net, copy.deepcopy(net)]
     mg.fit_many(nets, X, y, epochs=1, seeds=[3, 3])
     assert np.array_equal(nets[0].parameters().flat, nets[1].parameters().flat)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_small_equal_networks_each_have_the_bits_of_training_alone(n_threads):
+    """As lanes of vectors: rates, seeds and patience of their own, two that diverge."""
+
+    def made():
+        nets = [
+            mg.Network(mg.Linear(6, 9), mg.Tanh(), mg.Linear(9, 3), dtype="float64", seed=i)
+            for i in range(21)
+        ]
+        rates = [1e308 if i in (4, 11) else 1e-3 * (1 + i) for i in range(21)]
+        makers = [mg.optim.Adam if i % 3 else mg.optim.SGD for i in range(21)]
+        return nets, [f(n.parameters(), lr=r) for n, r, f in zip(nets, rates, makers, strict=True)]
+
+    (together, given), (alone, own) = made(), made()
+    seeds, patience = list(range(30, 51)), [1 + i % 3 for i in range(21)]
+    with pytest.raises(FloatingPointError, match=r"fit_many: network 4: .* at step") as first:
+        mg.fit_many(
+            together, X, y, epochs=7, batch_size=16, optimizers=given, seeds=seeds,
+            validation=(Xv, yv), early_stopping=patience, n_threads=n_threads,
+        )  # fmt: skip
+    for i, net in enumerate(alone):
+        settings = {"optimizer": own[i], "seed": seeds[i], "early_stopping": patience[i]}
+        settings |= {"epochs": 7, "batch_size": 16, "validation": (Xv, yv), "progress": False}
+        if i in (4, 11):
+            with pytest.raises(FloatingPointError) as error:
+                net.fit(X, y, **settings)
+            if i == 4:
+                text = str(error.value).replace("Network.fit", "fit_many: network 4")
+                assert str(first.value) == text
+        else:
+            wanted = net.fit(X, y, **settings)
+            found = together[i].position.history
+            assert found["loss"] == wanted.loss and found["val_loss"] == wanted.val_loss
+            assert found["val_accuracy"] == wanted.val_accuracy
+            assert together[i].optimizer.steps == net.optimizer.steps
+            assert together[i].step == net.step
+        assert np.array_equal(together[i].parameters().flat, net.parameters().flat), i
