@@ -184,3 +184,24 @@ def test_a_network_and_a_program():
     program.backward()
     assert mg.clip_grad_norm_(program.parameters(), 1.0) == 5
     np.testing.assert_allclose(program.parameters().flat_grad, [0.6, 0.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("p", [0, 1, 2, inf, -inf])
+def test_some_of_the_parameters_in_several_pieces(p):
+    """The norm is theirs, and the others keep their gradients: a, c are chosen, b lies between."""
+    params = Parameters([("a", (2,)), ("b", (2,)), ("c", (1,))], np.dtype("float64"))
+    params.flat_grad[:] = [3.0, -4.0, 1000.0, 0.5, 12.0]
+    chosen = [params[0], params[2]]
+    want = {0: 3, 1: 19, 2: 13, inf: 12, -inf: 3}[p]
+    assert mg.clip_grad_norm_(chosen, want / 2, norm_type=p) == pytest.approx(want, rel=1e-12)
+    np.testing.assert_allclose(params.flat_grad, [1.5, -2.0, 1000.0, 0.5, 6.0], rtol=1e-5)
+    mg.clip_grad_value_(chosen, 1.75)
+    np.testing.assert_allclose(params.flat_grad, [1.5, -1.75, 1000.0, 0.5, 1.75], rtol=1e-5)
+
+
+@every_kind
+@pytest.mark.parametrize("p", [0, 0.5, 1, 2, inf, -inf])
+def test_gradients_of_zero_have_no_norm(make, p):
+    params = make([0.0, 0.0, 0.0])
+    assert mg.clip_grad_norm_(params, 1.0, norm_type=p) == 0
+    assert (grads(params) == 0).all()
