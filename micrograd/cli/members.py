@@ -46,7 +46,7 @@ def train_members(
     """Trains as many as the preset has, with weights and held-out rows of their own, by as many
     threads as there are; returns them and the history of the first. `first` is their example.
     """
-    from micrograd.cli.train import chosen, fit_recipe
+    from micrograd.cli.preset import chosen, fit_recipe
     from micrograd.network.network import Network
     from micrograd.sklearn.tabular_recipe import trained_at_once
 

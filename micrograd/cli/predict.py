@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     keep = listed(options.keep)
     for name in keep:
         if name not in frame.names:
-            from micrograd.tabular.schema import no_such_column
+            from micrograd.tabular.naming import no_such_column
 
             raise ValueError(f"--keep: {no_such_column(frame, name)}")
     aligned = schema.align(frame)

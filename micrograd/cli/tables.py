@@ -76,10 +76,8 @@ def read(options: argparse.Namespace, path: str) -> Frame:
     return read_table(path, Reading(**given))
 
 
-def infer(options: argparse.Namespace, frame: Frame) -> Schema:
-    """What the columns of a table are, as the options say."""
-    from micrograd.cli.train_options import by_preset
-    from micrograd.sklearn.tabular_recipe import EMBED_ABOVE
+def infer(options: argparse.Namespace, frame: Frame, embed_above: int | None) -> Schema:
+    """What the columns of a table are, as the options say; embed_above: of Schema.infer."""
     from micrograd.tabular import Schema
 
     targets: list[Any] = listed(options.target)
@@ -92,7 +90,7 @@ def infer(options: argparse.Namespace, frame: Frame) -> Schema:
         kinds=kinds_of(options.kinds),
         features=listed(options.features) or None,
         drop=listed(options.drop),
-        embed_above=EMBED_ABOVE if by_preset(options) else None,
+        embed_above=embed_above,
     )
 
 

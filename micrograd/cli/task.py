@@ -56,10 +56,12 @@ def load_table(options: argparse.Namespace) -> Task:
     names, and a class that it does not know is an error.
     """
     from micrograd.cli import tables
+    from micrograd.cli.train_options import by_preset
+    from micrograd.sklearn.tabular_recipe import EMBED_ABOVE
 
     frame = tables.read(options, options.source)
     before = saved_schema(options)
-    schema = before or tables.infer(options, frame)
+    schema = before or tables.infer(options, frame, EMBED_ABOVE if by_preset(options) else None)
     if before is not None:
         check_same_targets(options, before)
     train, test = split(options, schema, frame)

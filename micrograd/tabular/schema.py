@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, SupportsIndex
@@ -15,6 +14,8 @@ from micrograd.data.frames import as_frame
 from micrograd.data.target import Target, infer_target
 from micrograd.tabular.column import CATEGORY, LEFT_OUT, NUMBER, Column, scaled
 from micrograd.tabular.infer import embed, infer_column
+from micrograd.tabular.naming import chosen as chosen_columns
+from micrograd.tabular.naming import find, listed
 from micrograd.tabular.one_row import OneRow
 
 VERSION = 1
@@ -112,9 +113,9 @@ class Schema:
                 names file, line, column and cell, and says what to do.
         """
         frame = as_frame(data, "Schema")
-        wanted = [] if target is None else _listed(target)
-        names = [_find(frame, each) for each in wanted]
-        chosen = _chosen(frame, names, features, drop, kinds or {})
+        wanted = [] if target is None else listed(target)
+        names = [find(frame, each) for each in wanted]
+        chosen = chosen_columns(frame, names, features, drop, kinds or {})
         targets = _targets(frame, names, kind)
         columns = [
             infer_column(frame, name, (kinds or {}).get(name))
@@ -377,75 +378,6 @@ def _no_feature(frame: Frame, schema: Schema) -> str:
     )
 
 
-def _listed(target: Any) -> list[Any]:
-    return list(target) if isinstance(target, (list, tuple)) else [target]
-
-
 def _short(cell: str) -> str:
     cell = " ".join(cell.split())
     return cell if len(cell) <= 60 else cell[:57] + "..."
-
-
-def _find(frame: Frame, target: Any) -> str:
-    """The name of a column that is named, or numbered from 0, negative from the end."""
-    if isinstance(target, bool) or not isinstance(target, (str, SupportsIndex)):
-        raise TypeError(f"{frame.source}: target is {target!r}, wanted a column's name or index")
-    names = frame.names
-    if isinstance(target, str) and target in names:
-        return target
-    index: int | None
-    if isinstance(target, str):
-        digits = target.lstrip("-")
-        index = int(target) if digits.isdecimal() and digits.isascii() else None
-    else:
-        index = operator.index(target)
-    if index is None:
-        raise ValueError(no_such_column(frame, str(target)))
-    if not -len(names) <= index < len(names):
-        raise ValueError(
-            f"{frame.source}: target is column {index}, wanted {-len(names)} to {len(names) - 1}"
-        )
-    return names[index]
-
-
-def _stands(frame: Frame, row: int, name: str) -> bool:
-    return any(str(column[row]).strip() == name for column in frame.columns)
-
-
-def no_such_column(frame: Frame, name: str) -> str:
-    """A message that lists the columns, and the one that is spelled most like it."""
-    from difflib import get_close_matches
-
-    names = frame.names
-    close = get_close_matches(name, names, n=1)
-    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    below = next((row for row in range(min(20, len(frame))) if _stands(frame, row, name)), None)
-    if below is not None and frame.lines is not None:
-        hint = (
-            f"; {name!r} stands on line {frame.lines[below]}: if that line has the names of the "
-            "columns, delete the lines above it"
-        )
-    hint += "".join(f"; this is {note}" for note in frame.notes if note.startswith("sheet "))
-    return f"{frame.source}: no column is named {name!r}, the columns are {listed}{hint}"
-
-
-def _chosen(
-    frame: Frame,
-    targets: Sequence[str],
-    features: Sequence[str] | None,
-    drop: Sequence[str],
-    kinds: Mapping[str, str],
-) -> set[str]:
-    """The columns to learn from."""
-    for name in [*(features or ()), *drop, *kinds]:
-        if name not in frame.names:
-            raise ValueError(no_such_column(frame, name))
-    for name in features or ():
-        if name in targets or name in drop:
-            raise ValueError(
-                f"{frame.source}: the column {name!r} is a feature and "
-                f"{'the target' if name in targets else 'to be dropped'}; name it once"
-            )
-    chosen = set(frame.names if features is None else features)
-    return chosen - set(targets) - set(drop)

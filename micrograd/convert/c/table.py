@@ -92,8 +92,7 @@ def table_to_c(
     >>> schema = mg.tabular.Schema.infer({"x": [1.0, 2.0, 3.0], "y": [2.0, 4.0, 6.0]}, "y")
     >>> line = mg.convert.table_to_c(mg.Network(mg.Linear(1, 1), loss="mse"), schema, "line.h")
     """
-    check_of_table("table_to_c", net)
-    _check_numbers(schema)
+    _check(net, schema)
     checked_quantize("table_to_c", quantize, X)
     rows = _rows(schema, X)
     encoded = _encoded(schema, rows)
@@ -133,7 +132,8 @@ def _write(path: Path, arduino: Path | None, text: str, table: CTable, row: Arra
     return table
 
 
-def _check_numbers(schema: Schema) -> None:
+def _check(net: Network, schema: Schema) -> None:
+    check_of_table("table_to_c", net)
     other = [c.name for c in schema.features if c.kind != NUMBER or c.unit]
     if other:
         raise ValueError(
