@@ -1,4 +1,4 @@
-/* Many networks at once: shared out over threads, and small equal ones side by side in the lanes of vectors.
+/* Small equal networks side by side in the lanes of vectors.
  *
  * A group is as many networks of one shape as a vector has lanes.  Parameters, gradients and the optimizers'
  * state are copied into arrays of vectors, all batches are run on these, and they are copied back.  What does
@@ -6,14 +6,10 @@
  * that network is trained alone from where it was: it ends, or fails, as it would have anyway. */
 #include <float.h>
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "machine/memory.h"
-#include "plan/plan.h"
-
-/* The most that a group may work on: measured with 2 MiB of L2, from 3 MiB on nothing is gained. */
-#define MOST_BYTES (2 << 20)
+#include "plan/lanes.h"
 
 typedef struct {
     mg_training *trainings[MG_MOST_LANES];
@@ -34,75 +30,13 @@ typedef struct {
     int odd[MG_MOST_LANES]; /* to be trained alone */
 } group;
 
-/* ---- which networks can run in lanes ---- */
-
-static int op_fits(const mg_plan *plan, const mg_op *op)
-{
-    const mg_kernels *kernels = plan->kernels;
-    const int64_t in = plan->buffers[op->in[0]].columns;
-    switch (op->kind) {
-    case MG_LINEAR: return in <= kernels->lanes_depth;
-    case MG_LINEAR_WEIGHT: return 1;
-    case MG_LINEAR_INPUT: return in <= kernels->lanes_depth && !op->accumulate;
-    case MG_ACTIVATE:
-    case MG_ADD:
-    case MG_ACTIVATE_BACKWARD: return 1;
-    case MG_LOSS: return op->function == MG_CROSS_ENTROPY && in <= kernels->lanes;
-    default: return 0;
-    }
-}
-
-/* Bytes of the arrays of a group of such networks. */
-static size_t group_bytes(const mg_plan *plan, int64_t rows)
+size_t mg_lanes_bytes(const mg_plan *plan, int64_t rows)
 {
     int64_t reals = 5 * plan->n_parameters + rows;
     for (int i = 0; i < plan->n_buffers; i++)
         reals += rows * plan->buffers[i].columns + 1;
     return (size_t)(reals * plan->kernels->lanes + plan->kernels->lanes_scratch) * plan->real_size + 1024;
 }
-
-static int fits(const mg_training *t)
-{
-    const mg_plan *plan = t->plan;
-    const mg_constraints *c = t->constraints;
-    const mg_optimizer *o = t->optimizer;
-    const mg_batch *data = t->data;
-    if (!mg_targets_fit(plan, data) || data->sparse || data->targets || data->weights || !plan->parameters ||
-        !plan->gradients || !mg_plan_goes_back(plan))
-        return 0;
-    if (!o || o->slices || o->n != plan->n_parameters || o->parameters != plan->parameters ||
-        o->gradients != plan->gradients || !mg_optimizer_kernels(o))
-        return 0;
-    if (c->l1 != 0 || c->l2 != 0 || c->max_norm < INFINITY || t->count < 1 || t->batch_rows < 1 ||
-        t->batch_rows > plan->kernels->lanes_depth || plan->kernels->lanes > MG_MOST_LANES ||
-        group_bytes(plan, t->batch_rows) > MOST_BYTES)
-        return 0;
-    for (int i = 0; i < plan->n_ops; i++)
-        if (!op_fits(plan, &plan->ops[i]))
-            return 0;
-    return 1;
-}
-
-/* Whether two that fit can be in one group. */
-static int alike(const mg_training *t, const mg_training *u)
-{
-    const mg_plan *a = t->plan, *b = u->plan;
-    const mg_optimizer *o = t->optimizer, *p = u->optimizer;
-    if (t->count != u->count || t->batch_rows != u->batch_rows || a->kernels != b->kernels ||
-        a->n_ops != b->n_ops || a->n_buffers != b->n_buffers || a->n_parameters != b->n_parameters ||
-        memcmp(a->ops, b->ops, (size_t)a->n_ops * sizeof *a->ops) ||
-        memcmp(a->buffers, b->buffers, (size_t)a->n_buffers * sizeof *a->buffers))
-        return 0;
-    if (o->kind != p->kind || !o->steps != !p->steps || o->nesterov != p->nesterov ||
-        !o->dampening != !p->dampening)
-        return 0;
-    for (int i = 0; i < 3; i++)
-        if (!o->state[i] != !p->state[i])
-            return 0;
-    return 1;
-}
-
-/* ---- a group ---- */
 
 static char *take(char **memory, int64_t count, size_t size)
 {
@@ -116,7 +50,7 @@ static int lay_out(group *g, int64_t rows)
 {
     const mg_plan *plan = g->plan;
     g->values = calloc((size_t)plan->n_buffers, sizeof *g->values);
-    g->memory = mg_memory_new(group_bytes(plan, rows) + 64 * (size_t)plan->n_buffers);
+    g->memory = mg_memory_new(mg_lanes_bytes(plan, rows) + 64 * (size_t)plan->n_buffers);
     if (!g->values || !g->memory)
         return 0;
     char *memory = g->memory;
@@ -436,14 +370,7 @@ static void give_back(group *g)
     }
 }
 
-static void train_alone(mg_training *t)
-{
-    t->status = mg_plan_train_batches(t->plan, t->data, t->index, t->count, t->batch_rows, t->constraints,
-                                      t->optimizer, 1, t->totals, t->result);
-    t->together = 1;
-}
-
-static void train_together(mg_training *const *trainings, int count)
+void mg_lanes_train(mg_training *const *trainings, int count)
 {
     group g = {.used = count, .plan = trainings[0]->plan, .kernels = trainings[0]->plan->kernels, .shared = 1};
     g.lanes = (int)g.kernels->lanes;
@@ -470,69 +397,5 @@ static void train_together(mg_training *const *trainings, int count)
     free(g.values);
     for (int lane = 0; lane < count; lane++)
         if (!room || g.odd[lane])
-            train_alone(trainings[lane]);
-}
-
-/* ---- all of them ---- */
-
-/* Trainings [first, last) of `order` are one piece of work. */
-typedef struct {
-    mg_training **order;
-    int64_t *ends, pieces;
-    _Atomic int64_t next;
-} work;
-
-static void work_body(void *arguments, mg_team team)
-{
-    work *w = arguments;
-    (void)team;
-    for (int64_t i; (i = atomic_fetch_add(&w->next, 1)) < w->pieces;) {
-        const int64_t first = i ? w->ends[i - 1] : 0, count = w->ends[i] - first;
-        if (count > 1)
-            train_together(w->order + first, (int)count);
-        else
-            train_alone(w->order[first]);
-    }
-}
-
-/* Fewer networks than this share of the lanes are faster one by one. */
-#define LEAST_SHARE 4
-
-/* Puts those that go together side by side in `order`. */
-static void sort(int64_t n, mg_training *trainings, char *taken, work *w)
-{
-    int64_t placed = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (taken[i])
-            continue;
-        mg_training *t = &trainings[i];
-        const int64_t start = placed;
-        w->order[placed++] = t;
-        const int64_t lanes = fits(t) ? t->plan->kernels->lanes : 1;
-        for (int64_t j = i + 1; j < n && placed - start < lanes; j++)
-            if (!taken[j] && fits(&trainings[j]) && alike(t, &trainings[j])) {
-                w->order[placed++] = &trainings[j];
-                taken[j] = 1;
-            }
-        if ((placed - start) * LEAST_SHARE >= lanes)
-            w->ends[w->pieces++] = placed;
-        else
-            for (int64_t j = start; j < placed; j++)
-                w->ends[w->pieces++] = j + 1;
-    }
-}
-
-void mg_train_many(int64_t n, mg_training *trainings, int threads)
-{
-    work w = {.order = calloc((size_t)n + 1, sizeof *w.order), .ends = calloc((size_t)n + 1, sizeof *w.ends)};
-    char *taken = calloc((size_t)n + 1, 1);
-    for (int64_t i = 0; i < n; i++)
-        trainings[i].status = MG_OUT_OF_MEMORY, trainings[i].together = 0;
-    if (w.order && w.ends && taken) {
-        sort(n, trainings, taken, &w);
-        mg_team_run(work_body, &w, mg_team_limit(threads < w.pieces ? threads : w.pieces));
-    }
-    free(w.order);
-    free(w.ends);
-    free(taken);
+            mg_train_alone(trainings[lane]);
 }

@@ -69,10 +69,9 @@ def fit_many(
 ) -> list[History]:
     """Trains independent networks on the same data at once, each as its own `fit` would.
 
-    Networks may differ in shape, loss and dtype. They are shared out over threads, each trained by
-    one thread without waiting for another; small equal ones run side by side, each in a lane of the
-    processor's vectors. All end with the bits of having been trained alone, by net.fit with these
-    arguments, whatever the number of threads.
+    Networks may differ in shape, loss and dtype. They are shared out over threads; small equal ones
+    run side by side in the lanes of vectors. All end with the bits of having been trained alone, by
+    net.fit with these arguments, whatever the number of threads.
 
         nets = [mg.Network(mg.Linear(64, n), mg.ReLU(), mg.Linear(n, 10)) for n in (16, 32, 64)]
         histories = mg.fit_many(nets, X, y, epochs=20, validation=(Xt, yt), seeds=0)
@@ -115,14 +114,19 @@ def fit_many(
         _job(model, f"fit_many: network {i}", data, same | {k: v[i] for k, v in each.items()})
         for i, model in enumerate(models)
     ]
+    return _trained(jobs, workers, threads)
+
+
+def _trained(jobs: list[_Job], workers: int, threads: int) -> list[History]:
+    """All jobs, by so many workers that have so many threads to themselves."""
     together = [job for job in jobs if workers == threads and fits(job.made.run, job.optimizer)]
     if len(together) < 2:
         together = []
     outcomes = _together(together, workers)
     others = [job for job in jobs if job not in together]
     outcomes += _apart(others, workers, max(1, threads // workers)) if others else []
-    histories = {id(job): outcome for job, outcome in zip(together + others, outcomes, strict=True)}
-    return [_history(histories[id(job)]) for job in jobs]
+    found = {id(job): outcome for job, outcome in zip(together + others, outcomes, strict=True)}
+    return [_history(found[id(job)]) for job in jobs]
 
 
 def _history(outcome: History | BaseException) -> History:
