@@ -1,18 +1,23 @@
-"""The scalar functions of a network, those of its Maps and its loss, as programs of the C core."""
+"""The scalar functions of a network, those of its Maps and its loss, as programs of the C core.
+
+The room that records them is loaded by the first network that has one.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from micrograd.engine.value import Value
 from micrograd.network.blocks import walk
 from micrograd.network.layers import Layer, Map
 from micrograd.network.losses import Loss
 from micrograd.network.reverse import LossOp
-from micrograd.program.network_op import ScalarOp, loss_op, map_op
-from micrograd.program.recorder import RecordingError
 from micrograd.sharing import new_lock
+
+if TYPE_CHECKING:
+    from micrograd.program.network_op import ScalarOp
 
 
 class Functions:
@@ -32,11 +37,13 @@ class Functions:
         self.leaves: list[Value] = []
         self._loss, self._outputs = loss, outputs
         self._first_scalar, self._dtype = first_scalar, dtype
-        self._maps = {
-            path: map_op(layer.f, self.leaves, dtype, f"Network: layer {path} Map")
-            for path, layer in walk(layers)
-            if isinstance(layer, Map)
-        }
+        self._maps: dict[str, ScalarOp] = {}
+        for path, layer in walk(layers):
+            if isinstance(layer, Map):
+                from micrograd.program.network_op import map_op
+
+                where = f"Network: layer {path} Map"
+                self._maps[path] = map_op(layer.f, self.leaves, dtype, where)
         self._losses: dict[int, ScalarOp] = {}  # by the columns of the targets
         self._recording = new_lock()
         self.targets = outputs  # columns of the targets, as long as none have come
@@ -45,6 +52,8 @@ class Functions:
 
     def _first_targets(self) -> int:
         """Columns of the targets as the loss seems to want them: as many as the outputs, or one."""
+        from micrograd.program.recorder import RecordingError
+
         try:
             self._losses[self._outputs] = self._loss_program(self._outputs)
         except (RecordingError, TypeError, AttributeError):
@@ -58,6 +67,8 @@ class Functions:
         return self._outputs
 
     def _loss_program(self, targets: int) -> ScalarOp:
+        from micrograd.program.network_op import loss_op
+
         f = self._loss.function
         assert f is not None
         return loss_op(f, self._outputs, targets, self.leaves, self._dtype, "Network: loss")
@@ -88,6 +99,8 @@ class Functions:
         if len(self.leaves) > before:
             new = self.leaves[before]
             del self.leaves[before:]
+            from micrograd.program.recorder import RecordingError
+
             raise RecordingError(
                 f"the loss uses {new!r}, which it did not when the network was made; "
                 "make a new network",

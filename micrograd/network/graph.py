@@ -8,10 +8,13 @@ them there.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from micrograd.network.columns import Columnwise
 from micrograd.network.layers import Activation, Layer
-from micrograd.program.network_op import ScalarOp
+
+if TYPE_CHECKING:
+    from micrograd.program.network_op import ScalarOp
 
 CONCAT = "concat"  # a node that runs nothing: its inputs lie in its output
 

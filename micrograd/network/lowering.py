@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from micrograd.network.blocks import DenseBlock, Highway, Residual, unnest
 from micrograd.network.columns import Columnwise
@@ -30,7 +30,9 @@ from micrograd.network.layers import (
     Sigmoid,
     Softmax,
 )
-from micrograd.program.network_op import ScalarOp
+
+if TYPE_CHECKING:
+    from micrograd.program.network_op import ScalarOp
 
 Purpose = Literal["training", "explaining", "predicting"]
 Nested = Generator[Any, Any, int]  # a value, found by going into a block: see blocks.unnest

@@ -14,11 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from micrograd.checkpoint.chain import Backward, Event, Forward, Stage
 from micrograd.network.columns import Columnwise
 from micrograd.network.graph import CONCAT, Graph, Node
-from micrograd.program.network_op import ScalarOp
+
+if TYPE_CHECKING:
+    from micrograd.program.network_op import ScalarOp
 
 IDENTITY = "identity"
 

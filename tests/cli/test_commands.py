@@ -220,7 +220,9 @@ def test_a_command_loads_neither_the_others_nor_what_they_need():
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    others = "cli.play cli.diagnose cli.installed plot draw convert tabular sklearn distributed"
+    others = (
+        "program cli.play cli.diagnose cli.installed plot draw convert tabular sklearn distributed"
+    )
     wanted = {f"micrograd.{name}" for name in others.split()} | {"numpy.ma", "concurrent.futures"}
     assert not wanted & set(loaded.stdout.split())
 
