@@ -57,7 +57,9 @@ class Access:
     a small network takes a few thousand. A run of many such calls is a `training` block.
 
     Attributes:
-        free: holds one thing, and nothing while somebody trains: list.pop is atomic.
+        free: holds one thing, and nothing while somebody trains: deque.pop is atomic, and keeps
+            the memory that append needs, so that leaving cannot fail (a list's, from CPython 3.12
+            on, is freed when it is empty).
         owner: the thread that is in a `training` block, or None.
         holder: the thread that has taken what was in `free`, or None.
         written: somebody writes, or waits for readers to leave so that it can.
@@ -78,7 +80,7 @@ class Access:
     )
 
     def __init__(self) -> None:
-        self.free: list[None] = [None]
+        self.free: deque[None] = deque([None])
         self.owner: int | None = None
         self.holder: int | None = None
         self._depth = 0  # of the owner's blocks
@@ -272,7 +274,7 @@ class Access:
     def after_fork(self) -> None:
         """In a forked child the other threads are gone, and what they held is free."""
         if self.owner != get_ident():
-            self.free, self.owner, self.holder, self._depth = [None], None, None, 0
+            self.free, self.owner, self.holder, self._depth = deque([None]), None, None, 0
         self.written = False
         self.readers.clear()
         self.waiting.clear()

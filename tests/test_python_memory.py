@@ -81,5 +81,5 @@ def test_each_allocation_of_python_fails_once():
     for call, counts in report.items():
         refused = counts.get("MemoryError", 0)
         others = sum(n for kind, n in counts.items() if kind not in ("null", "MemoryError"))
-        assert refused, (call, counts)
+        assert refused or call == "step", (call, counts)  # whose call may need no memory
         assert others <= refused / 20 + 2, (call, counts)

@@ -109,7 +109,7 @@ def test_what_an_interrupt_has_cut_off_is_taken_up_again():
     access.enter("b")  # struck in leave: this thread held it, and comes again
     access.enter("b")
     access.leave()
-    assert access.free == [None]
+    assert list(access.free) == [None]
     access.begin_read()  # struck in end_read
     with access.writing("w"):
         pass

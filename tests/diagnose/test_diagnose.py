@@ -206,7 +206,7 @@ def test_nothing_is_changed():
     after = optimizer.state_dict()
     assert after.keys() == state.keys() and net.step == step
     assert all(np.array_equal(after[k], state[k]) for k in state)
-    assert found == mg.diagnose(net, X, y, optimizer=optimizer)
+    assert repr(found) == repr(mg.diagnose(net, X, y, optimizer=optimizer))  # there are NaNs
     # The step that it tried out is the one that comes, for the gradient that it saw.
     e = net.explain(X, y)
     net.parameters()[0].grad[...] = e["dW1"]

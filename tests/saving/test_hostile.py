@@ -247,6 +247,7 @@ def test_flipped_bytes(tmp_path_factory, flips):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="reads /proc")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="it takes address space")
 def test_a_lie_about_sizes_takes_no_memory(path):
     """Highway's gate of a million squared, which no tensor in the file confirms: 4 TB."""
     n = 10**6
