@@ -54,6 +54,12 @@ class ArrayFeed:
         return np.concatenate(list(self._rows.batches(rng)))
 
     @property
+    def shape(self) -> tuple[int, int] | None:
+        """What, beside the generator, an order depends on; None where it depends on more."""
+        rows = self._rows
+        return (rows.count, rows.batch_size) if rows.select is None else None
+
+    @property
     def weighted(self) -> bool:
         """Whether rows have weights."""
         return self._arrays[2] is not None

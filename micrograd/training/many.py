@@ -138,7 +138,7 @@ def _history(outcome: History | BaseException) -> History:
 def _together(jobs: list[_Job], threads: int) -> list[History | BaseException]:
     """All jobs, whose steps the C core makes in calls for all of them."""
     outcomes: list[History | BaseException] = []
-    with ExitStack() as training:
+    with ExitStack() as training, core.limited_threads(threads):
         tracks: list[Track | BaseException] = []
         for job in jobs:
             try:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from micrograd.training.run import Run
 
 
+Orders = dict[str, tuple["Array", dict[str, Any]]]  # and how each leaves its generator
+
+
 @dataclass
 class Track:
     """A run among others, and its epoch: the rows in their order, and the sums so far."""
@@ -29,11 +32,19 @@ class Track:
     totals: Array = field(default_factory=lambda: np.zeros(2))
     failed: BaseException | None = None
 
-    def begin(self) -> None:
-        """The order of the next epoch."""
+    def begin(self, known: Orders) -> None:
+        """The order of the next epoch, from those that others have drawn if it is the same."""
         self.run.model.position = None  # in the midst of an epoch there is none to go on from
-        self.order = self.run.array_feed.order(self.run.rng)
         self.totals[:] = 0
+        rng, feed = self.run.rng, self.run.array_feed
+        if rng is None or feed.shape is None:
+            self.order = feed.order(rng)
+            return
+        key = repr((feed.shape, rng.bit_generator.state))
+        if key not in known:
+            order = feed.order(rng)
+            known[key] = order, dict(rng.bit_generator.state)
+        self.order, rng.bit_generator.state = known[key]
 
     def call(self, start: int, batches: int) -> tuple[Any, ...]:
         """What Network.train_many wants for the next so many batches."""
@@ -68,8 +79,9 @@ def train(tracks: list[Track], threads: int) -> None:
             after.callback(track.run.restore_dropout)
         while active := [t for t in tracks if t.failed is None and not t.run.over()]:
             started = time.perf_counter()
+            known: Orders = {}
             for track in active:
-                track.begin()
+                track.begin(known)
             batches = _epoch(active, batches, threads)
             for track in active:
                 if track.failed is None:

@@ -130,6 +130,26 @@ def test_copies_of_one_network_are_networks():
     assert np.array_equal(nets[0].parameters().flat, nets[1].parameters().flat)
 
 
+def test_networks_with_one_seed_have_the_order_of_that_seed():
+    """Drawn once for all of them, and again in the next epoch."""
+    nets, alone = ([mg.Network(mg.Linear(6, 3), seed=i) for i in range(5)] for _ in range(2))
+    mg.fit_many(nets, X, y, epochs=3, batch_size=16, seeds=[7, 7, 8, 7, 8])
+    for i, net in enumerate(alone):
+        net.fit(X, y, epochs=3, batch_size=16, seed=8 if i in (2, 4) else 7, progress=False)
+        assert np.array_equal(nets[i].parameters().flat, net.parameters().flat)
+        assert nets[i].position.rng == net.position.rng
+
+
+def test_more_threads_than_the_process_may_use_otherwise(threads):
+    threads(1)
+    nets, alone = ([mg.Network(mg.Linear(6, 3), seed=i) for i in range(5)] for _ in range(2))
+    mg.fit_many(nets, X, y, epochs=1, seeds=0, n_threads=3)
+    assert mg.get_num_threads() == 1
+    for net, other in zip(nets, alone, strict=True):
+        other.fit(X, y, epochs=1, seed=0, progress=False)
+        assert np.array_equal(net.parameters().flat, other.parameters().flat)
+
+
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_small_equal_networks_each_have_the_bits_of_training_alone(n_threads):
     """As lanes of vectors: rates, seeds and patience of their own, two that diverge."""
