@@ -46,12 +46,13 @@ static int T(packs_b)(const mg_gemm *g)
 
 /* Is A copied?  Where neither its rows nor its columns are contiguous; where its columns are, and so many
  * panels are to come that it pays to have a tile's share of them side by side (measured: 87 % of the peak
- * instead of 70 % for m, n, k = 1024, 1024, 512; 0.94 of the time for 128, 784, 64 in float64); where its
+ * instead of 70 % for m, n, k = 1024, 1024, 512; 0.94 of the time for 128, 784, 64 in float64,
+ * but 1.06 of a step of 64-32-10, whose few panels do not pay for it); where its
  * rows fight for the same cache lines. */
 static int T(packs_a)(const mg_gemm *g)
 {
     if (g->a_col != 1)
-        return g->a_row != 1 || (g->n >= 4 * PANEL && g->k >= 32);
+        return g->a_row != 1 || (g->k >= 32 && g->n >= (g->k >= 128 ? 4 : 16) * PANEL);
     return g->n > PANEL && T(conflicts)(g->a_row, g->m);
 }
 

@@ -151,7 +151,8 @@ static void T(lanes_part)(int64_t n, const void *from_, int lanes, const int *le
 /* Softmax-cross-entropy of n <= LANES columns, as cross_entropy_narrow has it: the gradient of each row, and
  * in `losses` (LANES) the sums of the rows' losses.  labels (rows, LANES) are int32_t or int64_t, as wide as
  * a real. */
-static void T(lanes_entropy)(int64_t rows, int n, const void *z_, const void *labels, void *g_, double *losses)
+static void T(lanes_entropy)(int64_t rows, int n, const void *z_, const void *labels, void *g_,
+                             double *losses)
 {
     double total[LANES] = {0};
     for (int64_t i = 0; i < rows; i++) {
@@ -209,9 +210,9 @@ static void T(lanes_squares)(int64_t n, const void *x_, double *sums)
 }
 #undef SUMS
 
-#define LANES_SWEEP(rule)                       \
-    for (int64_t i = 0; i < n; i += LANES)      \
-        most = T(rule)(&s, i, LANES, most);     \
+#define LANES_SWEEP(rule)                   \
+    for (int64_t i = 0; i < n; i += LANES)  \
+        most = T(rule)(&s, i, LANES, most); \
     break
 
 /* T(update) on n elements of each lane, with settings of its own.  largest (LANES): of what it wrote. */

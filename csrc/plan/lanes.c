@@ -372,7 +372,8 @@ static void give_back(group *g)
 
 void mg_lanes_train(mg_training *const *trainings, int count)
 {
-    group g = {.used = count, .plan = trainings[0]->plan, .kernels = trainings[0]->plan->kernels, .shared = 1};
+    group g = {
+        .used = count, .plan = trainings[0]->plan, .kernels = trainings[0]->plan->kernels, .shared = 1};
     g.lanes = (int)g.kernels->lanes;
     g.vector = (size_t)g.lanes * g.plan->real_size;
     for (int lane = 0; lane < count; lane++) {

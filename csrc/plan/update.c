@@ -360,7 +360,8 @@ static void step_body(void *arguments, mg_team team)
 {
     const plain_step *s = arguments;
     const mg_range chunks = mg_share(mg_update_chunks(s->optimizer->n), team);
-    update(s->kernels, s->optimizer, mg_update_elements(s->optimizer->n, chunks.first, chunks.last), 1, INFINITY, 0);
+    update(s->kernels, s->optimizer, mg_update_elements(s->optimizer->n, chunks.first, chunks.last), 1,
+           INFINITY, 0);
 }
 
 int mg_optimizer_step(mg_optimizer *optimizer, int threads)
