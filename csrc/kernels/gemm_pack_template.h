@@ -1,10 +1,11 @@
 /* Copies of parts of A and B that a matrix multiplication reads on and on; part of the kernel template (see
  * template.h). */
 
-/* Depth of a block of k.  A panel of B is then 384 * 128 bytes = 48 KiB (float64: the same, of half as many
- * columns): it streams from L2 at 9 bytes a cycle while a tile of A (14 * 384 * 4 = 21 KiB) stays in L1.  Half of
- * it in float64 had C read and written twice as often, and products of 1024 took 1.05 times as long. */
-#define BLOCK_DEPTH 384
+/* Depth of a block of k.  A panel of B is then 384 * 128 bytes = 48 KiB (AVX-512): it streams from L2 at 9 bytes
+ * a cycle while a tile of A (14 * 384 * 4 = 21 KiB) stays in L1.  Half of it for float64 there had C read and
+ * written twice as often: products of 1024 took 1.06 times as long.  With 32 bytes, where panel and tile are to
+ * fit into L1 together, half of it is 0.95 of the time of 512, 1024, 1024. */
+#define BLOCK_DEPTH (MG_VECTOR_BYTES == 64 ? 384 : 384 * 4 / (int)sizeof(real))
 
 /* The depth of the blocks that k is cut into: even ones, of at most one and a half times BLOCK_DEPTH. */
 #define MOST_DEPTH (BLOCK_DEPTH + BLOCK_DEPTH / 2)
