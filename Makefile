@@ -22,8 +22,8 @@ types:     ## mypy, strict
 format-c:  ## clang-format
 	git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
 
-c:         ## all C tests under AddressSanitizer and UBSan, with and without threads: minutes
-	PYTHON=$(PYTHON) bash tests/c/run
+c:         ## all C tests under AddressSanitizer and UBSan, with and without threads; PART=quick: some
+	PYTHON=$(PYTHON) bash tests/c/run $(PART)
 
 clang:     ## the core built by clang, in a folder of its own, and the tests of its numbers
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
