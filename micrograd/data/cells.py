@@ -139,7 +139,7 @@ def find_notation(columns: Iterable[Sequence[str]]) -> Notation:
 
 
 def _count_marks(text: str, point: Counter[str], maybe: Counter[str], groups: Counter[str]) -> None:
-    if not re.fullmatch(r"[0-9.,]+(?:[eE][+-]?[0-9]+)?", text):
+    if not re.fullmatch(r"[0-9.,]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?", text):
         return
     commas, dots = text.count(","), text.count(".")
     for mark, other in ((",", "."), (".", ",")):

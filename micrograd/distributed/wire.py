@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import traceback
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, NoReturn
@@ -54,6 +55,22 @@ def end_all(comm: Any) -> NoReturn:
     os._exit(1)  # the launcher may take its time, and nothing further is to happen here
 
 
+def _wait_until_it_is_read() -> None:
+    """Until the launcher has what this rank wrote: an abort makes MPICH's drop the rest."""
+    deadline = time.monotonic() + 2.0
+    with suppress(ImportError, OSError, ValueError):  # no such call, no descriptor, no pipe
+        import fcntl
+        import termios
+
+        unread = bytearray(4)
+        while time.monotonic() < deadline:
+            fcntl.ioctl(sys.stderr.fileno(), termios.FIONREAD, unread)
+            if not any(unread):
+                break
+            time.sleep(0.01)
+    time.sleep(0.2)  # which it has to pass on
+
+
 class Wire:
     """A communicator, and what is sent over it.
 
@@ -91,6 +108,7 @@ class Wire:
     def end(self, message: str) -> None:
         """Says why and ends all ranks, this one too."""
         print(f"micrograd.distributed: {message}", file=sys.stderr, flush=True)
+        _wait_until_it_is_read()
         end_all(self.comm)
 
     def sum(self, x: Array, what: str = "add up numbers") -> Array:

@@ -229,6 +229,12 @@ def test_csv_round_trip(tmp_path, X, delimiter, quote_all, draws):
     assert [*table.feature_names[:place], table.target_name, *table.feature_names[place:]] == names
 
 
+@pytest.mark.parametrize("text", [",", ".", ",,", ".,", "a,"])
+def test_marks_without_a_digit_say_nothing_of_numbers(read_text, text):
+    table = read_text(f'word,number\n"{text}",1.625\nb,2.375\n', "word", kind="classes")
+    assert table.X.ravel().tolist() == [1.625, 2.375] and table.classes == (text, "b")
+
+
 def test_csv_equals_numpy_loadtxt(tmp_path):
     rows = np.random.default_rng(0).standard_normal((3000, 4))
     np.savetxt(tmp_path / "rows.csv", rows, delimiter=",")
