@@ -26,6 +26,14 @@ def step(page):
     return int(page.locator("#now").inner_text().replace(",", ""))
 
 
+def settled_step(page):
+    """The step of a run that has been paused, once what was still under way has been shown."""
+    shown = None
+    while shown != (shown := step(page)):
+        page.wait_for_timeout(400)
+    return shown
+
+
 def reaches(page, place, least, run=0):
     until(
         page,
@@ -84,7 +92,7 @@ def test_a_reload_in_the_middle_changes_nothing(served, opened):
     assert page.get_by_label("Hidden layers").input_value() == "8, 8"
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("button", name="Play").wait_for()
-    paused = step(page)
+    paused = settled_step(page)
     page.reload()
     until(page, "window.playground && playground.frames()[0] > 0")
     steps_on(page, paused)
