@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import pairwise
+from math import ceil
 from time import perf_counter, sleep
 from typing import Any
 
@@ -213,17 +214,19 @@ def measure(workload: Workload, job: Job, rounds: int, with_torch: bool) -> Line
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     found = job.best(steps, rounds)
     n_bytes = 4 * workload.parameters
-    latency, whole = job.exchange(1), job.exchange(n_bytes)
+    short = n_bytes <= SHORT_MESSAGE
+    message = n_bytes if short else ceil(n_bytes / job.ranks)  # over TCP half as much takes no half
+    latency, whole = job.exchange(1), job.exchange(message)
     if job.ranks == 1:
-        latency, whole = 0.0, n_bytes / FAST
+        latency, whole = 0.0, message / FAST
     turns = max(1.0, job.ranks / job.cores)  # all ranks were at it when a part was timed
     scaling = simulate(
         net, ranks=sorted({job.ranks, *DEFAULT_RANKS}), batch=workload.batch,
         seconds_per_row=found["part"] / part / turns,
         seconds_per_step=max(0.0, found["part, wrapped"] - found["part"]) / turns,
         seconds_per_exchange=job.software(latency) / turns, cores=job.cores, latency=latency,
-        bandwidth=n_bytes / max(whole - latency, n_bytes / FAST), overlap=False,
-        algorithm="recursive_doubling" if n_bytes <= SHORT_MESSAGE else "ring",
+        bandwidth=message / max(whole - latency, message / FAST), overlap=False,
+        algorithm="recursive_doubling" if short else "ring",
     )  # fmt: skip
     predicted = next(row.step for row in scaling if row.ranks == job.ranks)
     return Line(workload, found["ours"], found["one"], found["one, wrapped"], found.get("ddp"),
