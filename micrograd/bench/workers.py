@@ -20,7 +20,7 @@ START_SECONDS = 120.0  # for the import of a framework
 PATIENCE_SECONDS = 300.0  # for any answer: compiling a step is the longest
 
 THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",  # OpenMP: ours, torch, scikit-learn
+    "OMP_NUM_THREADS",  # OpenMP: torch, scikit-learn; ours heeds it, too
     "MKL_NUM_THREADS",  # torch's BLAS
     "OPENBLAS_NUM_THREADS",  # numpy's and scipy's BLAS
     "BLIS_NUM_THREADS",

@@ -10,6 +10,7 @@ from micrograd.data.frame import Frame
 
 
 def listed(target: Any) -> list[Any]:
+    """One target or several, as a list."""
     return list(target) if isinstance(target, (list, tuple)) else [target]
 
 
