@@ -58,9 +58,9 @@ static int lay_out(group *g, int64_t rows)
     g->gradients = take(&memory, plan->n_parameters, g->vector);
     for (int i = 0; i < 3; i++)
         g->state[i] = g->optimizers[0].state[i] ? take(&memory, plan->n_parameters, g->vector) : NULL;
-    for (int i = 0; i < plan->n_buffers; i++)
+    g->x = g->values[0] = take(&memory, rows * plan->buffers[0].columns, g->vector);
+    for (int i = 1; i < plan->n_buffers; i++)
         g->values[i] = take(&memory, rows * plan->buffers[i].columns, g->vector);
-    g->x = g->values[0];
     g->labels = take(&memory, rows, g->vector);
     g->scratch = take(&memory, g->kernels->lanes_scratch, plan->real_size);
     return 1;
@@ -72,21 +72,15 @@ static mg_training *in_lane(const group *g, int lane)
     return g->trainings[lane < g->used ? lane : 0];
 }
 
-static void join(const group *g, int64_t n, void *const *arrays, char *to)
+/* Parameters (which < 0), or an array of the state, of each lane, side by side in `to`. */
+static void join(const group *g, int which, char *to)
 {
-    const void *from[MG_MOST_LANES];
-    for (int lane = 0; lane < g->lanes; lane++)
-        from[lane] = arrays[lane < g->used ? lane : 0];
-    g->kernels->lanes_join(n, from, to);
-}
-
-/* Parameters (which < 0), or an array of the state, of each. */
-static void arrays_of(const group *g, int which, void **arrays)
-{
-    for (int lane = 0; lane < g->used; lane++) {
-        const mg_optimizer *o = g->trainings[lane]->optimizer;
+    const void *arrays[MG_MOST_LANES];
+    for (int lane = 0; lane < g->lanes; lane++) {
+        const mg_optimizer *o = in_lane(g, lane)->optimizer;
         arrays[lane] = which < 0 ? o->parameters : o->state[which];
     }
+    g->kernels->lanes_join(g->plan->n_parameters, arrays, to);
 }
 
 /* The labels of a batch in the lanes [first, last), of which all get those of the first; those that are no
@@ -322,14 +316,10 @@ static void note(group *g, double scale)
 static void train_group(group *g)
 {
     const mg_training *first = g->trainings[0];
-    void *arrays[MG_MOST_LANES];
-    arrays_of(g, -1, arrays);
-    join(g, g->plan->n_parameters, arrays, g->parameters);
+    join(g, -1, g->parameters);
     for (int i = 0; i < 3; i++)
-        if (g->state[i]) {
-            arrays_of(g, i, arrays);
-            join(g, g->plan->n_parameters, arrays, g->state[i]);
-        }
+        if (g->state[i])
+            join(g, i, g->state[i]);
     for (int64_t row = 0; row < first->count; row += first->batch_rows) {
         g->rows = first->count - row < first->batch_rows ? first->count - row : first->batch_rows;
         const double scale = 1 / (double)g->rows;
@@ -372,8 +362,11 @@ static void give_back(group *g)
 
 void mg_lanes_train(mg_training *const *trainings, int count)
 {
-    group g = {
-        .used = count, .plan = trainings[0]->plan, .kernels = trainings[0]->plan->kernels, .shared = 1};
+    group g = {.trainings = {trainings[0]},
+               .used = count,
+               .plan = trainings[0]->plan,
+               .kernels = trainings[0]->plan->kernels,
+               .shared = 1};
     g.lanes = (int)g.kernels->lanes;
     g.vector = (size_t)g.lanes * g.plan->real_size;
     for (int lane = 0; lane < count; lane++) {

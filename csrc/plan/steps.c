@@ -208,12 +208,14 @@ void mg_stage_weight(const mg_plan *plan, int64_t row, double weight)
 /* The batch with its weights in their unit. */
 static mg_batch in_units(const mg_plan *plan, const mg_batch *batch)
 {
-    const double unit = batch->weights ? mg_weight_unit(batch->total_weight) : 1;
     mg_batch scaled = *batch;
+    if (!scaled.weights)
+        return scaled;
+    const double unit = mg_weight_unit(scaled.total_weight);
     if (unit == 1)
         return scaled;
-    for (int64_t i = 0; i < batch->rows; i++)
-        mg_stage_weight(plan, i, mg_real_at(plan->real_size, batch->weights, i) * unit);
+    for (int64_t i = 0; i < scaled.rows; i++)
+        mg_stage_weight(plan, i, mg_real_at(plan->real_size, scaled.weights, i) * unit);
     scaled.weights = plan->staged_weights;
     scaled.total_weight *= unit;
     return scaled;
