@@ -297,7 +297,23 @@ int mg_plan_train(mg_plan *plan, const mg_batch *data, const int64_t *index, int
 int mg_plan_train_batches(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count,
                           int64_t batch_rows, const mg_constraints *constraints, mg_optimizer *optimizer,
                           int threads, double *totals, mg_result *result);
-/* What mg_plan_train_batches takes for one plan, and what it returns. */
+/* Epochs of so many rows each, one behind the other in `index`: batches end where an epoch ends.  The loss of
+ * an epoch is (factor totals[0] + totals[1] / divisor + added) / rows; the totals begin anew after it.  Training
+ * stops after an epoch that is, beyond `patience`, one more in a row whose loss is above best - tol. */
+typedef struct {
+    int64_t rows, done; /* of the epoch at hand, `done` have been trained on: a multiple of batch_rows */
+    double factor, divisor, added;
+    double tol, patience;
+    double best;    /* of all losses so far */
+    int64_t waited; /* epochs in a row */
+    int64_t ended;  /* epochs that this call has ended */
+    double *losses; /* theirs */
+    int32_t stopped;
+} mg_epochs;
+/* Notes that an epoch with these totals has ended, and whether it is the last. */
+void mg_epochs_end(mg_epochs *epochs, double *totals);
+/* What mg_plan_train_batches takes for one plan, and what it returns.  With `epochs`, `result` tells of the
+ * steps since the last of them began. */
 typedef struct {
     mg_plan *plan;
     const mg_batch *data;
@@ -307,10 +323,13 @@ typedef struct {
     mg_optimizer *optimizer;
     double *totals;
     mg_result *result;
+    mg_epochs *epochs; /* or NULL */
     int32_t status;
     int32_t together; /* how many ran side by side with it, itself included */
 } mg_training;
-/* mg_plan_train_batches for each of these, whose plans and optimizers are all different ones: shared out over
+/* mg_plan_train_batches, epoch by epoch where there are some; returns the status. */
+int mg_train_one(mg_training *training, int threads);
+/* mg_train_one for each of these, whose plans and optimizers are all different ones: shared out over
  * threads, and equal small networks side by side in the lanes of vectors.  Same bits as one by one. */
 void mg_train_many(int64_t n, mg_training *trainings, int threads);
 

@@ -210,6 +210,47 @@ static void T(lanes_squares)(int64_t n, const void *x_, double *sums)
 }
 #undef SUMS
 
+/* penalize of a range in each lane, without l1: squares (LANES) += g^2, penalties (LANES) += l2/2 w^2.  Its
+ * sums are of every 16th element, and then of those behind the last 16; what l1 = 0 adds there is a zero. */
+static void T(lanes_penalize)(int64_t n, const void *w_, void *g_, double factor_, const double *l2,
+                              double *squares, double *penalties)
+{
+    const real *w = (const real *)w_;
+    real *g = (real *)g_;
+    const vec factor = T(v_splat)((real)factor_);
+    vec square, linear = {0};
+    double all[2][LANES] = {{0}};
+    for (int lane = 0; lane < LANES; lane++)
+        square[lane] = (real)l2[lane];
+    for (int64_t j = 0; j < 16; j++) {
+        double some[2][LANES] = {{0}};
+        for (int64_t i = j * LANES; i < n / 16 * 16 * LANES; i += 16 * LANES) {
+            const vec x = T(v_load)(w + i), y = factor * T(v_load)(g + i) + square * x + linear;
+            T(v_store)(g + i, y);
+            for (int lane = 0; lane < LANES; lane++) {
+                some[0][lane] += (double)y[lane] * (double)y[lane];
+                some[1][lane] += (double)x[lane] * (double)x[lane];
+            }
+        }
+        for (int lane = 0; lane < LANES; lane++)
+            all[0][lane] += some[0][lane], all[1][lane] += some[1][lane];
+    }
+    for (int64_t i = n / 16 * 16 * LANES; i < n * LANES; i += LANES) {
+        const vec x = T(v_load)(w + i);
+        const vec sign = T(v_select)(x > 0, (vec){0} + 1, T(v_select)(x < 0, (vec){0} - 1, (vec){0}));
+        const vec y = factor * T(v_load)(g + i) + square * x + linear * sign;
+        T(v_store)(g + i, y);
+        for (int lane = 0; lane < LANES; lane++) {
+            all[0][lane] += (double)y[lane] * (double)y[lane];
+            all[1][lane] += (double)x[lane] * (double)x[lane];
+        }
+    }
+    for (int lane = 0; lane < LANES; lane++) {
+        squares[lane] += all[0][lane];
+        penalties[lane] += l2[lane] / 2 * all[1][lane] + 0.0; /* l1 |w|: rounds the product by itself */
+    }
+}
+
 #define LANES_SWEEP(rule)                   \
     for (int64_t i = 0; i < n; i += LANES)  \
         most = T(rule)(&s, i, LANES, most); \

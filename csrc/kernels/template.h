@@ -74,6 +74,7 @@ MG_POP_TARGET
      .lanes_part = lanes_part##T,             \
      .lanes_entropy = lanes_entropy##T,       \
      .lanes_squares = lanes_squares##T,       \
+     .lanes_penalize = lanes_penalize##T,     \
      .lanes_update = lanes_update##T,         \
      .program_forward = program_forward##T,   \
      .program_backward = program_backward##T, \

@@ -9,26 +9,7 @@
 #include <stdlib.h>
 
 #include "machine/memory.h"
-#include "plan/lanes.h"
-
-typedef struct {
-    mg_training *trainings[MG_MOST_LANES];
-    int used; /* of the lanes; the others do what the first does */
-    const mg_plan *plan;
-    const mg_kernels *kernels;
-    int lanes;
-    size_t vector; /* its bytes */
-    int shared;    /* all train on the same rows in the same order */
-    char *memory, *parameters, *gradients, *state[3], *x;
-    char **values; /* of each buffer */
-    char *labels;  /* (rows, lanes), as wide as a real */
-    char *scratch; /* of the products */
-    int64_t rows;  /* of this batch */
-    mg_optimizer optimizers[MG_MOST_LANES];
-    mg_result results[MG_MOST_LANES];
-    double totals[MG_MOST_LANES], losses[MG_MOST_LANES];
-    int odd[MG_MOST_LANES]; /* to be trained alone */
-} group;
+#include "plan/lanes_group.h"
 
 size_t mg_lanes_bytes(const mg_plan *plan, int64_t rows)
 {
@@ -46,7 +27,7 @@ static char *take(char **memory, int64_t count, size_t size)
 }
 
 /* 0: there is not so much memory. */
-static int lay_out(group *g, int64_t rows)
+static int lay_out(mg_lanes_group *g, int64_t rows)
 {
     const mg_plan *plan = g->plan;
     g->values = calloc((size_t)plan->n_buffers, sizeof *g->values);
@@ -67,13 +48,13 @@ static int lay_out(group *g, int64_t rows)
 }
 
 /* The training that a lane takes part in. */
-static mg_training *in_lane(const group *g, int lane)
+static mg_training *in_lane(const mg_lanes_group *g, int lane)
 {
     return g->trainings[lane < g->used ? lane : 0];
 }
 
 /* Parameters (which < 0), or an array of the state, of each lane, side by side in `to`. */
-static void join(const group *g, int which, char *to)
+static void join(const mg_lanes_group *g, int which, char *to)
 {
     const void *arrays[MG_MOST_LANES];
     for (int lane = 0; lane < g->lanes; lane++) {
@@ -85,7 +66,7 @@ static void join(const group *g, int which, char *to)
 
 /* The labels of a batch in the lanes [first, last), of which all get those of the first; those that are no
  * class are 0, and the lanes odd from here on. */
-static void gather_labels(group *g, int first, int last, const int64_t *index)
+static void gather_labels(mg_lanes_group *g, int first, int last, const int64_t *index)
 {
     const int64_t *labels = in_lane(g, first)->data->labels;
     const uint64_t classes = (uint64_t)g->plan->buffers[g->plan->ops[g->plan->loss_op].in[0]].columns;
@@ -104,14 +85,14 @@ static void gather_labels(group *g, int first, int last, const int64_t *index)
         g->odd[lane] |= wrong;
 }
 
-static const char *row_of(const group *g, int lane, int64_t row)
+static const char *row_of(const mg_lanes_group *g, int lane, int64_t row)
 {
     const mg_batch *data = in_lane(g, lane)->data;
     return (const char *)data->x + (size_t)(row * data->x_ld) * g->plan->real_size;
 }
 
 /* The rows of a batch, from `first` on in each one's order. */
-static void gather(group *g, int64_t first)
+static void gather(mg_lanes_group *g, int64_t first)
 {
     const int64_t inputs = g->plan->buffers[0].columns;
     const size_t bytes = (size_t)inputs * g->plan->real_size;
@@ -132,138 +113,50 @@ static void gather(group *g, int64_t first)
         gather_labels(g, lane, lane + 1, in_lane(g, lane)->index + first);
 }
 
-static mg_matrix matrix_of(const group *g, int buffer)
+/* As in update.c: the penalties of [first, last), and what the squares of the gradients have become. */
+static void penalize(mg_lanes_group *g, mg_range r, double *squares)
 {
-    const int64_t columns = g->plan->buffers[buffer].columns * g->lanes;
-    return (mg_matrix){g->values[buffer], g->rows, columns, columns};
-}
-
-static char *at(const group *g, char *array, int64_t element)
-{
-    return array + (size_t)element * g->vector;
-}
-
-static void linear(const group *g, const mg_op *op)
-{
-    const mg_kernels *kernels = g->kernels;
-    const int64_t in = g->plan->buffers[op->in[0]].columns, out = g->plan->buffers[op->out[0]].columns;
-    const mg_matrix z = matrix_of(g, op->out[0]);
-    const int simple = op->out[1] < 0 && op->in[1] < 0, relu = simple && op->function == MG_RELU;
-    kernels->lanes_product(&(mg_lanes_product){
-        .m = g->rows,
-        .n = out,
-        .k = in,
-        .alpha = 1,
-        .a = g->values[op->in[0]],
-        .a_row = in,
-        .a_col = 1,
-        .shared = g->shared && op->in[0] == 0,
-        .b = at(g, g->parameters, op->weight),
-        .b_row = 1,
-        .b_col = in,
-        .bias = op->bias < 0 ? NULL : at(g, g->parameters, op->bias),
-        .c = z.data,
-        .c_row = out,
-        .c_col = 1,
-        .relu = relu,
-        .scratch = g->scratch,
-    });
-    if (op->out[1] >= 0)
-        kernels->map(MG_IDENTITY, 0, z, matrix_of(g, op->out[1]));
-    if (op->function != MG_IDENTITY && !relu)
-        kernels->map(op->function, op->slope, z, z);
-    if (op->in[1] >= 0)
-        kernels->gate(MG_IDENTITY, 0, z, matrix_of(g, op->in[1]), z, 1);
-}
-
-static void linear_weight(const group *g, const mg_op *op, double scale)
-{
-    const mg_matrix delta = matrix_of(g, op->in[0]);
-    const int64_t out = g->plan->buffers[op->in[0]].columns, in = g->plan->buffers[op->in[1]].columns;
-    g->kernels->lanes_product(&(mg_lanes_product){
-        .m = in,
-        .n = out,
-        .k = g->rows,
-        .alpha = scale,
-        .a = g->values[op->in[1]],
-        .a_row = 1,
-        .a_col = in,
-        .shared = g->shared && op->in[1] == 0,
-        .b = delta.data,
-        .b_row = out,
-        .b_col = 1,
-        .c = at(g, g->gradients, op->weight),
-        .c_row = 1,
-        .c_col = in,
-        .scratch = g->scratch,
-    });
-    if (op->bias >= 0)
-        g->kernels->column_sum(delta, scale, 0, at(g, g->gradients, op->bias));
-}
-
-static void linear_input(const group *g, const mg_op *op)
-{
-    const mg_matrix delta = matrix_of(g, op->in[0]), d = matrix_of(g, op->out[0]);
-    const int64_t out = g->plan->buffers[op->in[0]].columns, in = g->plan->buffers[op->out[0]].columns;
-    g->kernels->lanes_product(&(mg_lanes_product){
-        .m = g->rows,
-        .n = in,
-        .k = out,
-        .alpha = 1,
-        .a = delta.data,
-        .a_row = out,
-        .a_col = 1,
-        .b = at(g, g->parameters, op->weight),
-        .b_row = in,
-        .b_col = 1,
-        .c = d.data,
-        .c_row = in,
-        .c_col = 1,
-        .positive = op->gate == MG_RELU ? matrix_of(g, op->in[1]).data : NULL,
-        .scratch = g->scratch,
-    });
-    if (op->gate != MG_IDENTITY && op->gate != MG_RELU)
-        g->kernels->gate(op->gate, op->gate_slope, matrix_of(g, op->in[1]), d, d, 0);
-}
-
-static void loss(group *g, const mg_op *op)
-{
-    const mg_matrix d = matrix_of(g, op->out[0]);
-    g->kernels->lanes_entropy(g->rows, (int)g->plan->buffers[op->in[0]].columns, g->values[op->in[0]],
-                              g->labels, d.data, g->losses);
-    if (op->gate != MG_IDENTITY)
-        g->kernels->gate(op->gate, op->gate_slope, matrix_of(g, op->in[1]), d, d, 0);
-}
-
-static void run_op(group *g, const mg_op *op, double scale)
-{
-    const mg_kernels *kernels = g->kernels;
-    switch (op->kind) {
-    case MG_LINEAR: linear(g, op); break;
-    case MG_LINEAR_WEIGHT: linear_weight(g, op, scale); break;
-    case MG_LINEAR_INPUT: linear_input(g, op); break;
-    case MG_LOSS: loss(g, op); break;
-    case MG_ACTIVATE:
-        kernels->map(op->function, op->slope, matrix_of(g, op->in[0]), matrix_of(g, op->out[0]));
-        break;
-    case MG_ADD:
-        kernels->add(matrix_of(g, op->in[0]), matrix_of(g, op->in[1]), matrix_of(g, op->out[0]));
-        break;
-    default:
-        kernels->gate(op->function, op->slope, matrix_of(g, op->in[1]), matrix_of(g, op->in[0]),
-                      matrix_of(g, op->out[0]), op->accumulate);
-        break;
+    const mg_constraints *c = g->trainings[0]->constraints;
+    const double none[MG_MOST_LANES] = {0};
+    double l2[MG_MOST_LANES], penalties[MG_MOST_LANES] = {0};
+    for (int lane = 0; lane < g->lanes; lane++) {
+        l2[lane] = in_lane(g, lane)->constraints->l2 / (double)g->rows;
+        squares[lane] = 0;
     }
+    int64_t next = 0;
+    for (int64_t i = r.first; i < r.last;) {
+        int64_t end = r.last;
+        int penalized = 0;
+        while (next < c->n_weights &&
+               c->weights[next].offset + c->weights[next].rows * c->weights[next].columns <= i)
+            next++;
+        if (next < c->n_weights) {
+            const mg_weight *w = &c->weights[next];
+            penalized = i >= w->offset;
+            const int64_t edge = penalized ? w->offset + w->rows * w->columns : w->offset;
+            end = edge < end ? edge : end;
+        }
+        g->kernels->lanes_penalize(end - i, mg_lanes_at(g, g->parameters, i), mg_lanes_at(g, g->gradients, i), 1,
+                                   penalized ? l2 : none, squares, penalties);
+        i = end;
+    }
+    for (int lane = 0; lane < g->lanes; lane++)
+        g->penalties[lane] += penalties[lane];
 }
 
 /* The norms of the gradients, in each lane; those that need a second look make a lane odd. */
-static void norms(group *g, double *norm)
+static void norms(mg_lanes_group *g, double *norm)
 {
     double squares[MG_MOST_LANES] = {0}, part[MG_MOST_LANES];
     const int64_t n = g->plan->n_parameters;
+    const int penalized = g->trainings[0]->constraints->l2 != 0;
+    memset(g->penalties, 0, sizeof g->penalties);
     for (int i = 0; i < mg_update_chunks(n); i++) {
         const mg_range r = mg_update_elements(n, i, i + 1);
-        g->kernels->lanes_squares(r.last - r.first, at(g, g->gradients, r.first), part);
+        if (penalized)
+            penalize(g, r, part);
+        else
+            g->kernels->lanes_squares(r.last - r.first, mg_lanes_at(g, g->gradients, r.first), part);
         for (int lane = 0; lane < g->lanes; lane++)
             squares[lane] += part[lane];
     }
@@ -274,7 +167,7 @@ static void norms(group *g, double *norm)
 }
 
 /* mg_update_run in each lane. */
-static void update(group *g)
+static void update(mg_lanes_group *g)
 {
     double norm[MG_MOST_LANES], largest[MG_MOST_LANES];
     mg_lanes_update u = {.parameters = g->parameters,
@@ -299,40 +192,24 @@ static void update(group *g)
 }
 
 /* What mg_plan_train_batches says of each step. */
-static void note(group *g, double scale)
+static void note(mg_lanes_group *g, double scale)
 {
     for (int lane = 0; lane < g->used; lane++) {
         mg_result *r = &g->results[lane];
         r->loss = g->losses[lane] * scale;
-        r->penalty = 0;
+        r->penalty = g->penalties[lane];
         g->odd[lane] |= !isfinite(r->loss);
-        g->totals[lane] += (double)g->rows * r->loss;
+        g->totals[lane][0] += (double)g->rows * r->loss;
+        g->totals[lane][1] += (double)g->rows * r->penalty;
         r->losses[r->steps % MG_REMEMBERED] = r->loss;
         r->gradient_norms[r->steps % MG_REMEMBERED] = r->gradient_norm;
         r->steps++;
     }
+    g->steps++;
 }
 
-static void train_group(group *g)
-{
-    const mg_training *first = g->trainings[0];
-    join(g, -1, g->parameters);
-    for (int i = 0; i < 3; i++)
-        if (g->state[i])
-            join(g, i, g->state[i]);
-    for (int64_t row = 0; row < first->count; row += first->batch_rows) {
-        g->rows = first->count - row < first->batch_rows ? first->count - row : first->batch_rows;
-        const double scale = 1 / (double)g->rows;
-        gather(g, row);
-        for (int i = 0; i < g->plan->n_ops; i++)
-            run_op(g, &g->plan->ops[i], scale);
-        update(g);
-        note(g, scale);
-    }
-}
-
-/* What has been trained goes back to where it came from, but for odd lanes. */
-static void give_back(group *g)
+/* What lanes have been trained to goes back to where it came from, but for those that are left out. */
+static void give_back(mg_lanes_group *g, const int *left_out)
 {
     void *arrays[MG_MOST_LANES];
     char *const joined[] = {g->parameters, g->gradients, g->state[0], g->state[1], g->state[2]};
@@ -343,26 +220,94 @@ static void give_back(group *g)
             const mg_optimizer *o = g->trainings[lane]->optimizer;
             arrays[lane] = which == 0 ? o->parameters : which == 1 ? o->gradients : o->state[which - 2];
         }
-        g->kernels->lanes_part(g->plan->n_parameters, joined[which], g->used, g->odd, arrays);
+        g->kernels->lanes_part(g->plan->n_parameters, joined[which], g->used, left_out, arrays);
     }
     for (int lane = 0; lane < g->used; lane++) {
         mg_training *t = g->trainings[lane];
-        if (g->odd[lane])
+        if (left_out[lane])
             continue;
         t->optimizer->steps = g->optimizers[lane].steps;
         t->optimizer->largest = g->optimizers[lane].largest;
         t->optimizer->momentum_product = g->optimizers[lane].momentum_product;
-        t->plan->step += (uint64_t)g->results[lane].steps;
+        t->plan->step += (uint64_t)g->steps;
         *t->result = g->results[lane];
-        t->totals[0] = g->totals[lane];
+        memcpy(t->totals, g->totals[lane], sizeof g->totals[lane]);
+        if (t->epochs)
+            *t->epochs = g->epochs[lane];
         t->status = MG_OK;
         t->together = g->used;
+        g->ended[lane] = 1;
     }
+}
+
+/* Gives back all that are neither odd nor have been; or, with `stopped`, those of them that stop here.
+ * Returns how many go on. */
+static int give_back_those(mg_lanes_group *g, int stopped)
+{
+    int left_out[MG_MOST_LANES] = {0}, going_on = 0, ending = 0;
+    for (int lane = 0; lane < g->used; lane++) {
+        const int out = g->odd[lane] || g->ended[lane], goes_on = stopped && !g->epochs[lane].stopped;
+        left_out[lane] = out || goes_on;
+        going_on += !out && goes_on;
+        ending += !left_out[lane];
+    }
+    if (ending)
+        give_back(g, left_out);
+    return going_on;
+}
+
+/* After a batch: whether there is one more to train on. */
+static int goes_on(mg_lanes_group *g)
+{
+    if (!g->trainings[0]->epochs)
+        return 1;
+    for (int lane = 0; lane < g->used; lane++) {
+        mg_epochs *e = &g->epochs[lane];
+        e->done += g->rows;
+        if (e->done == e->rows && !g->odd[lane] && !g->ended[lane])
+            mg_epochs_end(e, g->totals[lane]);
+        else if (e->done == e->rows)
+            e->done = 0;
+    }
+    return g->epochs[0].done > 0 || give_back_those(g, 1) > 0;
+}
+
+static int64_t rows_of_batch(const mg_lanes_group *g, int64_t first)
+{
+    const mg_training *t = g->trainings[0];
+    int64_t rows = t->count - first < t->batch_rows ? t->count - first : t->batch_rows;
+    if (t->epochs && g->epochs[0].rows - g->epochs[0].done < rows)
+        rows = g->epochs[0].rows - g->epochs[0].done;
+    return rows;
+}
+
+static void train_group(mg_lanes_group *g)
+{
+    const mg_training *first = g->trainings[0];
+    join(g, -1, g->parameters);
+    for (int i = 0; i < 3; i++)
+        if (g->state[i])
+            join(g, i, g->state[i]);
+    int more = 1;
+    for (int64_t row = 0; row < first->count && more; row += g->rows) {
+        g->rows = rows_of_batch(g, row);
+        if (first->epochs && g->epochs[0].done == 0)
+            for (int lane = 0; lane < g->used; lane++)
+                g->results[lane].steps = 0;
+        const double scale = 1 / (double)g->rows;
+        gather(g, row);
+        for (int i = 0; i < g->plan->n_ops; i++)
+            mg_lanes_run_op(g, &g->plan->ops[i], scale);
+        update(g);
+        note(g, scale);
+        more = goes_on(g);
+    }
+    give_back_those(g, 0);
 }
 
 void mg_lanes_train(mg_training *const *trainings, int count)
 {
-    group g = {.trainings = {trainings[0]},
+    mg_lanes_group g = {.trainings = {trainings[0]},
                .used = count,
                .plan = trainings[0]->plan,
                .kernels = trainings[0]->plan->kernels,
@@ -373,7 +318,11 @@ void mg_lanes_train(mg_training *const *trainings, int count)
         g.trainings[lane] = trainings[lane];
         g.results[lane] = *trainings[lane]->result;
         g.results[lane].steps = 0;
-        g.totals[lane] = trainings[lane]->totals[0];
+        memcpy(g.totals[lane], trainings[lane]->totals, sizeof g.totals[lane]);
+        if (trainings[lane]->epochs) {
+            g.epochs[lane] = *trainings[lane]->epochs;
+            g.epochs[lane].ended = g.epochs[lane].stopped = 0;
+        }
         g.shared &= trainings[lane]->data->x == trainings[0]->data->x &&
                     trainings[lane]->data->x_ld == trainings[0]->data->x_ld &&
                     trainings[lane]->data->labels == trainings[0]->data->labels &&
@@ -383,13 +332,11 @@ void mg_lanes_train(mg_training *const *trainings, int count)
     for (int lane = 0; lane < g.lanes; lane++)
         g.optimizers[lane] = *in_lane(&g, lane)->optimizer;
     const int room = lay_out(&g, trainings[0]->batch_rows);
-    if (room) {
+    if (room)
         train_group(&g);
-        give_back(&g);
-    }
     mg_memory_free(g.memory);
     free(g.values);
     for (int lane = 0; lane < count; lane++)
-        if (!room || g.odd[lane])
-            mg_train_alone(trainings[lane]);
+        if (!room || (g.odd[lane] && !g.ended[lane]))
+            mg_train_one(trainings[lane], 1);
 }

@@ -6,9 +6,7 @@
 
 /* Bytes of the arrays of a group of such networks, for so many rows. */
 size_t mg_lanes_bytes(const mg_plan *plan, int64_t rows);
-/* As mg_train_alone for each; `count` is at most the number of lanes, and they are alike. */
+/* As mg_train_one for each; `count` is at most the number of lanes, and they are alike. */
 void mg_lanes_train(mg_training *const *trainings, int count);
-/* mg_plan_train_batches by this thread. */
-void mg_train_alone(mg_training *t);
 
 #endif

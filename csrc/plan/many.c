@@ -36,7 +36,7 @@ static int fits(const mg_training *t)
     if (!o || o->slices || o->n != plan->n_parameters || o->parameters != plan->parameters ||
         o->gradients != plan->gradients || !mg_optimizer_kernels(o))
         return 0;
-    if (c->l1 != 0 || c->l2 != 0 || c->max_norm < INFINITY || t->count < 1 || t->batch_rows < 1 ||
+    if (c->l1 != 0 || c->max_norm < INFINITY || t->count < 1 || t->batch_rows < 1 ||
         t->batch_rows > plan->kernels->lanes_depth || plan->kernels->lanes > MG_MOST_LANES ||
         mg_lanes_bytes(plan, t->batch_rows) > MOST_BYTES)
         return 0;
@@ -62,20 +62,62 @@ static int alike(const mg_training *t, const mg_training *u)
     for (int i = 0; i < 3; i++)
         if (!o->state[i] != !p->state[i])
             return 0;
-    return 1;
+    const mg_epochs *e = t->epochs, *f = u->epochs;
+    if (!e != !f || (e && (e->rows != f->rows || e->done != f->done)))
+        return 0;
+    const mg_constraints *c = t->constraints, *d = u->constraints;
+    return !c->l2 == !d->l2 && c->n_weights == d->n_weights &&
+           !memcmp(c->weights, d->weights, (size_t)c->n_weights * sizeof *c->weights);
 }
 
-void mg_train_alone(mg_training *t)
+void mg_epochs_end(mg_epochs *e, double *totals)
 {
-    t->status = mg_plan_train_batches(t->plan, t->data, t->index, t->count, t->batch_rows, t->constraints,
-                                      t->optimizer, 1, t->totals, t->result);
-    t->together = 1;
+    const double loss = (e->factor * totals[0] + totals[1] / e->divisor + e->added) / (double)e->rows;
+    totals[0] = totals[1] = 0;
+    e->losses[e->ended++] = loss;
+    e->done = 0;
+    e->waited = loss > e->best - e->tol ? e->waited + 1 : 0;
+    if (loss < e->best)
+        e->best = loss;
+    e->stopped = (double)e->waited > e->patience;
 }
 
-/* Trainings [first, last) of `order` are one piece of work. */
+static int batches(mg_training *t, int64_t first, int64_t count, int threads)
+{
+    return mg_plan_train_batches(t->plan, t->data, t->index + first, count, t->batch_rows, t->constraints,
+                                 t->optimizer, threads, t->totals, t->result);
+}
+
+int mg_train_one(mg_training *t, int threads)
+{
+    mg_epochs *e = t->epochs;
+    t->together = 1;
+    if (!e)
+        return t->status = batches(t, 0, t->count, threads);
+    if (e->rows < 1 || e->done < 0 || e->done >= e->rows)
+        return t->status = MG_BAD_ARGUMENT;
+    t->status = MG_OK;
+    e->ended = 0, e->stopped = 0;
+    for (int64_t first = 0; first < t->count && !e->stopped && t->status == MG_OK;) {
+        const int64_t left = e->rows - e->done, count = t->count - first < left ? t->count - first : left;
+        t->status = batches(t, first, count, threads);
+        first += count, e->done += count;
+        if (t->status == MG_OK && e->done == e->rows)
+            mg_epochs_end(e, t->totals);
+    }
+    return t->status;
+}
+
+/* Trainings from `first` on, so many of `order`, and about how long they take. */
+typedef struct {
+    int64_t first, count;
+    double cost;
+} piece;
+
 typedef struct {
     mg_training **order;
-    int64_t *ends, pieces;
+    piece *pieces;
+    int64_t n_pieces;
     _Atomic int64_t next;
 } work;
 
@@ -83,13 +125,30 @@ static void work_body(void *arguments, mg_team team)
 {
     work *w = arguments;
     (void)team;
-    for (int64_t i; (i = atomic_fetch_add(&w->next, 1)) < w->pieces;) {
-        const int64_t first = i ? w->ends[i - 1] : 0, count = w->ends[i] - first;
-        if (count > 1)
-            mg_lanes_train(w->order + first, (int)count);
+    for (int64_t i; (i = atomic_fetch_add(&w->next, 1)) < w->n_pieces;) {
+        const piece *p = &w->pieces[i];
+        if (p->count > 1)
+            mg_lanes_train(w->order + p->first, (int)p->count);
         else
-            mg_train_alone(w->order[first]);
+            mg_train_one(w->order[p->first], 1);
     }
+}
+
+static void add_piece(work *w, int64_t first, int64_t count)
+{
+    const mg_training *t = w->order[first];
+    const double rows = (double)t->count, numbers = (double)t->plan->n_parameters;
+    const double each = rows * (double)t->plan->multiplications_per_row + numbers * rows / (double)t->batch_rows;
+    w->pieces[w->n_pieces++] = (piece){first, count, each * (double)count};
+}
+
+/* The longest first: a thread that is left with a long one at the end keeps the others waiting. */
+static int longer_first(const void *a, const void *b)
+{
+    const piece *p = a, *q = b;
+    if (p->cost != q->cost)
+        return p->cost < q->cost ? 1 : -1;
+    return p->first < q->first ? -1 : 1;
 }
 
 /* Fewer networks than this share of the lanes are faster one by one. */
@@ -112,24 +171,26 @@ static void sort(int64_t n, mg_training *trainings, char *taken, work *w)
                 taken[j] = 1;
             }
         if ((placed - start) * LEAST_SHARE >= lanes)
-            w->ends[w->pieces++] = placed;
+            add_piece(w, start, placed - start);
         else
             for (int64_t j = start; j < placed; j++)
-                w->ends[w->pieces++] = j + 1;
+                add_piece(w, j, 1);
     }
+    qsort(w->pieces, (size_t)w->n_pieces, sizeof *w->pieces, longer_first);
 }
 
 void mg_train_many(int64_t n, mg_training *trainings, int threads)
 {
-    work w = {.order = calloc((size_t)n + 1, sizeof *w.order), .ends = calloc((size_t)n + 1, sizeof *w.ends)};
+    work w = {.order = calloc((size_t)n + 1, sizeof *w.order),
+              .pieces = calloc((size_t)n + 1, sizeof *w.pieces)};
     char *taken = calloc((size_t)n + 1, 1);
     for (int64_t i = 0; i < n; i++)
         trainings[i].status = MG_OUT_OF_MEMORY, trainings[i].together = 0;
-    if (w.order && w.ends && taken) {
+    if (w.order && w.pieces && taken) {
         sort(n, trainings, taken, &w);
-        mg_team_run(work_body, &w, mg_team_limit(threads < w.pieces ? threads : w.pieces));
+        mg_team_run(work_body, &w, mg_team_limit(threads < w.n_pieces ? threads : w.n_pieces));
     }
     free(w.order);
-    free(w.ends);
+    free(w.pieces);
     free(taken);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
@@ -82,6 +83,43 @@ class Batch:
         self._held = held
         c.x_ld, c.rows, c.targets_ld = x.shape[1], self.rows, columns
         c.total_weight = self.rows if total_weight is None else total_weight
+
+
+class Pace:
+    """Epochs, what their losses are, and when there have been enough of them; see mg_epochs.
+
+    The loss of an epoch is (factor * totals[0] + totals[1] / divisor + added) / rows. Training
+    stops where it is above best - tol for more than `patience` epochs in a row.
+    """
+
+    __slots__ = ("_losses", "c")
+
+    def __init__(
+        self, rows: int, factor: float, divisor: float, tol: float, patience: float
+    ) -> None:
+        self.c = c = ffi.new("mg_epochs *")
+        c.rows, c.factor, c.divisor, c.tol, c.patience = rows, factor, divisor, tol, patience
+        c.best = math.inf
+        self.make_room(1)
+
+    def make_room(self, epochs: int) -> None:
+        """A call to come ends so many of them at most."""
+        self._losses = ffi.new("double[]", epochs)  # the struct does not keep it alive
+        self.c.losses, self.c.ended = self._losses, 0
+
+    def end(self, totals: Array) -> None:
+        """An epoch that calls without a Pace have made has ended."""
+        lib.mg_epochs_end(self.c, ffi.from_buffer("double[]", totals, require_writable=True))
+
+    @property
+    def done(self) -> int:
+        """The rows of the epoch at hand that have been trained on."""
+        return self.c.done  # type: ignore[no-any-return]
+
+    @property
+    def losses(self) -> list[float]:
+        """Of the epochs that the last call has ended."""
+        return ffi.unpack(self._losses, self.c.ended) if self.c.ended else []
 
 
 class Plan:
@@ -222,21 +260,33 @@ class Plan:
             )
         )  # fmt: skip
 
+    def train_epochs(self, *call: Any) -> int:
+        """train_batches, with a Pace behind its arguments."""
+        training = ffi.new("mg_training *")
+        held = self._fill(training, call)
+        status = int(lib.mg_train_one(training, core.threads))
+        del held
+        return status
+
     @staticmethod
     def train_many(plans: list[Plan], calls: list[Any], threads: int) -> list[int]:
-        """train_batches of each plan with its arguments, in one call; the statuses."""
+        """train_batches of each plan with its arguments, and a Pace or None behind them, in one
+        call; the statuses."""
         trainings = ffi.new("mg_training[]", len(plans))
-        held = []
-        for c, plan, call in zip(trainings, plans, calls, strict=True):
-            data, index, batch_rows, optimizer, constraints, totals = call
-            rows = ffi.from_buffer("int64_t[]", index)
-            sums = ffi.from_buffer("double[]", totals, require_writable=True)
-            held.append((rows, sums))  # lives as long as the call
-            c.plan, c.data, c.index, c.count = plan.c, data.c, rows, len(index)
-            c.batch_rows, c.constraints, c.optimizer = batch_rows, constraints.c, optimizer
-            c.totals, c.result = sums, constraints.result
+        held = [plan._fill(c, a) for c, plan, a in zip(trainings, plans, calls, strict=True)]
         lib.mg_train_many(len(plans), trainings, threads)
+        del held
         return [int(c.status) for c in trainings]
+
+    def _fill(self, c: Any, call: Any) -> Any:
+        """Writes what train_batches takes; returns what has to live as long as the call."""
+        data, index, c.batch_rows, c.optimizer, constraints, totals, pace = call
+        rows = ffi.from_buffer("int64_t[]", index)
+        sums = ffi.from_buffer("double[]", totals, require_writable=True)
+        c.plan, c.data, c.index, c.count = self.c, data.c, rows, len(index)
+        c.constraints, c.totals, c.result = constraints.c, sums, constraints.result
+        c.epochs = NULL if pace is None else pace.c
+        return rows, sums
 
     def values(
         self, buffer: int, rows: int, dtype: np.dtype[Any], out: Array | None = None

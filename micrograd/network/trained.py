@@ -13,6 +13,7 @@ from micrograd.network.batch import Incoming
 from micrograd.network.c_plan import (
     NULL,
     Batch,
+    Pace,
     Plan,
     address,
     loss_rows,
@@ -346,13 +347,40 @@ class Trained:
         finally:
             self._access.end_write()
 
+    def train_epochs(
+        self,
+        data: Batch,
+        index: Array,
+        batch_rows: int,
+        optimizer: Any,
+        constraints: Any,
+        totals: Array,
+        pace: Pace,
+    ) -> None:
+        """As train_batches, epoch after epoch: a batch ends where an epoch does, and `totals` begin
+        anew. `pace` says when, gives the loss of each, and stops early.
+
+        Raises:
+            FloatingPointError, RuntimeError: as train_batches.
+        """
+        plan = self._begin(data, batch_rows)
+        try:
+            arguments = optimizer.arguments()
+            status = plan.train_epochs(
+                data, index, batch_rows, arguments, constraints, totals, pace
+            )
+            self._trained(plan, status, data, constraints, optimizer.steps)
+        finally:
+            self._access.end_write()
+
     @staticmethod
     def train_many(calls: list[Any], threads: int) -> list[BaseException | None]:
         """train_batches of several networks in one call of the C core, shared out over threads;
         small equal networks run side by side in the lanes of vectors. All end with the same bits.
 
-        calls: (network, data, index, batch_rows, optimizer, constraints, totals) of each, as for
-        train_batches; the networks are different ones.
+        calls: (network, data, index, batch_rows, optimizer, constraints, totals, pace) of each, as
+        for train_epochs, or with None for a pace as for train_batches; the networks are different
+        ones.
         Returns what train_batches would have raised, for each; None where all is well.
 
         Raises:
@@ -366,7 +394,7 @@ class Trained:
             statuses = Plan.train_many(plans, arguments, threads)
             found: list[BaseException | None] = []
             for plan, call, status in zip(plans, calls, statuses, strict=True):
-                net, data, _, _, optimizer, constraints, _ = call
+                net, data, _, _, optimizer, constraints, *_ = call
                 try:
                     net._trained(plan, status, data, constraints, optimizer.steps)
                     found.append(None)

@@ -30,7 +30,8 @@ from micrograd.sklearn.parameters import (
     hidden_sizes,
     limited_threads,
 )
-from micrograd.sklearn.solvers import Epochs, Rows, Steps, loss_of, minimise
+from micrograd.sklearn.running import Rhythm, Training, alone
+from micrograd.sklearn.solvers import Epochs, Orders, Rows, Steps, loss_of, minimise
 from micrograd.sklearn.undo import as_before_on_failure
 
 
@@ -92,8 +93,6 @@ class BaseMLP(Fitted):
         """
         where = f"{type(self).__name__}.fit"
         with as_before_on_failure(self):
-            if self._is_ensemble():
-                return fit_members(self, where, lambda member: member.fit(X, y, sample_weight))
             return self._fit(X, y, sample_weight, where)
 
     def _is_ensemble(self) -> bool:
@@ -108,8 +107,20 @@ class BaseMLP(Fitted):
         return True
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, where: str, classes: Any = None) -> Any:
-        incremental = where.endswith("partial_fit")
+        given = X, y, sample_weight, where
+        if self._is_ensemble():
+            return fit_members(self, where, lambda each, pace: each.training(*given, pace, classes))
         check_settings(self, where)
+        rhythm = Rhythm()
+        with limited_threads(self):
+            alone(self.training(*given, rhythm, classes), rhythm)
+        return self
+
+    def training(
+        self, X: Any, y: Any, sample_weight: Any, where: str, rhythm: Rhythm, classes: Any = None
+    ) -> Training:
+        """What fit does once the parameters are checked, for micrograd.sklearn.running."""
+        incremental = where.endswith("partial_fit")
         self.__dict__.pop("members_", None)
         if incremental and self.early_stopping:
             raise ValueError(
@@ -131,16 +142,30 @@ class BaseMLP(Fitted):
         if self.solver in STOCHASTIC:
             self._prepare_curves(first)
         rows = self._rows(X, y, weights)
-        with limited_threads(self), self._model.weights.changing():
-            if self.solver == "lbfgs":
-                self._run_lbfgs(rows, where)
-            else:
-                self._run_epochs(rows, y, rng, where)
+        if self.solver in STOCHASTIC:
+            yield from self.train(rows, y, rng, None, rhythm, where)
+            return
+        with self._model.weights.changing():
+            self._run_lbfgs(rows, where)
+        self._check_weights(where)
+
+    def train(
+        self, rows: Rows, y: Array, rng: np.random.RandomState, shared: Any, rhythm: Rhythm,
+        where: str,
+    ) -> Training:  # fmt: skip
+        """The training of a stochastic solver from the weights that there are.
+
+        shared: the Orders and the network's data that several trainings have in common, or None.
+        """
+        with self._model.weights.changing():
+            yield from self._run_epochs(rows, y, rng, shared, rhythm, where)
+        self._check_weights(where)
+
+    def _check_weights(self, where: str) -> None:
         if not np.isfinite(self._model.net.parameters().flat).all():
             raise ValueError(
                 f"{where}: the weights are not finite any more; are the features scaled?"
             )
-        return self
 
     def _validated(self, X: Any, y: Any, reset: bool, **options: Any) -> tuple[Any, Any]:
         for name, array in (("X", X), ("y", y)):
@@ -236,7 +261,10 @@ class BaseMLP(Fitted):
     def _warn(text: str) -> None:
         warnings.warn(text, ConvergenceWarning, stacklevel=5)
 
-    def _run_epochs(self, rows: Rows, y: Array, rng: np.random.RandomState, where: str) -> None:
+    def _run_epochs(
+        self, rows: Rows, y: Array, rng: np.random.RandomState, shared: Any, rhythm: Rhythm,
+        where: str,
+    ) -> Training:  # fmt: skip
         model, held_out, best = self._model, None, None
         incremental = where.endswith("partial_fit")
         optimizer = self._optimizer
@@ -245,16 +273,17 @@ class BaseMLP(Fitted):
         if self.early_stopping:
             rows, held_out = self._hold_out(rows, y, rng, where)
             best = model.net.parameters().flat.copy()
-        epochs = Epochs(self, model, optimizer, rows, where)
+        orders, data = shared or (Orders(len(rows), rng if self.shuffle else None), None)
+        epochs = Epochs(self, optimizer, rows, orders, rhythm, where, data)
         self.n_iter_ = 0
         try:
             while self.n_iter_ < self.max_iter:
-                if self.shuffle:
-                    epochs.shuffle(rng)
-                self._run_epoch(epochs, held_out)
-                if self._count_waiting(held_out) and held_out is not None:
+                before = self.n_iter_
+                yield from self._run_some(epochs, held_out, 1 if incremental else None)
+                if self._count_waiting(epochs, held_out) and held_out is not None:
                     best = model.net.parameters().flat.copy()
-                stopped = epochs.finish_epoch(**self._last_measured(held_out))
+                ended = self.n_iter_ - before
+                stopped = epochs.finish_epochs(ended, **self._last_measured(held_out))
                 if self.solver == "sgd" and self.learning_rate == "invscaling":
                     rate = self.learning_rate_init / (self.t_ + 1) ** self.power_t
                     optimizer.set_rate(rate)
@@ -268,26 +297,30 @@ class BaseMLP(Fitted):
             self._warn(f"{error}; the best weights before that are kept")
         except KeyboardInterrupt:
             warnings.warn(f"{where}: interrupted in epoch {self.n_iter_ + 1}", stacklevel=4)
+        orders.end(epochs.state.epoch)
         if best is not None:
             model.net.parameters().flat[...] = best
 
-    def _run_epoch(self, epochs: Epochs, held_out: Rows | None) -> None:
-        """One epoch and its measurements; NaN where it diverges."""
+    def _run_some(self, epochs: Epochs, held_out: Rows | None, most: int | None) -> Training:
+        """One epoch or several, and their measurements; NaN where it diverges."""
         failure = None
+        if held_out is None:
+            assert self.best_loss_ is not None
+            epochs.pace.c.best, epochs.pace.c.waited = self.best_loss_, self._no_improvement_count
         try:
-            loss = epochs.run()
+            losses = yield from epochs.run(most or self.max_iter - self.n_iter_)
         except FloatingPointError as error:
             if held_out is None:
                 raise
-            loss, failure = math.nan, error
-        self.loss_ = loss
-        self.n_iter_ += 1
-        self.t_ += len(epochs.train)
-        self.loss_curve_.append(loss)
+            losses, failure = [math.nan], error
+        self.loss_ = losses[-1]
+        self.n_iter_ += len(losses)
+        self.t_ += len(losses) * len(epochs.train)
+        self.loss_curve_ += losses
         if failure is not None:
             self._note(math.nan, math.nan)
             raise failure
-        self._say(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+        self._say(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
         if held_out is not None:
             score = self._score_rows(held_out)
             self._note(score, loss_of(self._model, held_out))
@@ -323,15 +356,11 @@ class BaseMLP(Fitted):
                 )
         return train, held_out
 
-    def _count_waiting(self, held_out: Rows | None) -> bool:
-        """Counts the epochs that have brought nothing; returns whether the last is the best."""
+    def _count_waiting(self, epochs: Epochs, held_out: Rows | None) -> bool:
+        """Counts epochs that have brought nothing; returns whether the last has the best score."""
         if held_out is None:
-            assert self.best_loss_ is not None
-            waits = self.loss_ > self.best_loss_ - self.tol
-            self._no_improvement_count = self._no_improvement_count + 1 if waits else 0
-            better = self.loss_ < self.best_loss_
-            self.best_loss_ = min(self.loss_, self.best_loss_)
-            return better
+            self.best_loss_, self._no_improvement_count = epochs.pace.c.best, epochs.pace.c.waited
+            return False
         assert self.validation_scores_ is not None
         score, best = self.validation_scores_[-1], self.best_validation_score_
         assert best is not None

@@ -22,7 +22,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from micrograd.core import Array
 from micrograd.network.c_plan import apply
 from micrograd.sklearn.base import BaseMLP
-from micrograd.sklearn.members import fit_members, mean_over
+from micrograd.sklearn.members import mean_over
 from micrograd.sklearn.parameters import CLASS_WEIGHT, CONSTRAINTS
 from micrograd.sklearn.regressor import MLPRegressor
 from micrograd.sklearn.solvers import Rows
@@ -177,10 +177,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         where = "MLPClassifier.partial_fit"
         with as_before_on_failure(self):
-            if self._is_ensemble():
-                return fit_members(
-                    self, where, lambda each: each.partial_fit(X, y, sample_weight, classes)
-                )
             return self._fit(X, y, sample_weight, where, classes)
 
     def predict(self, X: Any) -> Array:

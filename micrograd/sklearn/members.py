@@ -13,8 +13,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from micrograd import core
 from micrograd.core import Array
-from micrograd.sklearn.parameters import check_settings
+from micrograd.sklearn.parameters import STOCHASTIC, check_settings, limited_threads
+from micrograd.sklearn.running import Rhythm, Training, alone, together
 
 # of a member that stands for all: what the data are, and the shape of the network
 SHARED = (
@@ -23,11 +25,11 @@ SHARED = (
 )  # fmt: skip
 
 
-def fit_members(estimator: Any, where: str, train: Callable[[Any], Any]) -> Any:
-    """Trains all members; `train` fits one of them.
+def fit_members(estimator: Any, where: str, training: Callable[[Any, Rhythm], Training]) -> Any:
+    """Trains all members; `training` is that of one of them.
 
-    One after the other: scikit-learn's checks set filters of warnings, which belong to the process,
-    and in threads one can end with those of another.
+    They are trained together, see micrograd.sklearn.running; one after the other where somebody
+    looks on, or where the solver is not one of epochs.
     """
     check_settings(estimator, where)
     own: dict[str, Any] = estimator.__dict__
@@ -42,8 +44,7 @@ def fit_members(estimator: Any, where: str, train: Callable[[Any], Any]) -> Any:
             for seed in rng.randint(2**31 - 1, size=estimator.n_members)
         ]
 
-    for member in members:
-        train(member)
+    _train(estimator, members, training)
     for name in [name for name in own if name.endswith("_") or name in ("_model", "_optimizer")]:
         del own[name]
     first = members[0]
@@ -53,6 +54,26 @@ def fit_members(estimator: Any, where: str, train: Callable[[Any], Any]) -> Any:
     estimator.t_ = max(member.t_ for member in members)
     estimator.loss_ = float(np.mean([member.loss_ for member in members]))
     return estimator
+
+
+def _train(estimator: Any, members: list[Any], training: Callable[[Any, Rhythm], Training]) -> None:
+    with limited_threads(estimator):
+        if watched(estimator) or estimator.solver not in STOCHASTIC:
+            for member in members:
+                rhythm = Rhythm()
+                alone(training(member, rhythm), rhythm)
+            return
+        rhythm = Rhythm()
+        all_at_once = [training(member, rhythm) for member in members]
+        for error in together(all_at_once, rhythm, core.get_num_threads()):
+            if error is not None:
+                raise error
+
+
+def watched(estimator: Any) -> bool:
+    """Whether somebody is told of each epoch."""
+    callbacks = estimator.callbacks
+    return bool(estimator.verbose) or not (isinstance(callbacks, (list, tuple)) and not callbacks)
 
 
 def clone_fitted(member: Any, estimator: Any) -> Any:

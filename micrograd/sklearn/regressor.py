@@ -12,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 
 from micrograd.core import Array
 from micrograd.sklearn.base import BaseMLP
-from micrograd.sklearn.members import fit_members, mean_over
+from micrograd.sklearn.members import mean_over
 from micrograd.sklearn.parameters import CONSTRAINTS, LOSS
 from micrograd.sklearn.solvers import Rows
 from micrograd.sklearn.undo import as_before_on_failure
@@ -122,8 +122,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         where = "MLPRegressor.partial_fit"
         with as_before_on_failure(self):
-            if self._is_ensemble():
-                return fit_members(self, where, lambda each: each.partial_fit(X, y, sample_weight))
             return self._fit(X, y, sample_weight, where)
 
     def predict(self, X: Any) -> Array:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from micrograd.core import Array
+from micrograd.network.c_plan import Pace
 from micrograd.optim import SGD, Adam
 from micrograd.optim.constraints import Constraints
 from micrograd.sklearn.model import Model
+from micrograd.sklearn.running import Rhythm
 from micrograd.training.callbacks import TrainingState, split_callbacks
 from micrograd.training.history import History
 
@@ -101,16 +102,65 @@ class Steps:
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-class Epochs:
-    """One run of a stochastic solver over some rows."""
+class Orders:
+    """The orders of the rows, epoch by epoch, drawn as scikit-learn draws them.
 
-    def __init__(self, estimator: Any, model: Model, steps: Steps, train: Rows, where: str) -> None:
-        self.estimator, self.model, self.steps, self.train = estimator, model, steps, train
-        self.where = where
-        self.order = np.arange(len(train), dtype=np.int64)
+    rng: what draws, or None for rows that stay where they are. keep: several fits that draw the
+    same numbers use it, each from its first epoch on, so nothing is forgotten.
+    """
+
+    def __init__(self, rows: int, rng: np.random.RandomState | None, keep: bool = False) -> None:
+        self._rng, self._keep = rng, keep
+        self._last = np.arange(rows, dtype=np.int64)
+        self._drawn: list[Array] = []  # from epoch _first on
+        self._first = 0
+        self._before: Any = None  # the state that the last ones have been drawn from
+
+    def epochs(self, first: int, count: int) -> Array:
+        """Those of `count` epochs from the first on, one behind the other."""
+        if not self._keep:
+            del self._drawn[: first - self._first]
+            self._first = first
+        missing = first + count - self._first - len(self._drawn)
+        if missing > 0:
+            if self._rng is not None and not self._keep:
+                self._before = first + count - missing, self._last, self._rng.get_state()
+            self._drawn += [self._draw() for _ in range(missing)]
+        own = self._drawn[first - self._first : first - self._first + count]
+        return own[0] if count == 1 else np.concatenate(own)
+
+    def _draw(self) -> Array:
+        if self._rng is not None:
+            permutation = np.arange(len(self._last))
+            self._rng.shuffle(permutation)
+            self._last = self._last[permutation]
+        return self._last
+
+    def end(self, epochs: int) -> None:
+        """So many have been used: the generator is left as if no more had been drawn."""
+        if self._before is None or epochs >= self._first + len(self._drawn):
+            return
+        first, self._last, state = self._before
+        assert self._rng is not None
+        self._rng.set_state(state)
+        for _ in range(epochs - first):
+            self._draw()
+
+
+class Epochs:
+    """One run of a stochastic solver over some rows, in the orders of `orders`.
+
+    data: the rows as the network has checked them, or None to have it do so.
+    """
+
+    def __init__(
+        self, estimator: Any, steps: Steps, train: Rows, orders: Orders, rhythm: Rhythm,
+        where: str, data: Any = None,
+    ) -> None:  # fmt: skip
+        self.estimator, self.steps, self.train, self.orders = estimator, steps, train, orders
+        self.where, self.rhythm, self.model = where, rhythm, steps.model
         self.batch_size = batch_size(estimator, len(train))
-        self.starts = np.arange(0, len(train), self.batch_size)
-        norm = estimator.clip_norm
+        model, norm = self.model, estimator.clip_norm
         self.constraints = Constraints(
             model.net.parameters(),
             clip_norm=None if norm is None else norm * model.scale,
@@ -120,85 +170,100 @@ class Epochs:
         self.on_step: list[Callable[[TrainingState], Any]] = on_step
         self.state = TrainingState(model.net, steps.optimizer, History(), estimator.max_iter)
         self.totals = np.zeros(2)
-        self.batches_a_call = 1
-        self.data = model.net.checked_batch(where, train.X, train.targets, train.weights)
+        if data is None:
+            data = model.net.checked_batch(where, train.X, train.targets, train.weights)
+        self.data = data
+        early = estimator.early_stopping  # measures what it stops by elsewhere
+        patience = math.inf if early else float(estimator.n_iter_no_change)
+        self.pace = Pace(len(train), model.loss_factor, model.scale, float(estimator.tol), patience)
 
-    def shuffle(self, rng: np.random.RandomState) -> None:
-        """Another order of the rows, drawn as scikit-learn draws it."""
-        permutation = np.arange(len(self.order))
-        rng.shuffle(permutation)
-        self.order = self.order[permutation]
+    def several(self) -> bool:
+        """Whether a call may have more than one epoch: nobody looks at them one by one."""
+        own = self.estimator
+        falling = own.solver == "sgd" and own.learning_rate == "invscaling"
+        watched = bool(self.on_step or self.on_epoch or own.verbose or own.early_stopping)
+        return self.train.offset is None and not (falling or watched)
 
-    def run(self) -> float:
-        """One epoch; returns its mean loss, penalty included.
-
-        Many batches go into one call of the C core, as many as take some milliseconds, so that an
-        interrupt is heard. The totals do not depend on how many.
-        """
-        rows, size = len(self.order), self.batch_size
-        alone = bool(self.on_step)
+    def run(self, most: int) -> Generator[Any, None, list[float]]:
+        """A training (see running.py) of one epoch or, where `several` may be, of up to `most`;
+        returns the mean loss of each, penalty included. The totals that they come from do not
+        depend on how many batches a call has."""
+        rows, size, pace = len(self.train), self.batch_size, self.pace
         self.constraints.l2 = self.estimator.alpha * self.model.scale
-        self.totals[0] = self.totals[1] = 0
-        offsets = None if self.train.offset is None else self._offsets(self.train.offset)
-        start = 0
-        while start < rows:
-            index = self.order[start : start + (size if alone else size * self.batches_a_call)]
-            started = perf_counter()
-            self._train(index)
-            if not alone:
-                self._adjust(perf_counter() - started)
-            elif self.on_step and self._stopped_by_step(offsets, start // size):
-                break
-            start += len(index)
-        total = self.model.loss_factor * self.totals[0] + self.totals[1] / self.model.scale
-        if offsets is not None:
-            total += float(offsets @ np.diff(np.append(self.starts, rows)))
-        return float(total / rows)
+        if self.on_step:
+            return (yield from self._watched())
+        per_epoch = -(-rows // size)
+        while True:
+            batches = self.rhythm.batches
+            epochs = max(1, min(most, batches // per_epoch if self.several() else 1))
+            index = self.orders.epochs(self.state.epoch, epochs)
+            if pace.done or batches < per_epoch:
+                index = index[pace.done : pace.done + batches * size]
+            pace.make_room(epochs)
+            if self.train.offset is not None:
+                pace.c.added = (pace.c.added if pace.done else 0.0) + self._offset(index)
+            yield from self._call(index, pace)
+            if not pace.done:
+                return pace.losses
 
-    def _train(self, index: Array) -> None:
-        net, data = self.model.net, self.data
-        optimizer, constraints = self.steps.optimizer, self.constraints
+    def _call(self, index: Array, pace: Pace | None) -> Generator[Any, None, None]:
         try:
-            net.train_batches(data, index, self.batch_size, optimizer, constraints, self.totals)
+            yield (
+                self.model.net, self.data, index, self.batch_size, self.steps.optimizer,
+                self.constraints, self.totals, pace,
+            )  # fmt: skip
         except FloatingPointError:
-            loss = self.model.loss_factor * constraints.loss
+            loss = self.model.loss_factor * self.constraints.loss
             what = "the step" if math.isfinite(loss) else f"the loss, {loss},"
+            epoch = self.state.epoch + (0 if pace is None else len(pace.losses)) + 1
             raise FloatingPointError(
-                f"{self.where}: {what} is not finite in epoch {self.state.epoch + 1}; features "
-                "that are not scaled can cause it; a smaller learning_rate_init or clip_norm may "
-                "help"
+                f"{self.where}: {what} is not finite in epoch {epoch}; features that are not "
+                "scaled can cause it; a smaller learning_rate_init or clip_norm may help"
             ) from None
 
-    def _adjust(self, seconds: float) -> None:
-        if seconds < 5e-3:
-            self.batches_a_call = min(2 * self.batches_a_call, len(self.starts))
-        elif seconds > 2e-2 and self.batches_a_call > 1:
-            self.batches_a_call //= 2
+    def _watched(self) -> Generator[Any, None, list[float]]:
+        """An epoch, batch by batch, which callbacks may end."""
+        order, size = self.orders.epochs(self.state.epoch, 1), self.batch_size
+        starts = range(0, len(order), size)
+        added = 0.0
+        self.pace.make_room(1)
+        for start in starts:
+            index = order[start : start + size]
+            yield from self._call(index, None)
+            offset = 0.0 if self.train.offset is None else self._offset(index)
+            added += offset
+            if self._stopped_by_step(offset / len(index)):
+                break
+        self.pace.c.added = added
+        self.pace.end(self.totals)
+        return self.pace.losses
 
-    def _offsets(self, offset: Array) -> Array:
-        """The mean offset of each batch."""
-        offset, weights = offset[self.order], np.ones(len(self.order))
+    def _offset(self, index: Array) -> float:
+        """What the rows of these batches add to the totals: rows times the mean offset of each."""
+        assert self.train.offset is not None
+        offset, weights = self.train.offset[index], np.ones(len(index))
         if self.train.weights is not None:
-            weights = self.train.weights[self.order].astype(np.float64)
-        sums = np.add.reduceat(offset * weights, self.starts)
-        totals = np.add.reduceat(weights, self.starts)
-        means: Array = np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0)
-        return means
+            weights = self.train.weights[index].astype(np.float64)
+        starts = np.arange(0, len(index), self.batch_size)
+        sums = np.add.reduceat(offset * weights, starts)
+        totals = np.add.reduceat(weights, starts)
+        means = np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0)
+        return float(means @ np.diff(np.append(starts, len(index))))
 
-    def _stopped_by_step(self, offsets: Array | None, batch: int) -> bool:
+    def _stopped_by_step(self, offset: float) -> bool:
         state, result = self.state, self.constraints.result
-        loss = self.model.loss_factor * result.loss + result.penalty / self.model.scale
-        loss += 0.0 if offsets is None else offsets[batch]
+        loss = self.model.loss_factor * result.loss + result.penalty / self.model.scale + offset
         state.step, state.loss = self.steps.optimizer.steps, float(loss)
         state.gradient_norm = self.constraints.gradient_norm / self.model.scale
         for call in self.on_step:
             call(state)
         return state.stopped
 
-    def finish_epoch(self, **measured: float) -> bool:
-        """Shows the callbacks what has been measured; returns whether one says stop."""
+    def finish_epochs(self, count: int, **measured: float) -> bool:
+        """So many have ended: shows the callbacks what has been measured after the last; returns
+        whether one says stop."""
         state = self.state
-        state.epoch += 1
+        state.epoch += count
         state.step = self.steps.optimizer.steps
         for name, value in measured.items():
             state.history.list_of(name).append(value)

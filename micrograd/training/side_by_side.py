@@ -52,7 +52,8 @@ class Track:
         index = self.order[start : start + batches * feed.batch_size]
         optimizer = run.state.optimizer
         return (
-            run.model, feed.data, index, feed.batch_size, optimizer, run.constraints, self.totals
+            run.model, feed.data, index, feed.batch_size, optimizer, run.constraints, self.totals,
+            None,
         )  # fmt: skip
 
     def take(self, error: BaseException | None, start: int) -> None:
