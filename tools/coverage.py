@@ -4,6 +4,9 @@
     pip install coverage gcovr
     tools/coverage.py                       # the whole suite; some ten minutes
     tools/coverage.py tests/optim --show    # some tests, and the lines that they do not reach
+    tools/coverage.py tests/optim --into F  # adds to folder F, which is made by the first run and
+    tools/coverage.py tests/c --into F      # has the package as it was then: tests/c is the C tests
+    tools/coverage.py --into F --report     # what all these runs have reached
 
 The C core is compiled by gcc with --coverage into a copy of the sources, where the tests run once
 on each instruction set of this machine (those of the kernels) and once on the best (all others);
@@ -25,10 +28,9 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from copies import ROOT, copy_sources
+
 WANTED = {"Python": (96.0, 92.0), "C": (97.0, 90.0)}  # lines, branches: per cent
-COPIED = ("micrograd", "tests", "csrc", "demos", "docs", "tools", ".ci", ".github", "Makefile")
-FILES = ("build_ffi.py", "setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE")
 KERNELS = ("tests/kernels", "tests/network", "tests/optim", "tests/program")
 
 
@@ -54,17 +56,6 @@ def run(*command: object, check: bool = True, **settings: object) -> None:
     status = subprocess.run([str(word) for word in command], check=False, **settings).returncode
     if status and check:
         sys.exit(f"coverage: {' '.join(map(str, command))}: exit status {status}")
-
-
-def copy_sources(tree: Path) -> None:
-    left = shutil.ignore_patterns("__pycache__", "*.so", "*.o")
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, tree / name, ignore=left)
-        elif (ROOT / name).exists():
-            shutil.copy(ROOT / name, tree)
-    for path in [*(ROOT / name for name in FILES), *ROOT.glob("*.md")]:
-        shutil.copy(path, tree)
 
 
 def compile_core(tree: Path) -> None:
@@ -95,9 +86,11 @@ def run_tests(tree: Path, tests: list[str]) -> None:
     """All of them on the best instruction set, those of the kernels on the others too."""
     environment = {**os.environ, "PYTHONPATH": str(tree)}
     config = tree / "coveragerc"
-    config.write_text(CONFIG.format(tree))
-    measured = (sys.executable, "-m", "coverage", "run", f"--rcfile={config}", "-m", "pytest", "-q")
-    run(*measured, *tests, cwd=tree, env=environment, check=False)
+    measured = (sys.executable, "-m", "coverage", "run", f"--rcfile={config}", "-m", "pytest")
+    shutil.copytree(ROOT / "tests", tree / "tests", dirs_exist_ok=True)
+    of_python = [test for test in tests if test != "tests/c"]
+    if of_python:
+        run(*measured, *of_python, cwd=tree, env=environment, check=False)
     code = "from micrograd import core; print(*{*core.supported_isas()} - {core.isa()})"
     others = subprocess.check_output(
         [sys.executable, "-c", code], env=environment, text=True
@@ -105,15 +98,17 @@ def run_tests(tree: Path, tests: list[str]) -> None:
     again = [name for name in KERNELS if any(name.startswith(test) for test in tests)]
     for isa in others if again else []:
         some = {**environment, "MICROGRAD_ISA": isa}
-        run(sys.executable, "-m", "pytest", "-q", *again, cwd=tree, env=some, check=False)
-    run(tree / "test_core", cwd=tree, check=False, stdout=subprocess.DEVNULL)
+        run(sys.executable, "-m", "pytest", *again, cwd=tree, env=some, check=False)
+    if any("tests/c".startswith(test) for test in tests):
+        run(tree / "test_core", cwd=tree, check=False, stdout=subprocess.DEVNULL)
 
 
 def python_report(tree: Path, show: bool) -> tuple[float, float]:
     """Per cent of lines and of branches."""
     tool = (sys.executable, "-m", "coverage")
     options = {"cwd": tree, "env": {**os.environ, "COVERAGE_RCFILE": str(tree / "coveragerc")}}
-    run(*tool, "combine", "-q", **options)
+    if any(tree.glob(".coverage.*")):
+        run(*tool, "combine", "-q", "--append", **options)
     run(*tool, "json", "-q", "-o", "python.json", **options)
     if show:
         run(*tool, "report", "--skip-covered", "-m", **options)
@@ -140,12 +135,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("tests", nargs="*", default=["tests"], help="all of them by default")
     parser.add_argument("--show", action="store_true", help="what is not reached, file by file")
+    parser.add_argument("--into", type=Path, help="a folder that is kept, with what was reached")
+    parser.add_argument("--report", action="store_true", help="runs no test")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder)
-        copy_sources(tree)
-        compile_core(tree)
-        run_tests(tree, options.tests)
+        tree = (options.into or Path(folder)).resolve()
+        if not (tree / "coveragerc").exists():
+            copy_sources(tree)
+            compile_core(tree)
+            (tree / "coveragerc").write_text(CONFIG.format(tree))
+        if not options.report:
+            run_tests(tree, options.tests)
+        if options.into and not options.report:
+            return
         reached = {"Python": python_report(tree, options.show), "C": c_report(tree, options.show)}
     for language, (lines, branches) in reached.items():
         least = WANTED[language]

@@ -4,8 +4,10 @@
     tools/sanitize.py                 # everything, about an hour on two cores
     tools/sanitize.py --quick         # what CI runs: part of c and of python, from one compilation
     tools/sanitize.py python tsan     # some parts
+    tools/sanitize.py python --into F # folder F is kept: what has passed is not run again
 
-python    the Python suite with the extension under AddressSanitizer and UBSan (gcc)
+python    the Python suite with the extension under AddressSanitizer and UBSan (gcc), a room of
+          tests/ at a time; on other instruction sets than the best the rooms where kernels work
 c         the C tests under AddressSanitizer and UBSan, with and without threads: tests/c/run
 aarch64   the C tests on 64-bit ARM: cross-compiled, under qemu-user
 tsan      the C tests and threaded Python under ThreadSanitizer (clang)
@@ -22,7 +24,6 @@ from __future__ import annotations
 import argparse
 import os
 import runpy
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -30,7 +31,9 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from copies import ROOT, copy_sources
+
+KERNELS = ("kernels", "network", "optim", "program", "training")
 QUICK = ["tests/saving/test_hostile.py", "tests/network/test_sparse.py", "tests/program"]
 THREADED = [
     "tests/test_sharing.py",
@@ -69,9 +72,8 @@ def c_flags() -> list[str]:
     return [*kept, f"-I{ROOT / 'csrc'}", "-DMG_SOURCE_HASH=sanitize", "-g1"]
 
 
-def compile_all(command: list[str], files: list[str], folder: Path) -> list[str]:
-    """Object files, two compilers at a time."""
-    objects = [str(folder / f"{i}.o") for i in range(len(files))]
+def compile_all(command: list[str], files: list[str], objects: list[str]) -> None:
+    """Makes object files, two compilers at a time."""
     waiting, running = list(zip(files, objects, strict=True)), []
     while waiting or running:
         while waiting and len(running) < 2:
@@ -79,36 +81,31 @@ def compile_all(command: list[str], files: list[str], folder: Path) -> list[str]
             running.append(subprocess.Popen([*command, "-c", source, "-o", result]))
         if running.pop(0).wait():
             sys.exit(f"sanitize: {' '.join(command)} failed")
-    return objects
 
 
 def extension(tree: Path, compiler: str, flags: list[str]) -> list[str]:
-    """Compiles micrograd._core with these flags into `tree`, a copy of the Python files; returns
-    the object files of csrc/."""
-    for name in ("micrograd", "tests", "csrc", "build_ffi.py", "pyproject.toml", "README.md"):
-        source = ROOT / name
-        if source.is_dir():
-            left = shutil.ignore_patterns("__pycache__", "*.so")
-            shutil.copytree(source, tree / name, ignore=left)
-        else:
-            shutil.copy(source, tree)
-    glue = tree / "_core.c"
-    runpy.run_path(str(ROOT / "build_ffi.py"))["make"]().emit_c_code(str(glue))
-    command = [compiler, *c_flags(), *flags, "-fPIC", f"-I{sysconfig.get_path('include')}"]
+    """Compiles micrograd._core with these flags into `tree`, a copy of the Python files, unless it
+    is there; returns the object files of csrc/."""
+    tree.mkdir(parents=True, exist_ok=True)
+    copy_sources(tree)
+    library, glue = tree / "micrograd" / "_core.abi3.so", tree / "_core.c"
     files = [*c_files("csrc"), str(glue)]
-    objects = compile_all(command, files, tree)
-    run(compiler, *flags, "-shared", "-o", tree / "micrograd" / "_core.abi3.so", *objects, "-lm")
+    objects = [str(tree / f"{number}.o") for number in range(len(files))]
+    if not library.exists():
+        runpy.run_path(str(ROOT / "build_ffi.py"))["make"]().emit_c_code(str(glue))
+        command = [compiler, *c_flags(), *flags, "-fPIC", f"-I{sysconfig.get_path('include')}"]
+        compile_all(command, files, objects)
+        run(compiler, *flags, "-shared", "-o", library, *objects, "-lm")
     return objects[:-1]
 
 
 def c_tests(folder: Path, compiler: str, flags: list[str], core: list[str] | None = None) -> Path:
     """The program of the C tests, compiled with these flags; core: object files of csrc/, where
     they have been compiled already."""
-    of_tests = folder / "tests_c"
-    of_tests.mkdir()
-    command = [compiler, *c_flags(), *flags]
-    objects = compile_all(command, c_files("tests/c"), of_tests)
-    objects += compile_all(command, c_files("csrc"), folder) if core is None else core
+    files = [*c_files("tests/c"), *([] if core else c_files("csrc"))]
+    objects = [str(folder / f"test-{number}.o") for number in range(len(files))]
+    compile_all([compiler, *c_flags(), *flags], files, objects)
+    objects += core or []
     program = folder / "test_core"
     run(compiler, *flags, *objects, "-o", program, "-lm")
     return program
@@ -126,17 +123,27 @@ def runtime(compiler: str, *names: str) -> str:
     return ":".join(paths)
 
 
-def pytest(tree: Path, tests: list[str], **environment: str) -> None:
-    """Runs tests of the copy in `tree`; those that are not there are left out."""
-    there = [name for name in tests if (tree / name.partition("::")[0]).exists()] or ["tests"]
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *there]
+def pytest(tree: Path, tests: list[str], **environment: str) -> str:
+    """Runs tests of the copy in `tree`; how many passed."""
+    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *tests]
     settings = {**os.environ, **SETTINGS, "PYTHONPATH": str(tree), **environment}
-    print(run(*command, cwd=tree, env=settings).strip().splitlines()[-1], flush=True)
+    return run(*command, cwd=tree, env=settings).strip().splitlines()[-1]
+
+
+def rooms(tree: Path) -> dict[str, list[str]]:
+    """The tests of each room; "top" has the files that are in none."""
+    tests = tree / "tests"
+    found = {"top": sorted(str(path) for path in tests.glob("test_*.py"))}
+    for folder in sorted(tests.iterdir()):
+        if any(folder.glob("test_*.py")) and folder.name != "benchmarks":
+            found[folder.name] = [str(folder)]
+    return found
 
 
 def part_python(work: Path, quick: bool) -> None:
     flags = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-pthread"]
-    core = extension(work, "gcc", [*flags, "-fno-omit-frame-pointer"])
+    tree = work / runpy.run_path(str(ROOT / "build_ffi.py"))["source_hash"]()
+    core = extension(tree, "gcc", [*flags, "-fno-omit-frame-pointer"])
     if quick:
         program = c_tests(work, "gcc", flags, core)
         print(run(program, "quick", env={**os.environ, **SETTINGS}).splitlines()[-1], flush=True)
@@ -144,8 +151,13 @@ def part_python(work: Path, quick: bool) -> None:
     isas = [isa for isa in ("avx512", "avx2", "neon", "generic") if isa in supported(ROOT)]
     for isa in isas[:1] if quick else isas:
         print(f"-- the Python suite on {isa}, AddressSanitizer and UBSan", flush=True)
-        tests = QUICK if quick else ["tests"]
-        pytest(work, tests, LD_PRELOAD=preload, MICROGRAD_ISA=isa)
+        chosen = {"quick": QUICK} if quick else rooms(tree)
+        for room in [name for name in chosen if isa == isas[0] or name in KERNELS]:
+            passed = tree / f"passed-{isa}-{room}"
+            if not passed.exists():
+                said = pytest(tree, chosen[room], LD_PRELOAD=preload, MICROGRAD_ISA=isa)
+                passed.write_text(said)
+            print(f"{room}: {passed.read_text()}", flush=True)
 
 
 def part_c(work: Path, quick: bool) -> None:
@@ -163,11 +175,10 @@ def part_tsan(work: Path, quick: bool) -> None:
     if quick:
         return
     tree = work / "tree"
-    tree.mkdir()
     extension(tree, "clang", [*flags, "-shared-libsan"])
     machine = os.uname().machine
     preload = runtime("clang", f"libclang_rt.tsan-{machine}.so")
-    pytest(tree, THREADED, LD_PRELOAD=preload, **settings)
+    print(pytest(tree, THREADED, LD_PRELOAD=preload, **settings), flush=True)
 
 
 def part_aarch64(work: Path, quick: bool) -> None:
@@ -227,13 +238,14 @@ PARTS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all of them by default")
+    parser.add_argument("--into", type=Path, help="a folder of python's that is kept")
     parser.add_argument("--quick", action="store_true", help="what CI runs")
     options = parser.parse_args()
     chosen = options.parts or (["python"] if options.quick else [*PARTS])
     for name in chosen:
         print(f"== {name}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            PARTS[name](Path(folder), options.quick)
+            PARTS[name]((options.into or Path(folder)).resolve(), options.quick)
     print(f"sanitize: {', '.join(chosen)}: no finding")
 
 
