@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
@@ -85,7 +86,7 @@ class Parameters(Sequence[Parameter]):
     """
 
     def __init__(self, shapes: Sequence[tuple[str, tuple[int, ...]]], dtype: np.dtype[Any]) -> None:
-        sizes = [int(np.prod(shape)) for _, shape in shapes]
+        sizes = [math.prod(shape) for _, shape in shapes]
         self.dtype = dtype
         self.dtype_code = core.DTYPES[dtype.name]
         self._flat = core.aligned_empty(sum(sizes), dtype)
@@ -164,6 +165,10 @@ class Parameters(Sequence[Parameter]):
         if not self.stale:
             other._flat_grad[...] = self._flat_grad
         return other
+
+    def zeros(self) -> Parameters:
+        """Others of the same names, shapes and dtype, all of them 0."""
+        return Parameters([(p.name, p.shape) for p in self], self.dtype)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameters:
         memo[id(self)] = other = copy.copy(self)

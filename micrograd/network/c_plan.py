@@ -313,15 +313,9 @@ def _made(passes: Passes, n_parameters: int, dtype: np.dtype[Any], share: bool) 
     Raises:
         MemoryError: there is no memory for it.
     """
-    ops = ffi.new("mg_op[]", len(passes.ops))
-    held = [_fill(c, op) for c, op in zip(ops, passes.ops, strict=True)]
-    places, n_storages = assign(passes, share)
-    buffers = ffi.new("mg_buffer[]", len(passes.buffers))
-    for c, buffer in zip(buffers, passes.buffers, strict=True):
-        inside = buffer.block >= 0
-        c.storage = places[buffer.block] if inside else -1
-        c.width = passes.blocks[buffer.block] if inside else buffer.columns
-        c.offset, c.columns = buffer.offset, buffer.columns
+    if share not in passes.encoded:
+        passes.encoded[share] = _encoded(passes, share)
+    ops, buffers, n_storages, held = passes.encoded[share]
     kind = core.DTYPES[dtype.name]
     plan = lib.mg_plan_new(
         core.ISA_CODE, kind, len(ops), ops, len(buffers), buffers, n_storages, n_parameters
@@ -336,6 +330,21 @@ def _made(passes: Passes, n_parameters: int, dtype: np.dtype[Any], share: bool) 
         release(plan)
 
     return ffi.gc(plan, free)
+
+
+def _encoded(passes: Passes, share: bool) -> Any:
+    """Ops and buffers as the C core takes them, the number of storages, and what has to be kept as
+    long as a plan."""
+    ops = ffi.new("mg_op[]", len(passes.ops))
+    held = [_fill(c, op) for c, op in zip(ops, passes.ops, strict=True)]
+    places, n_storages = assign(passes, share)
+    buffers = ffi.new("mg_buffer[]", len(passes.buffers))
+    for c, buffer in zip(buffers, passes.buffers, strict=True):
+        inside = buffer.block >= 0
+        c.storage = places[buffer.block] if inside else -1
+        c.width = passes.blocks[buffer.block] if inside else buffer.columns
+        c.offset, c.columns = buffer.offset, buffer.columns
+    return ops, buffers, n_storages, held
 
 
 def _fill(c: Any, op: Op) -> Any:

@@ -139,6 +139,16 @@ class Network(Trained, Classifying, Storable):
     def __copy__(self) -> Network:
         return copy.deepcopy(self)
 
+    def twin(self) -> Network:
+        """A network of the same layers, loss, dtype and seed, whose parameters, its own, are all 0:
+        where many are wanted, it is made in a fraction of the time."""
+        other = object.__new__(type(self))
+        own = vars(self)
+        vars(other).update({name: x for name, x in own.items() if name not in self.not_copied})
+        other.metadata, other.optimizer, other.position = {}, None, None
+        Trained.__init__(other, self.planner.twin(), self.incoming)
+        return other
+
     # ---- the same network made of Values ----
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -21,6 +22,8 @@ from micrograd.network.losses import Loss
 from micrograd.network.lowering import Purpose, lower
 from micrograd.parameters import Parameters
 from micrograd.sharing import Pool
+
+_Passes = dict[int, tuple[reverse.Passes, int]]  # and the network's output in them
 
 
 class Planner:
@@ -52,6 +55,14 @@ class Planner:
         self.parameters = self._initial_parameters() if parameters is None else parameters
         self.depends_on_rows = checkpoint is not None and checkpoint.depends_on_rows
         self._predicting: dict[int, Pool[Plan]] = {}  # by the columns of the targets
+        # by the same, of training and of predicting: those that several plans may share
+        self._passes: tuple[_Passes, _Passes] = ({}, {})
+
+    def twin(self) -> Planner:
+        """One for parameters of its own, which are 0; it shares what never changes."""
+        other = copy.copy(self)
+        other.parameters, other._predicting = self.parameters.zeros(), {}
+        return other
 
     def _initial_parameters(self) -> Parameters:
         """The first values of all parameters, drawn in float64."""
@@ -82,14 +93,13 @@ class Planner:
             ValueError: there is no order of recomputation within a budget.
             MemoryError: there is no memory for it.
         """
-        graph = self.graph("training", isolate=self._checkpoint is not None)
-        order = None
-        if self._checkpoint is not None:
-            order = self._checkpoint.order(self._stages(graph, rows))
-        passes = reverse.training(graph, self.functions.loss(targets), order)
+        found = self._passes[0].get(targets)
+        passes, output = found or self._training_passes(targets, rows)
+        if self._checkpoint is None:
+            self._keep(self._passes[0], targets, passes, output)
         return Plan(
             passes,
-            passes.values[graph.output],
+            output,
             self.parameters,
             self.parameters.grad_pointer,
             seed=self._seed,
@@ -97,6 +107,20 @@ class Planner:
             targets=targets,
             rows=rows if self.depends_on_rows else None,
         )
+
+    def _keep(self, kept: _Passes, targets: int, passes: reverse.Passes, output: int) -> None:
+        """For plans to come, unless each wants programs of its own."""
+        if not any(op.program for op in passes.ops):
+            kept[targets] = passes, output
+
+    def _training_passes(self, targets: int, rows: int) -> tuple[reverse.Passes, int]:
+        """The passes of such a plan, and the network's output in them."""
+        graph = self.graph("training", isolate=self._checkpoint is not None)
+        order = None
+        if self._checkpoint is not None:
+            order = self._checkpoint.order(self._stages(graph, rows))
+        passes = reverse.training(graph, self.functions.loss(targets), order)
+        return passes, passes.values[graph.output]
 
     def explaining(
         self, targets: int, step: int, gradients: Any, inputs: bool = False
@@ -133,9 +157,13 @@ class Planner:
         return pool
 
     def _forward_only(self, targets: int) -> Plan:
-        graph = self.graph("predicting")
-        passes = reverse.forward_only(graph, self.functions.loss(targets))
-        output = passes.values[graph.output]
+        if targets in self._passes[1]:
+            passes, output = self._passes[1][targets]
+        else:
+            graph = self.graph("predicting")
+            passes = reverse.forward_only(graph, self.functions.loss(targets))
+            output = passes.values[graph.output]
+            self._keep(self._passes[1], targets, passes, output)
         return Plan(passes, output, self.parameters, NULL, seed=self._seed, targets=targets)
 
     # ---- memory ----

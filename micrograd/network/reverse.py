@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from micrograd.checkpoint.chain import Backward, Event, Forward, Stage
 from micrograd.network.columns import Columnwise
@@ -87,6 +87,7 @@ class Passes:
         default_factory=dict
     )  # buffer of each value, of its last instance
     gradients: dict[int, int] = field(default_factory=dict)  # buffer of the gradient of each value
+    encoded: dict[bool, Any] = field(default_factory=dict)  # for the C core, by who shares storage
 
 
 class _Emitter:

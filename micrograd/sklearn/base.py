@@ -209,16 +209,20 @@ class BaseMLP(Fitted):
     def _start(self, X: Any, rng: np.random.RandomState) -> None:
         """New weights, and no history."""
         architecture = self._architecture(X)
-        self.out_activation_ = architecture.output
         # the output layer is drawn like the layer before it
         activations = architecture.activations or (self.activation,)
         by_layer = [*architecture.activations, activations[-1]]
         draws = any(architecture.dropout)  # else scikit-learn's numbers stay scikit-learn's
         model = Model(architecture, int(rng.randint(2**31 - 1)) if draws else 0)
         model.draw(rng, [2.0 if name == "logistic" else 6.0 for name in by_layer])
+        self._show_anew(model)
+
+    def _show_anew(self, model: Model) -> None:
+        """Takes over a network that has not been trained."""
         self._show(model)
+        self.out_activation_ = model.architecture.output
         self.n_iter_ = self.t_ = 0
-        self.n_layers_ = len(architecture.sizes)
+        self.n_layers_ = len(model.architecture.sizes)
         self._optimizer: Steps | None = None
 
     def _prepare_curves(self, first: bool) -> None:

@@ -185,9 +185,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             p = self.predict_proba(X)
             p = p[:, 1] if self.n_outputs_ == 1 else p
         else:
-            z = self._checked_logits(X)
-            p = self._of_labels(z) if self.out_activation_ == "logistic" else z
-            p = p.ravel() if self.n_outputs_ == 1 else p
+            return self._classes_of(self._checked_logits(X))
+        return self._chosen(p)
+
+    def _classes_of(self, z: Array) -> Array:
+        """What predict says where the network gives z."""
+        p = self._of_labels(z) if self.out_activation_ == "logistic" else z
+        return self._chosen(p.ravel() if self.n_outputs_ == 1 else p)
+
+    def _chosen(self, p: Array) -> Array:
         if p.ndim == 1 and len(self.classes_) == 2:
             chosen = (p > 0.5).astype(np.intp)
         elif self.out_activation_ == "softmax":

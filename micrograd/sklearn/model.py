@@ -90,11 +90,17 @@ class Model:
         weights: what predicts; it has to know when the weights change.
     """
 
-    def __init__(self, architecture: Architecture, seed: int) -> None:
+    def __init__(self, architecture: Architecture, seed: int, like: Model | None = None) -> None:
+        """like: one of this architecture and this seed, which makes it faster; all parameters are 0
+        then."""
         self.architecture = architecture
-        layers, paths = architecture.layers()
         output = OUTPUTS[architecture.output]
-        self.net = Network(*layers, loss=output.loss, dtype=architecture.dtype, seed=seed)
+        if like is None:
+            layers, self._paths = architecture.layers()
+            self.net = Network(*layers, loss=output.loss, dtype=architecture.dtype, seed=seed)
+        else:
+            self._paths, self.net = like._paths, like.net.twin()
+        paths = self._paths
         parameters = {p.name: p.data for p in self.net.parameters()}
         self.coefs = [parameters[f"{path}.weight"].T for path in paths]
         self.intercepts = [parameters[f"{path}.bias"] for path in paths]

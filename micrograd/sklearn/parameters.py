@@ -72,18 +72,20 @@ CLASS_WEIGHT: dict[str, list[Any]] = {"class_weight": [dict, StrOptions({"balanc
 LOSS: dict[str, list[Any]] = {"loss": [StrOptions({"squared_error", "poisson"})]}
 
 
-def check_settings(estimator: Any, where: str) -> None:
-    """Checks all parameters of an estimator; `where` names the method.
+def check_settings(estimator: Any, where: str, names: set[str] | None = None) -> None:
+    """Checks all parameters of an estimator, or these of them, and whether all go together; `where`
+    names the method.
 
     Raises:
         InvalidParameterError: one has the wrong type or is out of its range; a ValueError and a
             TypeError.
         ValueError: two do not go together.
     """
-    parameters = estimator.get_params(deep=False)
+    parameters = estimator.get_params(deep=False) if names is None else vars(estimator)
     name = type(estimator).__name__
-    validate_parameter_constraints(estimator._parameter_constraints, parameters, name)
-    for key, value in parameters.items():
+    wanted = {k: v for k, v in parameters.items() if names is None or k in names}
+    validate_parameter_constraints(estimator._parameter_constraints, wanted, name)
+    for key, value in wanted.items():
         if isinstance(value, (bool, np.bool_)) and not _takes_flags(estimator, key):
             raise InvalidParameterError(
                 f"The {key!r} parameter of {name} must be a number, not a bool. Got {value!r} "

@@ -59,13 +59,16 @@ def _thrown(training: Training, error: BaseException) -> Any:
 
 
 def together(
-    trainings: Iterable[Training], rhythm: Rhythm, threads: int
+    trainings: Iterable[Training], rhythm: Rhythm, threads: int, interrupt_all: bool = True
 ) -> list[BaseException | None]:
     """Trainings of different networks, to their ends, each with the bits of `alone`; what each has
     raised, or None.
 
-    All go on from call to call, a thread has one network or one group of small equal ones. An
-    interrupt is thrown into each of them.
+    All go on from call to call, a thread has one network or one group of small equal ones.
+
+    Raises:
+        KeyboardInterrupt: it has come between two calls; with `interrupt_all` it has been thrown
+            into each of them instead.
     """
     everyone = list(trainings)
     outcomes: list[BaseException | None] = [None] * len(everyone)
@@ -80,7 +83,12 @@ def together(
                 if call is not None:
                     calls[i] = call
             live = list(calls)
-            thrown = _made(calls, rhythm, threads) if calls else {}
+            try:
+                thrown = _made(calls, rhythm, threads) if calls else {}
+            except KeyboardInterrupt as interrupt:
+                if not interrupt_all:
+                    raise
+                thrown = dict.fromkeys(calls, interrupt)
     return outcomes
 
 
@@ -95,13 +103,10 @@ def _next(training: Training, error: BaseException | None) -> tuple[Any, BaseExc
 def _made(calls: dict[int, Any], rhythm: Rhythm, threads: int) -> dict[int, BaseException]:
     """Makes all calls; what went wrong in which."""
     started = perf_counter()
-    try:
-        if len(calls) < threads:  # each has all threads in turn
-            errors = [_one(call) for call in calls.values()]
-        else:
-            errors = Network.train_many(list(calls.values()), threads)
-    except KeyboardInterrupt as interrupt:
-        return dict.fromkeys(calls, interrupt)
+    if len(calls) < threads:  # each has all threads in turn
+        errors = [_one(call) for call in calls.values()]
+    else:
+        errors = Network.train_many(list(calls.values()), threads)
     rhythm.took(perf_counter() - started)
     return {i: e for i, e in zip(calls, errors, strict=True) if e is not None}
 
