@@ -150,15 +150,18 @@ static inline int64_t T(longest)(int64_t count, mg_team team)
     return (count + team.size - 1) / team.size;
 }
 
+/* Rows that a team shares out at a time: in whole tiles, one of two members would have 70 of 128 rows. */
+#define SHARED_ROWS 4
+
 /* Does the team share out panels of B, which each member then packs for itself without waiting for
- * anybody, or tiles of rows?  Panels, unless that leaves some member with a twentieth more to do.  But the
+ * anybody, or rows?  Panels, unless that leaves some member with a twentieth more to do.  But the
  * gradient of weights, A transposed, by rows where B is read in place: the update and the next forward pass
  * share them out so, and what changes hands costs more than an eighth more of work. */
-static int T(shares_panels)(const mg_gemm *g, int64_t tiles, int64_t panels, mg_team team)
+static int T(shares_panels)(const mg_gemm *g, int64_t fours, int64_t panels, mg_team team)
 {
-    if (g->a_col != 1 && !T(packs_b)(g) && T(longest)(tiles, team) * team.size * 8 <= tiles * 9)
+    if (g->a_col != 1 && !T(packs_b)(g) && T(longest)(fours, team) * team.size * 8 <= fours * 9)
         return 0;
-    return T(longest)(panels, team) * tiles * 20 <= T(longest)(tiles, team) * panels * 21;
+    return T(longest)(panels, team) * fours * 20 <= T(longest)(fours, team) * panels * 21;
 }
 
 static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
@@ -166,14 +169,15 @@ static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
     real *packed_b = T(packs_b)(g) ? (real *)scratch : NULL;
     real *scratch_a =
         T(packs_a)(g) ? (real *)scratch + T(gemm_scratch_b)(g) + team.index * BLOCK_A_ELEMENTS : NULL;
-    const int64_t tiles = (g->m + MG_ROWS - 1) / MG_ROWS, panels = T(panels)(g->n);
-    const int alone = T(shares_panels)(g, tiles, panels, team); /* with the panels of B */
-    const mg_range row_tiles = alone ? (mg_range){0, tiles} : mg_share(tiles, team);
+    const int64_t fours = (g->m + SHARED_ROWS - 1) / SHARED_ROWS, panels = T(panels)(g->n);
+    const int alone = T(shares_panels)(g, fours, panels, team); /* with the panels of B */
+    const mg_range mine = alone ? (mg_range){0, fours} : mg_share(fours, team);
     const mg_range columns = alone ? mg_share(panels, team) : (mg_range){0, panels};
-    const int64_t my_tiles = row_tiles.last - row_tiles.first, most = BLOCK_ROWS / MG_ROWS;
-    const int64_t blocks = my_tiles > most ? (my_tiles + most - 1) / most : 1; /* even ones */
-    const int64_t rows = (my_tiles + blocks - 1) / blocks * MG_ROWS;
-    const int64_t i_last = row_tiles.last * MG_ROWS < g->m ? row_tiles.last * MG_ROWS : g->m;
+    const int64_t i_first = mine.first * SHARED_ROWS;
+    const int64_t i_last = mine.last * SHARED_ROWS < g->m ? mine.last * SHARED_ROWS : g->m;
+    const int64_t tiles = (i_last - i_first + MG_ROWS - 1) / MG_ROWS, most = BLOCK_ROWS / MG_ROWS;
+    const int64_t blocks = tiles > most ? (tiles + most - 1) / most : 1; /* even ones */
+    const int64_t rows = (tiles + blocks - 1) / blocks * MG_ROWS;
 
     const int64_t step = T(block_depth)(g->k);
     const int64_t wide = packed_b && alone && !scratch_a ? BLOCK_PANELS(g->b_col != 1) : panels;
@@ -188,11 +192,11 @@ static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
             } else if (packed_b) {
                 if (p > 0)
                     mg_barrier(team); /* nobody still reads the panels of the block before */
-                const mg_range mine = mg_share(panels, team);
-                T(pack_panels)(g, p, depth, mine, packed_b + mine.first * PANEL * depth);
+                const mg_range packed = mg_share(panels, team);
+                T(pack_panels)(g, p, depth, packed, packed_b + packed.first * PANEL * depth);
                 mg_barrier(team);
             }
-            for (int64_t i = row_tiles.first * MG_ROWS; i < i_last; i += rows)
+            for (int64_t i = i_first; i < i_last; i += rows)
                 T(gemm_block)(g, i, i_last - i < rows ? i_last - i : rows, p, depth, group.first, group.last,
                               packed_b, scratch_a);
         }
