@@ -130,8 +130,10 @@ static void T(gemm_block)(const mg_gemm *g, int64_t i0, int64_t rows, int64_t p0
             const int height = T(tile_rows)(rows - i);
             real *c = (real *)g->c + (i0 + i) * g->c_row + j;
             T(tile_function) *const tile = T(tiles)[height][vectors - 1][tail < LANES];
+            const int leaving = i + 2 * MG_ROWS > rows && panel + 1 < last; /* the last high tile */
+            const int64_t ahead = depth > SHALLOW ? STEPS_AHEAD * b.row : leaving ? b.panel : 0;
             tile(depth, a.data + i / MG_ROWS * a.group + i % MG_ROWS * a.row, a.row, a.column, b.data, b.row,
-                 tail, (real)g->alpha, accumulate, c, g->c_row);
+                 ahead, tail, (real)g->alpha, accumulate, c, g->c_row);
             if (finish)
                 T(epilogue)(&g->epilogue, i0 + i, j, height, columns, c, g->c_row);
             i += height;

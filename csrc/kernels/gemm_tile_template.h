@@ -13,14 +13,15 @@ static inline __attribute__((always_inline)) vec T(scaled)(vec sum, real alpha, 
 }
 
 /* A panel of B deeper than this comes from L2, step by step: where it is asked for STEPS_AHEAD steps before, a
- * product of 512, 1024 and 1024 takes 0.92 of the time (AVX-512); a lower one lies in L1, where asking costs
- * 3 %. */
+ * product of 512, 1024 and 1024 takes 0.92 of the time (AVX-512).  A lower one lies in L1 from its first tile on,
+ * and its last tile asks for the next panel (a step of 784-128-10: 0.97); all tiles asking would cost 3 %. */
 #define SHALLOW (24576 / (PANEL * (int)sizeof(real)))
 #define STEPS_AHEAD 8
 
-/* acc (rows, vectors) += A (rows, depth) @ B (depth, vectors * LANES), as T(tile) has them. */
+/* acc (rows, vectors) += A (rows, depth) @ B (depth, vectors * LANES), as T(tile) has them; asks for what lies
+ * `ahead` elements further on, or for nothing where that is the literal 0. */
 static inline __attribute__((always_inline)) void
-T(steps)(const int rows, const int vectors, const int masked, const int ahead, int64_t depth, const real *a,
+T(steps)(const int rows, const int vectors, const int masked, int64_t ahead, int64_t depth, const real *a,
          int64_t a_row, int64_t a_col, const real *b, int64_t b_row, int last, vec acc[MG_ROWS][2])
 {
     /* Three rows share a pointer: fewer registers for addresses.  clang would make one from the other again, an
@@ -38,9 +39,9 @@ T(steps)(const int rows, const int vectors, const int masked, const int ahead, i
             x[v] =
                 masked && v == vectors - 1 ? T(v_load_first)(b + v * LANES, last) : T(v_load)(b + v * LANES);
         if (ahead) {
-            __builtin_prefetch(b + ahead * b_row);
+            __builtin_prefetch(b + ahead);
             if (vectors * MG_VECTOR_BYTES > 64)
-                __builtin_prefetch(b + ahead * b_row + LANES);
+                __builtin_prefetch(b + ahead + LANES);
         }
         b += b_row;
         MG_UNROLL
@@ -62,8 +63,8 @@ T(steps)(const int rows, const int vectors, const int masked, const int ahead, i
 static inline __attribute__((always_inline)) void T(tile)(const int rows, const int vectors, const int masked,
                                                           int64_t depth, const real *a, int64_t a_row,
                                                           int64_t a_col, const real *b, int64_t b_row,
-                                                          int last, real alpha, int accumulate, real *c,
-                                                          int64_t c_row)
+                                                          int64_t ahead, int last, real alpha, int accumulate,
+                                                          real *c, int64_t c_row)
 {
     vec acc[MG_ROWS][2];
     MG_UNROLL
@@ -80,8 +81,8 @@ static inline __attribute__((always_inline)) void T(tile)(const int rows, const 
             __builtin_prefetch(c + i * c_row + v * LANES, 1);
     }
 
-    if (rows == MG_ROWS && vectors == 2 && !masked && depth > SHALLOW)
-        T(steps)(rows, vectors, masked, STEPS_AHEAD, depth, a, a_row, a_col, b, b_row, last, acc);
+    if (rows == MG_ROWS && vectors == 2 && !masked && ahead)
+        T(steps)(rows, vectors, masked, ahead, depth, a, a_row, a_col, b, b_row, last, acc);
     else
         T(steps)(rows, vectors, masked, 0, depth, a, a_row, a_col, b, b_row, last, acc);
 
@@ -101,14 +102,16 @@ static inline __attribute__((always_inline)) void T(tile)(const int rows, const 
 }
 
 typedef void T(tile_function)(int64_t depth, const real *a, int64_t a_row, int64_t a_col, const real *b,
-                              int64_t b_row, int last, real alpha, int accumulate, real *c, int64_t c_row);
+                              int64_t b_row, int64_t ahead, int last, real alpha, int accumulate, real *c,
+                              int64_t c_row);
 
-#define TILE(rows, vectors, masked)                                                                          \
-    static void T(tile_##rows##_##vectors##_##masked)(int64_t depth, const real *a, int64_t a_row,           \
-                                                      int64_t a_col, const real *b, int64_t b_row, int last, \
-                                                      real alpha, int accumulate, real *c, int64_t c_row)    \
-    {                                                                                                        \
-        T(tile)(rows, vectors, masked, depth, a, a_row, a_col, b, b_row, last, alpha, accumulate, c, c_row); \
+#define TILE(rows, vectors, masked)                                                                         \
+    static void T(tile_##rows##_##vectors##_##masked)(                                                      \
+        int64_t depth, const real *a, int64_t a_row, int64_t a_col, const real *b, int64_t b_row,           \
+        int64_t ahead, int last, real alpha, int accumulate, real *c, int64_t c_row)                        \
+    {                                                                                                       \
+        T(tile)(rows, vectors, masked, depth, a, a_row, a_col, b, b_row, ahead, last, alpha, accumulate, c, \
+                c_row);                                                                                     \
     }
 #define TILES(rows)  \
     TILE(rows, 1, 0) \
