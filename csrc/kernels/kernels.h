@@ -169,8 +169,8 @@ typedef struct {
     void (*lanes_part)(int64_t n, const void *from, int lanes, const int *left_out, void *const *to);
     void (*lanes_entropy)(int64_t rows, int n, const void *z, const void *labels, void *g, double *losses);
     void (*lanes_squares)(int64_t n, const void *x, double *sums);
-    void (*lanes_penalize)(int64_t n, const void *w, void *g, double factor, const double *l2, double *squares,
-                           double *penalties);
+    void (*lanes_penalize)(int64_t n, const void *w, void *g, double factor, const double *l2,
+                           double *squares, double *penalties);
     void (*lanes_update)(const mg_lanes_update *u, int64_t n, double *largest);
     void (*program_forward)(const mg_block *block, mg_code code);
     void (*program_backward)(const mg_block *block, mg_code code);

@@ -136,8 +136,8 @@ static void penalize(mg_lanes_group *g, mg_range r, double *squares)
             const int64_t edge = penalized ? w->offset + w->rows * w->columns : w->offset;
             end = edge < end ? edge : end;
         }
-        g->kernels->lanes_penalize(end - i, mg_lanes_at(g, g->parameters, i), mg_lanes_at(g, g->gradients, i), 1,
-                                   penalized ? l2 : none, squares, penalties);
+        g->kernels->lanes_penalize(end - i, mg_lanes_at(g, g->parameters, i), mg_lanes_at(g, g->gradients, i),
+                                   1, penalized ? l2 : none, squares, penalties);
         i = end;
     }
     for (int lane = 0; lane < g->lanes; lane++)
@@ -147,6 +147,7 @@ static void penalize(mg_lanes_group *g, mg_range r, double *squares)
 /* The norms of the gradients, in each lane; those that need a second look make a lane odd. */
 static void norms(mg_lanes_group *g, double *norm)
 {
+    const int lanes = g->lanes;
     double squares[MG_MOST_LANES] = {0}, part[MG_MOST_LANES];
     const int64_t n = g->plan->n_parameters;
     const int penalized = g->trainings[0]->constraints->l2 != 0;
@@ -157,10 +158,10 @@ static void norms(mg_lanes_group *g, double *norm)
             penalize(g, r, part);
         else
             g->kernels->lanes_squares(r.last - r.first, mg_lanes_at(g, g->gradients, r.first), part);
-        for (int lane = 0; lane < g->lanes; lane++)
+        for (int lane = 0; lane < lanes; lane++)
             squares[lane] += part[lane];
     }
-    for (int lane = 0; lane < g->lanes; lane++) {
+    for (int lane = 0; lane < lanes; lane++) {
         g->odd[lane] |= !(squares[lane] > DBL_MIN && squares[lane] <= DBL_MAX);
         norm[lane] = sqrt(squares[lane]);
     }
@@ -169,12 +170,13 @@ static void norms(mg_lanes_group *g, double *norm)
 /* mg_update_run in each lane. */
 static void update(mg_lanes_group *g)
 {
+    const int lanes = g->lanes;
     double norm[MG_MOST_LANES], largest[MG_MOST_LANES];
     mg_lanes_update u = {.parameters = g->parameters,
                          .gradients = g->gradients,
                          .state = {g->state[0], g->state[1], g->state[2]}};
     norms(g, norm);
-    for (int lane = 0; lane < g->lanes; lane++) {
+    for (int lane = 0; lane < lanes; lane++) {
         const mg_constraints *c = in_lane(g, lane)->constraints;
         const double clip = c->clip_norm / (norm[lane] + 1e-6);
         u.optimizers[lane] = &g->optimizers[lane];
@@ -183,7 +185,7 @@ static void update(mg_lanes_group *g)
         u.bound[lane] = c->clip_value;
     }
     g->kernels->lanes_update(&u, g->plan->n_parameters, largest);
-    for (int lane = 0; lane < g->lanes; lane++) {
+    for (int lane = 0; lane < lanes; lane++) {
         g->odd[lane] |= !isfinite(largest[lane]);
         g->optimizers[lane].largest = largest[lane];
         mg_optimizer_advance(&g->optimizers[lane]);
@@ -308,10 +310,10 @@ static void train_group(mg_lanes_group *g)
 void mg_lanes_train(mg_training *const *trainings, int count)
 {
     mg_lanes_group g = {.trainings = {trainings[0]},
-               .used = count,
-               .plan = trainings[0]->plan,
-               .kernels = trainings[0]->plan->kernels,
-               .shared = 1};
+                        .used = count,
+                        .plan = trainings[0]->plan,
+                        .kernels = trainings[0]->plan->kernels,
+                        .shared = 1};
     g.lanes = (int)g.kernels->lanes;
     g.vector = (size_t)g.lanes * g.plan->real_size;
     for (int lane = 0; lane < count; lane++) {

@@ -67,7 +67,7 @@ static int alike(const mg_training *t, const mg_training *u)
         return 0;
     const mg_constraints *c = t->constraints, *d = u->constraints;
     return !c->l2 == !d->l2 && c->n_weights == d->n_weights &&
-           !memcmp(c->weights, d->weights, (size_t)c->n_weights * sizeof *c->weights);
+           (!c->n_weights || !memcmp(c->weights, d->weights, (size_t)c->n_weights * sizeof *c->weights));
 }
 
 void mg_epochs_end(mg_epochs *e, double *totals)
@@ -138,7 +138,8 @@ static void add_piece(work *w, int64_t first, int64_t count)
 {
     const mg_training *t = w->order[first];
     const double rows = (double)t->count, numbers = (double)t->plan->n_parameters;
-    const double each = rows * (double)t->plan->multiplications_per_row + numbers * rows / (double)t->batch_rows;
+    const double each =
+        rows * (double)t->plan->multiplications_per_row + numbers * rows / (double)t->batch_rows;
     w->pieces[w->n_pieces++] = (piece){first, count, each * (double)count};
 }
 
