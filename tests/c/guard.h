@@ -29,7 +29,7 @@ static long passed, failed;
 enum { AT_THE_END, AT_THE_START, PLACES };
 static int place;
 
-enum { MAX_BUFFERS = 32 };
+enum { MAX_BUFFERS = 256 };
 static struct {
     char *base;
     size_t bytes;

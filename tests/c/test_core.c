@@ -9,6 +9,7 @@ void test_plans(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_programs(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_sparse(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_train(int isa, int dtype_, int place_, long *passed_, long *failed_);
+void test_many(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_team(long *passed_, long *failed_);
 
 static int isa;
@@ -415,6 +416,7 @@ int main(int arguments, char **argument)
                 test_programs(isa, dtype, place, &passed, &failed);
                 test_sparse(isa, dtype, place, &passed, &failed);
                 test_train(isa, dtype, place, &passed, &failed);
+                test_many(isa, dtype, place, &passed, &failed);
             }
     }
     printf("%ld passed, %ld failed\n", passed, failed);
