@@ -210,6 +210,7 @@ static void *work(void *unused)
     return NULL;
 }
 
+#ifndef _WIN32
 /* In a forked child there are no members, and whatever they or a call were at is over. */
 static void forget(void)
 {
@@ -225,6 +226,7 @@ static void forget(void)
     pool.members = 0;
     pool.saved = SAVED_NS;
 }
+#endif
 
 /* So many members, or as many as the system lets there be; signals are for other threads. */
 static void hire(int members)
