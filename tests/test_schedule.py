@@ -306,3 +306,71 @@ def test_the_newer_ones_are_saved_by_name_and_fields():
                  OneCycle(0.1, 9, anneal="linear", rise=0.4, three_phase=True)):  # fmt: skip
         text = json.loads(json.dumps(parts.encode(each)))
         assert parts.decode(text, parts.SCHEDULES) == each
+
+
+def test_the_edges_of_a_cycle():
+    """At its first step where the way up takes one; two steps; divisors below 1; the defaults."""
+    assert OneCycle(1.0, 10, rise=0.1)(0) == 1.0
+    assert [OneCycle(1.0, 2, 0.5, end_divisor=0.5)(t) for t in range(2)] == [1.0, 0.08]
+    assert OneCycle(1.0, 10, start_divisor=0.5)(0) == 2.0
+    momentum = OneCycle(0.1, 30).momentum()
+    assert schedule.OneCycleMomentum(0.85, 0.95, 30) == momentum
+    assert (momentum(0), momentum(8), momentum(29)) == (0.95, 0.85, 0.95)
+    with pytest.raises(ValueError, match="most"):
+        OneCycle(0.1, 10).momentum(most=1.0)
+
+
+def test_where_one_schedule_hands_over_to_the_next():
+    f = Sequence((2, Constant(1.0)), (3, Linear(5.0, 2.0, 3)), (4, Constant(7.0)))
+    assert [f(t) for t in range(11)] == pytest.approx([1, 1, 5, 4, 3, 7, 7, 7, 7, 7, 7])
+    assert [Warmup(Constant(2.0), 4)(t) for t in range(6)] == [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
+    assert MultiStep(1.0, (0, 2), 0.5)(0) == 0.5
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda plateau: Warmup(plateau, 1),
+        lambda plateau: Sequence((1, Constant(0.1)), (None, plateau)),
+        lambda plateau: Product(Constant(1.0), plateau),
+    ],
+)
+def test_a_plateau_within_another_schedule(around):
+    """hears of the metric, and what it remembers goes along."""
+    one, two = (around(ReduceOnPlateau(0.1, 0.5, patience=0)) for _ in range(2))
+    for metric in (1.0, 1.0):
+        one.update(metric)
+    assert one(9) == 0.05 and two(9) == 0.1
+    two.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    assert two(9) == 0.05
+
+
+@pytest.mark.parametrize(
+    ("settings", "metric", "lr"),  # the first metric is 1; half the learning rate: no improvement
+    [
+        ({"threshold": 0.0}, 1.0, 0.5),
+        ({"threshold": 0.5}, 0.5, 0.5), ({"threshold": 0.5}, 0.4375, 1.0),
+        ({"threshold": 0.25, "mode": "max"}, 1.25, 0.5),
+        ({"threshold": 0.25, "mode": "max"}, 1.375, 1.0),
+        ({"threshold": 0.5, "threshold_mode": "abs"}, 0.5, 0.5),
+        ({"threshold": 0.5, "threshold_mode": "abs"}, 0.625, 0.5),
+        ({"threshold": 0.5, "threshold_mode": "abs"}, 0.4375, 1.0),
+        ({"threshold": 0.5, "threshold_mode": "abs", "mode": "max"}, 1.5, 0.5),
+        ({"threshold": 0.5, "threshold_mode": "abs", "mode": "max"}, 1.375, 0.5),
+        ({"threshold": 0.5, "threshold_mode": "abs", "mode": "max"}, 1.625, 1.0),
+        ({"eps": 0.5}, 1.0, 1.0), ({"eps": 0.4375}, 1.0, 0.5),
+    ],
+)  # fmt: skip
+def test_what_counts_as_an_improvement_and_as_a_reduction(settings, metric, lr):
+    plateau = ReduceOnPlateau(1.0, 0.5, patience=0, **settings)
+    plateau.update(1.0)
+    plateau.update(metric)
+    assert plateau(0) == lr
+
+
+def test_what_a_plateau_remembers_is_no_part_of_what_it_is():
+    one, two = ReduceOnPlateau(0.1, patience=0), ReduceOnPlateau(0.1, patience=0)
+    one.update(1.0)
+    one.update(1.0)
+    assert one(0) != two(0) and one == two and hash(one) == hash(two)
+    assert repr(one) == repr(two) and "_state" not in repr(one)

@@ -6,8 +6,9 @@
 
 A mutant is a copy of one file in which one operator, comparison, constant or condition is another.
 It runs in a copy of the tree, with the tests of its part, and is dead when one of them fails or
-takes five times as long as they do on the code as it is. mutmut and cosmic-ray want to import the
-package from the place where they mutate it, without the C core that is built there.
+takes many times as long as it does on the code as it is. Those that have killed come first, then
+the quick ones, so that most mutants are dead within a second. mutmut and cosmic-ray want to import
+the package from the place where they mutate it, without the C core that is built there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import json
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -35,7 +38,8 @@ PARTS = {  # the files that are broken, and the tests that have to notice
     "schedule": (["schedule"], ["tests/test_schedule.py"]),
     "checkpoint": (["checkpoint"], ["tests/checkpoint"]),
 }
-IMPORTED = ("numpy", "hypothesis.strategies", "mpmath", "torch", "cffi")  # by tests
+IMPORTED = ("numpy", "hypothesis.strategies", "mpmath", "torch._dynamo", "cffi")  # by tests
+MEMORY = 8 << 30  # bytes that a mutant may take: some would take all there is
 OTHERS = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
@@ -91,32 +95,77 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
         yield "value", ast.Constant(None)
 
 
-def passes(tree: Path, tests: list[str], seconds: float) -> bool:
+class Tests:
+    """A plugin of pytest: the tests in the order in which they kill soonest, each with an end."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}  # of processor time, on the code as it is
+        self.killed: list[str] = []  # the tests that have killed, the last one first
+        self.found: dict[str, object] = {"seconds": {}, "failed": None}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        rank = {name: i for i, name in enumerate(self.killed)}
+        last = len(rank)
+        items.sort(key=lambda item: (rank.get(item.nodeid, last), self.seconds.get(item.nodeid, 0)))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        usual = self.seconds.get(item.nodeid)
+        if usual is not None:  # SIGPROF ends this process; it may be paused
+            signal.setitimer(signal.ITIMER_PROF, 10 * usual + 5)
+        started = time.process_time()
+        result = yield
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        self.found["seconds"][item.nodeid] = time.process_time() - started
+        return result
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.found["failed"] = report.nodeid
+
+
+def passes(tree: Path, places: list[str], tests: Tests, seconds: float) -> bool:
     """Whether the tests pass in this time. They run in a fork of this process, which has imported
     what they import but for the package: that takes longer than most of them."""
+    first, report = not tests.seconds, tree / "report.json"
+    report.unlink(missing_ok=True)
     child = os.fork()
     if not child:
+        os.setsid()
         os.chdir(tree)
         sys.path.insert(0, str(tree))
-        os.environ |= {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-        sys.dont_write_bytecode = True
+        os.environ["PYTHONPATH"] = str(tree)
+        if not first:  # the caches of the first run are good for all that is not broken
+            os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+            sys.dont_write_bytecode = True
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1), os.dup2(silence, 2)
-        os._exit(int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests])))
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+        code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *places], plugins=[tests])
+        report.write_text(json.dumps(tests.found))
+        os._exit(int(code))
+    until, done, status = time.monotonic() + seconds, 0, 1
+    while not done and time.monotonic() < until:
         done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return status == 0
-        time.sleep(0.05)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
+        time.sleep(0.02)
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)  # what the tests have started, too
+    if not done:
+        os.waitpid(child, 0)
+    if report.exists():
+        found = json.loads(report.read_text())
+        if first:
+            tests.seconds = found["seconds"]
+        if found["failed"]:
+            name = found["failed"]
+            tests.killed = [name, *(other for other in tests.killed if other != name)]
+    return bool(done) and status == 0
 
 
 def examine(name: str, most: int | None) -> list[str]:
     """The survivors of one part."""
-    places, tests = PARTS[name]
+    places, paths = PARTS[name]
+    tests = Tests()
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
         for part in ("micrograd", "tests"):
@@ -124,7 +173,7 @@ def examine(name: str, most: int | None) -> list[str]:
             shutil.copytree(ROOT / part, tree / part, ignore=left)
         shutil.copy(ROOT / "pyproject.toml", tree)
         started = time.monotonic()
-        if not passes(tree, tests, 3600):
+        if not passes(tree, paths, tests, 3600):
             sys.exit(f"mutate: the tests of {name} fail on the code as it is")
         longest = 5 * (time.monotonic() - started) + 10
         files = []
@@ -134,14 +183,16 @@ def examine(name: str, most: int | None) -> list[str]:
         if most is not None and len(broken) > most:
             broken = [broken[i * len(broken) // most] for i in range(most)]
         survivors = []
-        for file, line, what, source in broken:
-            original = file.read_text()
+        for number, (file, line, what, source) in enumerate(broken):
+            original, times = file.read_text(), file.stat()
             file.write_text(source)
-            if passes(tree, tests, longest):
+            os.utime(file, (number, number))  # no cache of it is good for this
+            if passes(tree, paths, tests, longest):
                 where = file.relative_to(tree)
                 survivors.append(f"  {where}:{line}: {what}")
                 print(survivors[-1], flush=True)
             file.write_text(original)
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     print(f"{name}: {len(broken)} mutants, {len(survivors)} survived", flush=True)
     return survivors
 
