@@ -24,7 +24,7 @@ static inline vec T(v_relu)(vec x)
         }                                                     \
     }
 
-static void T(map)(int function, double slope_, mg_matrix x_, mg_matrix y_)
+static MG_ONE_COPY void T(map)(int function, double slope_, mg_matrix x_, mg_matrix y_)
 {
     const vec slope = T(v_splat)((real)slope_);
     switch (function) {
@@ -66,7 +66,8 @@ static void T(map)(int function, double slope_, mg_matrix x_, mg_matrix y_)
 
 /* z (+)= y * f'.  x is the activation a = f(z), from which sigmoid, tanh, the ReLUs and the ELUs
  * know their derivative; for gelu, silu, softplus and mish it is what f was applied to. */
-static void T(gate)(int function, double slope_, mg_matrix x_, mg_matrix y_, mg_matrix z_, int accumulate)
+static MG_ONE_COPY void T(gate)(int function, double slope_, mg_matrix x_, mg_matrix y_, mg_matrix z_,
+                                int accumulate)
 {
     const vec slope = T(v_splat)((real)slope_);
     switch (function) {
