@@ -32,7 +32,7 @@ from micrograd.sklearn.solvers import Orders, batch_size
 
 MOST_BYTES = 256 << 20  # of the networks that are trained at once
 MOST_SHARED = 1 << 22  # rows of all orders that fits may share: they stay until the end
-CALL = 2e-2, 8e-2  # seconds of a call of the C core, which many fits share
+CALL = 0.1, 0.4  # seconds of a call of the C core: a network that it comes back to is cold
 SPEED = 1e10  # floating-point operations a second of a thread, cautiously: for the first call
 
 
