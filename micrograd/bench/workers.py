@@ -41,7 +41,10 @@ AVX2 = {
 
 
 def held_to(isa: str) -> dict[str, str]:
-    """The environment in which workers do without AVX-512: settings of each library, and of XLA."""
+    """The environment in which workers do without AVX-512: settings of each library, and of XLA.
+
+    The products of jax 0.10 do not obey: see tools/without_avx512.c.
+    """
     assert isa == "avx2"
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_max_isa=AVX2".strip()
     return {**AVX2, "XLA_FLAGS": flags}
