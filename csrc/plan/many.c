@@ -153,12 +153,12 @@ static int longer_first(const void *a, const void *b)
 }
 
 /* Whether so many networks in a group are faster than one by one.  A group takes as long as a full one.
- * Measured with AVX-512, in us for each network, a full group / one by one: 4-8-3 in float32, 190 KB, 1.4 / 3.9;
- * 4-16-3 in float64, 360 KB, 3.8 / 6.0; 64-16-10, 1.9 MB, 12.5 / 15. */
+ * Measured with AVX-512, in us for each network, a full group / one by one: 4-8-3 in float32, 290 KB, 1.4 / 3.9;
+ * 4-16-3 in float64, 470 KB, 3.8 / 6.0; 64-16-10, 1.9 MB, 12.5 / 15. */
 static int worth_it(const mg_training *t, int64_t count)
 {
     const int64_t lanes = t->plan->kernels->lanes;
-    if (mg_lanes_bytes(t->plan, t->batch_rows) <= 256 << 10)
+    if (mg_lanes_bytes(t->plan, t->batch_rows) <= 384 << 10)
         return count * 4 >= lanes;
     return count * 4 > lanes * 3;
 }

@@ -114,6 +114,7 @@ class Orders:
         self._last = np.arange(rows, dtype=np.int64)
         self._drawn: list[Array] = []  # from epoch _first on
         self._first = 0
+        self._joined: tuple[int, int, Array] = (0, 0, self._last)
         self._before: Any = None  # the state that the last ones have been drawn from
 
     def epochs(self, first: int, count: int) -> Array:
@@ -126,8 +127,10 @@ class Orders:
             if self._rng is not None and not self._keep:
                 self._before = first + count - missing, self._last, self._rng.get_state()
             self._drawn += [self._draw() for _ in range(missing)]
-        own = self._drawn[first - self._first : first - self._first + count]
-        return own[0] if count == 1 else np.concatenate(own)
+        if self._joined[:2] != (first, count):  # others ask for the same
+            own = self._drawn[first - self._first : first - self._first + count]
+            self._joined = first, count, own[0] if count == 1 else np.concatenate(own)
+        return self._joined[2]
 
     def _draw(self) -> Array:
         if self._rng is not None:
