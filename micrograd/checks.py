@@ -86,7 +86,7 @@ def count(where: str, name: str, value: Any, least: int = 1, below: int | None =
     Raises:
         TypeError, ValueError: it is no integer, or out of its range.
     """
-    whole = None if isinstance(value, bool) else _integer(value)
+    whole = _integer(value)
     if whole is None:
         raise TypeError(f"{where}: {name} is {describe(value)}, an integer is wanted")
     if whole < least or (below is not None and whole >= below):
@@ -101,6 +101,10 @@ def is_integer(value: object) -> bool:
 
 
 def _integer(value: Any) -> int | None:
+    """An integer of Python or numpy as an int, else None. A bool is none, nor is numpy's, which
+    before 2.3 passed for an index, with a warning."""
+    if isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", None) == "b":
+        return None
     try:
         return operator.index(value)
     except TypeError:
@@ -113,7 +117,7 @@ def seed(where: str, value: Any, name: str = "seed") -> int | None:
     Raises:
         TypeError, ValueError: it is none of these.
     """
-    whole = None if isinstance(value, bool) else _integer(value)
+    whole = _integer(value)
     if value is not None and (whole is None or whole < 0):
         error = TypeError if whole is None else ValueError
         raise error(

@@ -31,7 +31,8 @@ def power(x: Scalar, y: Scalar) -> Scalar:
     except (ValueError, OverflowError):  # a fractional power of x < 0, a pole, or an overflow
         if x < 0 and y != math.floor(y):
             return nan
-        return copysign(inf, x) if abs(math.fmod(y, 2.0)) == 1 else inf  # y odd?
+        odd = y != -inf and abs(math.fmod(y, 2.0)) == 1  # -inf: before 3.11
+        return copysign(inf, x) if odd else inf
 
 
 def exp(x: Scalar) -> Scalar:
