@@ -4,8 +4,8 @@
     tools/fuzz.py --seconds 30              # all of them, as CI does
     tools/fuzz.py plan program --seconds 3600
 
-The targets in C (plan, program) want clang with libFuzzer and run under AddressSanitizer and UBSan;
-those in Python (model, idx, table, lowering, play) want
+The targets in C (plan, program, train) want clang with libFuzzer and run under AddressSanitizer and
+UBSan; those in Python (model, idx, table, lowering, play) want
 `pip install 'micrograd-core[fuzz,save,table]'`.
 They start from tests/fuzz/corpus. --keep merges what reaches new code into it, and an input that
 fails is written there too, where tests/fuzz/test_targets.py runs it from then on.
@@ -26,10 +26,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FUZZ = ROOT / "tests" / "fuzz"
-IN_C = ("plan", "program")
+IN_C = ("plan", "program", "train")
 IN_PYTHON = ("model", "idx", "table", "lowering", "play")
 LONGEST = {
-    "plan": 400, "program": 400, "model": 60, "idx": 80, "table": 200, "lowering": 90, "play": 120,
+    "plan": 400, "program": 400, "train": 600,
+    "model": 60, "idx": 80, "table": 200, "lowering": 90, "play": 120,
 }  # fmt: skip
 
 MOST_KEPT = 100  # inputs of a target: the shortest
@@ -40,13 +41,21 @@ def compiled(names: list[str], folder: Path) -> dict[str, list[str]]:
     flags = [f for f in runpy.run_path(str(ROOT / "build_ffi.py"))["FLAGS"] if f != "-O3"]
     flags += ["-O1", "-g1", "-pthread", f"-I{ROOT / 'csrc'}", f"-I{FUZZ}", "-DMG_SOURCE_HASH=fuzz"]
     flags += ["-Wno-pass-failed", "-fno-sanitize-recover=all"]
-    objects = []
-    for number, source in enumerate(sorted((ROOT / "csrc").rglob("*.c"))):
-        objects.append(str(folder / f"{number}.o"))
-        sanitizers = "-fsanitize=address,undefined,fuzzer-no-link"
-        subprocess.run(
-            ["clang", *flags, sanitizers, "-c", str(source), "-o", objects[-1]], check=True
-        )
+    # What clang contracts in one copy of an expression and not in another, at -O1, would show as
+    # other bits of networks side by side.
+    flags += ["-ffp-contract=off"]
+    sources = sorted((ROOT / "csrc").rglob("*.c"))
+    objects = [str(folder / f"{number}.o") for number in range(len(sources))]
+
+    def compile_one(source: Path, to: str) -> None:
+        # Of a kernel's file both sanitizers at once take clang 14 four minutes instead of half a
+        # one. UBSan sees the kernels in tests/c/run.
+        undefined = "" if source.name.startswith("isa_") else "undefined,"
+        sanitizers = f"-fsanitize=address,{undefined}fuzzer-no-link"
+        subprocess.run(["clang", *flags, sanitizers, "-c", str(source), "-o", to], check=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(compile_one, sources, objects))
     commands = {}
     for name in names:
         program = str(folder / name)

@@ -70,8 +70,9 @@ int mg_columns_fit(const mg_plan *plan, const mg_op *op)
     if (!forward && op->out[0] >= 0 && plan->buffers[op->out[0]].columns != in)
         return 0;
     const int64_t parameters = mg_columns_parameters(op, in);
-    return parameters == 0 || (op->weight >= 0 && parameters <= plan->n_parameters &&
-                               op->weight <= plan->n_parameters - parameters);
+    if (op->weight < 0)
+        return parameters == 0;
+    return parameters <= plan->n_parameters && op->weight <= plan->n_parameters - parameters;
 }
 
 /* This member's columns: of those that the layer works on, and of those that it passes on. */
@@ -83,7 +84,7 @@ static mg_columns columns_of(const mg_plan *plan, const mg_op *op, mg_matrix x, 
                          : op->function == MG_PIECEWISE ? numbers * op->width
                                                         : numbers;
     const int codes = op->function == MG_EMBEDDING; /* which stand behind what is passed on */
-    const int64_t at = op->weight * (int64_t)plan->real_size;
+    const int64_t at = op->weight < 0 ? 0 : op->weight * (int64_t)plan->real_size;
     return (mg_columns){.kind = op->function,
                         .numbers = numbers,
                         .frequencies = op->frequencies,
