@@ -117,12 +117,16 @@ class Access:
         if self.holder == get_ident():  # a call of this thread that an interrupt has ended
             return
         end = monotonic() + GRACE
-        while self.holder is None and monotonic() < end:
+        while self.holder is None:
             try:
                 self.free.pop()
                 return
             except IndexError:
+                if monotonic() > end:
+                    break
                 sleep(GRACE / 100)
+        else:  # it trains, or did a moment ago: what it has put back is not for this thread too
+            raise in_use(where)
         with _LOST:
             if self.holder is not None or self.owner is not None:
                 raise in_use(where)
