@@ -312,8 +312,8 @@ typedef struct {
 } mg_epochs;
 /* Notes that an epoch with these totals has ended, and whether it is the last. */
 void mg_epochs_end(mg_epochs *epochs, double *totals);
-/* What mg_plan_train_batches takes for one plan, and what it returns.  With `epochs`, `result` tells of the
- * steps since the last of them began. */
+/* What mg_plan_train_batches takes for one plan, and what it returns.  `result` tells of the steps of all
+ * epochs. */
 typedef struct {
     mg_plan *plan;
     const mg_batch *data;

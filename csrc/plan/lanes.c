@@ -293,9 +293,6 @@ static void train_group(mg_lanes_group *g)
     int more = 1;
     for (int64_t row = 0; row < first->count && more; row += g->rows) {
         g->rows = rows_of_batch(g, row);
-        if (first->epochs && g->epochs[0].done == 0)
-            for (int lane = 0; lane < g->used; lane++)
-                g->results[lane].steps = 0;
         const double scale = 1 / (double)g->rows;
         gather(g, row);
         for (int i = 0; i < g->plan->n_ops; i++)

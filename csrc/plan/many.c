@@ -84,14 +84,15 @@ void mg_epochs_end(mg_epochs *e, double *totals)
 
 static int batches(mg_training *t, int64_t first, int64_t count, int threads)
 {
-    return mg_plan_train_batches(t->plan, t->data, t->index + first, count, t->batch_rows, t->constraints,
-                                 t->optimizer, threads, t->totals, t->result);
+    return mg_plan_train_more(t->plan, t->data, t->index + first, count, t->batch_rows, t->constraints,
+                              t->optimizer, threads, t->totals, t->result);
 }
 
 int mg_train_one(mg_training *t, int threads)
 {
     mg_epochs *e = t->epochs;
     t->together = 1;
+    t->result->steps = 0;
     if (!e)
         return t->status = batches(t, 0, t->count, threads);
     if (e->rows < 1 || e->done < 0 || e->done >= e->rows)

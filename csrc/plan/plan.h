@@ -110,6 +110,10 @@ void mg_run_ops(const mg_plan *plan, const mg_run *run, int first, int last, int
 /* The power of two by which weights with this sum are multiplied, so that neither they times a gradient nor 1
  * over their sum leaves the range of a float: 1, but for sums far from 1. */
 double mg_weight_unit(double total_weight);
+/* mg_plan_train_batches, whose steps `result` remembers beside those that it has of batches before. */
+int mg_plan_train_more(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count,
+                       int64_t batch_rows, const mg_constraints *constraints, mg_optimizer *optimizer,
+                       int threads, double *totals, mg_result *result);
 void mg_stage_weight(const mg_plan *plan, int64_t row, double weight);
 int mg_team_size(const mg_plan *plan, int64_t rows, int threads); /* as many as the work pays for */
 int mg_team_for(const mg_plan *plan, int64_t multiplications, int threads);

@@ -199,10 +199,18 @@ int mg_plan_train_batches(mg_plan *plan, const mg_batch *data, const int64_t *in
                           int64_t batch_rows, const mg_constraints *constraints, mg_optimizer *optimizer,
                           int threads, double *totals, mg_result *result)
 {
+    result->steps = 0;
+    return mg_plan_train_more(plan, data, index, count, batch_rows, constraints, optimizer, threads, totals,
+                              result);
+}
+
+int mg_plan_train_more(mg_plan *plan, const mg_batch *data, const int64_t *index, int64_t count,
+                       int64_t batch_rows, const mg_constraints *constraints, mg_optimizer *optimizer,
+                       int threads, double *totals, mg_result *result)
+{
     mg_sums sums = {0};
     if (batch_rows < 1 || !optimizer)
         return MG_BAD_ARGUMENT;
-    result->steps = 0;
     for (int64_t first = 0; first < count; first += batch_rows) {
         const int64_t rows = count - first < batch_rows ? count - first : batch_rows;
         const double weight = weight_of(plan, data, index + first, rows);

@@ -17,7 +17,7 @@ from micrograd.network.blocks import pack, unpack
 from micrograd.network.c_plan import Batch
 from micrograd.network.chain import check_chain, check_kinds
 from micrograd.network.classes import Classifying
-from micrograd.network.layers import Layer
+from micrograd.network.layers import Layer, Linear
 from micrograd.network.plans import Planner
 from micrograd.network.predictor import Predictor
 from micrograd.network.trained import Trained
@@ -329,6 +329,15 @@ class Network(Trained, Classifying, Storable):
         return input_gradient(self, X, y)
 
     # ---- training ----
+
+    @property
+    def batch_kind(self) -> Any:
+        """What decides of a batch and of the errors in it: networks of a kind share checked ones.
+        None for one with batches of its own."""
+        if type(self.layers[0]) is not Linear or self.loss_kind.function is not None:
+            return None
+        shape = self.in_features, self.out_features
+        return type(self), self.loss_kind.name, self.dtype, *shape
 
     def prepare(self, where: str, X: Any, y: Any) -> None:
         """Nothing: its parameters are known from the start."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from threading import get_ident
 from typing import Any
 
@@ -372,6 +373,13 @@ class Trained:
             self._trained(plan, status, data, constraints, optimizer.steps)
         finally:
             self._access.end_write()
+
+    @staticmethod
+    def pace(rows: int, epochs: int) -> Pace:
+        """For train_many: up to so many epochs of so many rows, whose mean losses it will have."""
+        pace = Pace(rows, 1.0, 1.0, 0.0, math.inf)
+        pace.make_room(epochs)
+        return pace
 
     @staticmethod
     def train_many(calls: list[Any], threads: int) -> list[BaseException | None]:

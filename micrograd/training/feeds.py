@@ -60,6 +60,11 @@ class ArrayFeed:
         return (rows.count, rows.batch_size) if rows.select is None else None
 
     @property
+    def rows(self) -> int:
+        """Of an epoch."""
+        return self._rows.count
+
+    @property
     def weighted(self) -> bool:
         """Whether rows have weights."""
         return self._arrays[2] is not None

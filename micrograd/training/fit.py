@@ -84,8 +84,12 @@ class Prepared:
     begin: Callable[[], None]
 
 
-def prepared(model: Model, where: str, given: Arguments) -> tuple[Prepared, list[str] | None]:
+def prepared(
+    model: Model, where: str, given: Arguments, data: Data | None = None
+) -> tuple[Prepared, list[str] | None]:
     """What fit's arguments say, checked; and the names of the classes where y has names.
+
+    data: what make_data has made of these arguments for a model that takes the same, or None.
 
     Raises:
         TypeError, ValueError: an argument does not fit.
@@ -113,7 +117,8 @@ def prepared(model: Model, where: str, given: Arguments) -> tuple[Prepared, list
         saved = model.read_progress(given.resume, given.optimizer)
     if saved is not None and saved.position is not None and saved.position.seed is not None:
         seed = saved.position.seed
-    data = make_data(model, where, given, epochs, batch_size, seed)
+    if data is None:
+        data = make_data(model, where, given, epochs, batch_size, seed)
     dropout_factor = _checked_factor(where, model, given.dropout_factor)
     patience = None
     if given.early_stopping is not None:

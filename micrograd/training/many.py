@@ -14,12 +14,14 @@ import numpy as np
 from micrograd import checks, core
 from micrograd.data.source import is_mapped, plain
 from micrograd.training.arguments import Arguments
+from micrograd.training.feeds import ArrayFeed
 from micrograd.training.fit import Prepared, prepared
 from micrograd.training.history import History
 from micrograd.training.side_by_side import Track, fits, train
 
 if TYPE_CHECKING:
     from micrograd.checks import Array
+    from micrograd.training.inputs import Data
     from micrograd.training.model import Model
     from micrograd.training.run import Run
 
@@ -108,7 +110,7 @@ def fit_many(
         "seed": _one_each("seeds", seeds, len(models)),
         "early_stopping": _one_each("early_stopping", early_stopping, len(models)),
     }
-    data = _Converted(X, y)
+    data = _Converted(X, y, validation is None)
     same = {"epochs": epochs, "batch_size": batch_size, "validation": validation}
     jobs = [
         _job(model, f"fit_many: network {i}", data, same | {k: v[i] for k, v in each.items()})
@@ -185,14 +187,19 @@ def _job(model: Model, where: str, data: _Converted, given: dict[str, Any]) -> _
     )
     arguments = Arguments(**given)
     model.prepare(where, arguments.X, arguments.y)
-    made, names = prepared(model, where, arguments)
+    made, names = prepared(model, where, arguments, data.made_for(model))
+    if names is None:
+        data.keep(model, made.data)
     return _Job(model, where, made, arguments.optimizer, names)
 
 
 class _Converted:
-    """The data, converted once for all networks of a dtype."""
+    """The data, converted once for all networks of a dtype, and checked once for all that take the
+    same where there is no `validation`, which a network measures itself."""
 
-    def __init__(self, X: Any, y: Any) -> None:
+    def __init__(self, X: Any, y: Any, alike: bool) -> None:
+        self._alike = alike
+        self._made: dict[Any, Data] = {}
         self._X = plain("fit_many", "X", X)
         self.y = plain("fit_many", "y", y)
         if isinstance(self.y, np.ndarray) and self.y.dtype.kind in "iu" and not is_mapped(self.y):
@@ -207,6 +214,16 @@ class _Converted:
         if dtype.name not in self._of:
             self._of[dtype.name] = checks.reals("fit_many", "X", self._X, dtype)
         return self._of[dtype.name]
+
+    def made_for(self, model: Model) -> Data | None:
+        """What has been made of the data for another model that takes the same."""
+        return self._made.get(model.batch_kind)
+
+    def keep(self, model: Model, data: Data) -> None:
+        """For others that take what this one takes."""
+        kind = model.batch_kind
+        if self._alike and kind is not None and isinstance(data.feed, ArrayFeed):
+            self._made[kind] = data
 
 
 def _checked_models(networks: Any) -> list[Model]:

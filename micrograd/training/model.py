@@ -22,12 +22,16 @@ class Model(Resumable, Protocol):
     the rates of dropout, None where there is no such layer. train_batches: as train_step, for many
     batches in one call: see Network.train_batches; None where each is a call of its own.
     train_many: the same for many models: see Network.train_many; None where each is trained alone.
+    pace: of several epochs in such a call: see Network.pace.
+    batch_kind: models with the same take the same checked batches; None where each has its own.
     """
 
     first_row: int
     dropout_factor: Any
     train_batches: Any
     train_many: Any
+    pace: Any
+    batch_kind: Any
 
     out_features: int
 

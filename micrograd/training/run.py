@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 SHORT, LONG = 5e-3, 2e-2  # seconds that a call of the C core takes at least and at most
 
 
-def adjusted(batches: int, seconds: float) -> int:
+def adjusted(batches: int, seconds: float, shortest: float = SHORT, longest: float = LONG) -> int:
     """The batches of the next call, after one with so many that took so long."""
-    if seconds < SHORT:
+    if seconds < shortest:
         return batches * 2
-    return max(1, batches // 2) if seconds > LONG else batches
+    return max(1, batches // 2) if seconds > longest else batches
 
 
 @dataclass(frozen=True)
@@ -180,17 +180,16 @@ class Run:
                 model.train_batches(feed.data, index, size, optimizer, constraints, totals)
             except NotFiniteError as error:
                 self.recent.take(constraints.result)
-                raise self.diverged_in(error, order, start) from None
+                start += constraints.result.steps * size
+                raise self.diverged_in(error, order[start : start + size]) from None
             self.recent.take(constraints.result)
             self.batches_a_call = adjusted(self.batches_a_call, time.perf_counter() - started)
             start += len(index)
         return model.epoch_mean(float(totals[0]), start), start == len(order)
 
-    def diverged_in(self, error: NotFiniteError, order: Array, start: int) -> FloatingPointError:
-        """What to raise where a call that began with order[start] has failed."""
-        feed = self.array_feed
-        first = start + self.constraints.result.steps * feed.batch_size
-        return self._diverged(error, feed.arrays(order[first : first + feed.batch_size]))
+    def diverged_in(self, error: NotFiniteError, index: Array) -> FloatingPointError:
+        """What to raise where a call has failed in the batch of these rows."""
+        return self._diverged(error, self.array_feed.arrays(index))
 
     @property
     def array_feed(self) -> ArrayFeed:

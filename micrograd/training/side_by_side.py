@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 
 Orders = dict[str, tuple["Array", dict[str, Any]]]  # and how each leaves its generator
 
+CALL = 0.1, 0.4  # seconds that a call takes at least and at most: an interrupt is heard after it
+FIRST = 0.02  # seconds of the first call, at SPEED
+SPEED = 5e10  # floating-point operations a second of a thread, about
+MOST_ROWS = 1 << 23  # of all orders of a call
+
 
 @dataclass
 class Track:
-    """A run among others, and its epoch: the rows in their order, and the sums so far."""
+    """A run among others, and its epochs at hand: the rows in their order, and the sums so far."""
 
     run: Run
     data: Data
@@ -32,37 +37,59 @@ class Track:
     totals: Array = field(default_factory=lambda: np.zeros(2))
     failed: BaseException | None = None
 
-    def begin(self, known: Orders) -> None:
-        """The order of the next epoch, from those that others have drawn if it is the same."""
+    @property
+    def size(self) -> int:
+        """The rows of a batch."""
+        return self.run.array_feed.batch_size
+
+    @property
+    def watched(self) -> bool:
+        """Whether something is measured, or decided, after each epoch."""
+        setting = self.run.setting
+        return any(x is not None for x in (self.data.holdout, setting.patience, setting.file))
+
+    def begin(self, known: Orders, epochs: int = 1) -> None:
+        """The orders of the next epochs, one behind the other, from those that others have drawn
+        if they are the same."""
         self.run.model.position = None  # in the midst of an epoch there is none to go on from
         self.totals[:] = 0
         rng, feed = self.run.rng, self.run.array_feed
         if rng is None or feed.shape is None:
-            self.order = feed.order(rng)
+            self.order = _joined([feed.order(rng) for _ in range(epochs)])
             return
         key = repr((feed.shape, rng.bit_generator.state))
         if key not in known:
-            order = feed.order(rng)
+            order = _joined([feed.order(rng) for _ in range(epochs)])
             known[key] = order, dict(rng.bit_generator.state)
         self.order, rng.bit_generator.state = known[key]
 
-    def call(self, start: int, batches: int) -> tuple[Any, ...]:
-        """What Network.train_many wants for the next so many batches."""
+    def call(self, index: Array, pace: Any = None) -> tuple[Any, ...]:
+        """What Network.train_many wants for these rows."""
         run, feed = self.run, self.run.array_feed
-        index = self.order[start : start + batches * feed.batch_size]
         optimizer = run.state.optimizer
         return (
             run.model, feed.data, index, feed.batch_size, optimizer, run.constraints, self.totals,
-            None,
+            pace,
         )  # fmt: skip
 
-    def take(self, error: BaseException | None, start: int) -> None:
-        """What became of a call that began with order[start]."""
+    def take(self, error: BaseException | None, index: Array) -> None:
+        """What became of a call for these rows, all of one epoch: or of the last one of it."""
         self.run.recent.take(self.run.constraints.result)
+        self.failed = error
         if isinstance(error, NotFiniteError):
-            self.failed = self.run.diverged_in(error, self.order, start)
-        else:
-            self.failed = error
+            steps = self.run.constraints.result.steps % -(-len(index) // self.size)
+            first = steps * self.size
+            self.failed = self.run.diverged_in(error, index[first : first + self.size])
+
+    def end(self, losses: list[float], seconds: float) -> None:
+        """Epochs with these losses have ended, each after so long."""
+        for loss in losses:
+            self.run.end_epoch(self.data, loss, time.perf_counter() - seconds)
+        self.run.finish_epoch(True)
+
+
+def _joined(orders: list[Array]) -> Array:
+    return orders[0] if len(orders) == 1 else np.concatenate(orders)
 
 
 def fits(run: Run, optimizer: Any) -> bool:
@@ -74,39 +101,80 @@ def fits(run: Run, optimizer: Any) -> bool:
 
 def train(tracks: list[Track], threads: int) -> None:
     """All epochs of runs that have begun; one that fails says why in `failed`, the others go on."""
-    batches = 1
+    batches = _first(tracks, threads)
     with ExitStack() as after:
         for track in tracks:
             after.callback(track.run.restore_dropout)
         while active := [t for t in tracks if t.failed is None and not t.run.over()]:
-            started = time.perf_counter()
-            known: Orders = {}
-            for track in active:
-                track.begin(known)
-            batches = _epoch(active, batches, threads)
-            for track in active:
-                if track.failed is None:
-                    loss = track.run.model.epoch_mean(float(track.totals[0]), len(track.order))
-                    track.run.end_epoch(track.data, loss, started)
-                    track.run.finish_epoch(True)
+            epochs = _epochs(active, batches)
+            if epochs > 1:
+                batches = _several(active, epochs, batches, threads)
+            else:
+                batches = _one(active, batches, threads)
     for track in tracks:
         if track.failed is None:
             track.run.finish()
 
 
-def _epoch(tracks: list[Track], batches: int, threads: int) -> int:
-    """The steps of an epoch, in calls of so many batches; how many the next call should have."""
+def _first(tracks: list[Track], threads: int) -> int:
+    """The batches of the first call."""
+    work = sum(6 * t.size * t.run.model.parameters().size for t in tracks)
+    return max(1, int(FIRST * SPEED * threads / max(work, 1)))
+
+
+def _epochs(tracks: list[Track], batches: int) -> int:
+    """How many epochs of all the next call has: several where nobody looks at them one by one."""
+    rows, size = tracks[0].run.array_feed.rows, tracks[0].size
+    if any(t.watched or t.run.array_feed.rows != rows or t.size != size for t in tracks):
+        return 1
+    left = min(t.run.state.epochs - t.run.state.epoch for t in tracks)
+    return max(1, min(left, batches // -(-rows // size), MOST_ROWS // (rows * len(tracks))))
+
+
+def _next(batches: int, used: int, seconds: float) -> int:
+    """The batches of the next call, after one that had room for so many and has used some."""
+    return min(adjusted(batches, seconds, *CALL), max(batches, 2 * used))
+
+
+def _several(tracks: list[Track], epochs: int, batches: int, threads: int) -> int:
+    """So many epochs in one call; how many batches the next one should have."""
+    known: Orders = {}
+    started = time.perf_counter()
+    for track in tracks:
+        track.begin(known, epochs)
+    rows = tracks[0].run.array_feed.rows
+    model = tracks[0].run.model
+    paces = [model.pace(rows, epochs) for _ in tracks]
+    calls = [t.call(t.order, pace) for t, pace in zip(tracks, paces, strict=True)]
+    errors = model.train_many(calls, threads)
+    seconds = time.perf_counter() - started
+    for track, pace, error in zip(tracks, paces, errors, strict=True):
+        losses = pace.losses
+        track.end(losses, seconds / epochs)
+        first = len(losses) * rows
+        track.take(error, track.order[first : first + rows])
+    return _next(batches, epochs * -(-rows // tracks[0].size), seconds)
+
+
+def _one(tracks: list[Track], batches: int, threads: int) -> int:
+    """An epoch, in calls of so many batches; how many the next call should have."""
+    known: Orders = {}
+    began, place = time.perf_counter(), 0
+    for track in tracks:
+        track.begin(known)
     train_many = tracks[0].run.model.train_many
-    place = 0
-    while left := [t for t in tracks if t.failed is None and place * _size(t) < len(t.order)]:
+    while left := [t for t in tracks if t.failed is None and place * t.size < len(t.order)]:
         started = time.perf_counter()
-        errors = train_many([track.call(place * _size(track), batches) for track in left], threads)
-        for track, error in zip(left, errors, strict=True):
-            track.take(error, place * _size(track))
+        parts = [t.order[place * t.size : (place + batches) * t.size] for t in left]
+        calls = [track.call(part) for track, part in zip(left, parts, strict=True)]
+        errors = train_many(calls, threads)
+        for track, part, error in zip(left, parts, errors, strict=True):
+            track.take(error, part)
         place += batches
-        batches = adjusted(batches, time.perf_counter() - started)
+        used = max(-(-len(part) // t.size) for t, part in zip(left, parts, strict=True))
+        batches = _next(batches, used, time.perf_counter() - started)
+    for track in tracks:
+        if track.failed is None:
+            loss = track.run.model.epoch_mean(float(track.totals[0]), len(track.order))
+            track.end([loss], time.perf_counter() - began)
     return batches
-
-
-def _size(track: Track) -> int:
-    return track.run.array_feed.batch_size

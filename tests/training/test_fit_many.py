@@ -187,3 +187,98 @@ def test_small_equal_networks_each_have_the_bits_of_training_alone(n_threads):
             assert together[i].optimizer.steps == net.optimizer.steps
             assert together[i].step == net.step
         assert np.array_equal(together[i].parameters().flat, net.parameters().flat), i
+
+
+def steep_later(nets):
+    """SGD, of which two make the loss grow until it is not finite: after some epochs."""
+    rates = [0.01, 3.0, 0.02, 0.02, 2.0] * 4
+    kinds = [mg.optim.SGD] * 20
+    return [kind(n.parameters(), lr=r) for n, r, kind in zip(nets, rates, kinds, strict=True)]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_several_epochs_in_a_call_leave_what_one_by_one_leave(n_threads, monkeypatch):
+    """Losses, generators, and what is said of those that diverge in the midst of such a call, whose
+    epochs of two batches are shorter than the memory of the last steps."""
+    rows, calls, own = 40, [], mg.Network.train_many
+
+    def watched(given, threads):
+        calls.extend(len(index) for _, _, index, *_ in given)
+        return own(given, threads)
+
+    def made():
+        return [
+            mg.Network(mg.Linear(6, 5), mg.ReLU(), mg.Linear(5, 1), loss="mse", seed=i)
+            if i % 2
+            else mg.Network(mg.Linear(6, 7), mg.Dropout(0.1), mg.Linear(7, 1), loss="mse", seed=i)
+            for i in range(20)
+        ]
+
+    target = X[:rows, :1]
+    settings = {"epochs": 60, "batch_size": 25}
+    together, alone = made(), made()
+    monkeypatch.setattr(mg.Network, "train_many", staticmethod(watched))
+    with pytest.raises(FloatingPointError, match="fit_many: network 1: ") as first:
+        mg.fit_many(
+            together, X[:rows], target, optimizers=steep_later(together), n_threads=n_threads,
+            seeds=[i // 2 for i in range(20)], **settings,
+        )  # fmt: skip
+    assert max(calls) >= 20 * rows
+    failed = 0
+    for i, (net, optimizer) in enumerate(zip(alone, steep_later(alone), strict=True)):
+        try:
+            wanted = net.fit(
+                X[:rows], target, optimizer=optimizer, seed=i // 2, progress=False, **settings
+            )
+        except FloatingPointError as error:
+            failed += 1
+            assert together[i].position is None
+            assert "the losses before were" in str(error)
+            assert int(str(error).split("(epoch ")[1].split(")")[0]) > 1
+            if i == 1:
+                assert str(first.value) == str(error).replace("Network.fit", "fit_many: network 1")
+        else:
+            found = together[i].position
+            assert found.history["loss"] == wanted.loss and len(wanted.loss) == 60
+            assert sorted(found.history["seconds"]) == found.history["seconds"]
+            assert found.rng == net.position.rng
+        assert np.array_equal(together[i].parameters().flat, net.parameters().flat), i
+        assert together[i].optimizer.steps == net.optimizer.steps
+        assert together[i].step == net.step
+    assert 1 < failed < 12
+
+
+def test_networks_that_take_the_same_are_given_it_checked_once():
+    """And others what they take: targets in place of labels, another dtype, errors of their own."""
+    y2 = y % 2
+    nets, alone = (
+        [
+            mg.Network(mg.Linear(6, 4), mg.ReLU(), mg.Linear(4, 2), seed=0),
+            mg.Network(mg.Linear(6, 2), seed=1),
+            mg.Network(mg.Linear(6, 2), dtype="float64", seed=2),
+            mg.Network(mg.Linear(6, 1), loss="bce", seed=3),
+            mg.Network(mg.Linear(6, 1), loss="mse", seed=4),
+            mg.Network(mg.Linear(6, 1), loss=lambda a, b: (a - b) ** 2, seed=5),
+        ]
+        for _ in range(2)
+    )
+    mg.fit_many(nets, X, y2, epochs=2, seeds=0)
+    for net, other in zip(nets, alone, strict=True):
+        other.fit(X, y2, epochs=2, seed=0, progress=False)
+        assert np.array_equal(net.parameters().flat, other.parameters().flat)
+    assert len({net.batch_kind for net in nets[:5]}) == 4
+    assert nets[5].batch_kind is None
+    with pytest.raises(ValueError, match=r"network 2: y\[\d+\] is 2, the network has 2 classes"):
+        mg.fit_many([nets[3], nets[4], nets[0]], X, np.where(y == 2, 2, y2), epochs=1)
+
+
+def test_who_waits_for_something_better_looks_at_each_epoch():
+    """Beside one that does not."""
+    nets, alone = ([mg.Network(mg.Linear(6, 3), seed=i) for i in range(4)] for _ in range(2))
+    patience = [mg.EarlyStopping(patience=1, min_delta=0.1), None, 2, None]
+    found = mg.fit_many(nets, X, y, epochs=30, seeds=0, early_stopping=patience)
+    assert len(found[0].loss) < 30 == len(found[1].loss)
+    for i, net in enumerate(alone):
+        wanted = net.fit(X, y, epochs=30, seed=0, early_stopping=patience[i], progress=False)
+        assert found[i].loss == wanted.loss and found[i].best_epoch == wanted.best_epoch
+        assert np.array_equal(net.parameters().flat, nets[i].parameters().flat)
