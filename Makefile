@@ -25,12 +25,13 @@ format-c:  ## clang-format
 c:         ## all C tests under AddressSanitizer and UBSan, with and without threads; PART=quick: some
 	PYTHON=$(PYTHON) bash tests/c/run $(PART)
 
-clang:     ## the core built by clang, in a folder of its own, and the tests of its numbers
+clang:     ## the core built by clang, in a folder of its own, and the tests of its numbers and of its bits
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 	    cp -R csrc micrograd tests build_ffi.py setup.py pyproject.toml README.md LICENSE "$$folder" && cd "$$folder" && \
 	    rm -f micrograd/_core.* && CC=clang $(PYTHON) setup.py -q build_ext --inplace && export PYTHONPATH="$$folder" && \
 	    $(PYTHON) -c 'from micrograd import core; name = core.ffi.string(core.lib.mg_compiler()); print(name); assert b"clang" in name' && \
-	    $(PYTHON) -m pytest -q -p no:cacheprovider tests/kernels tests/network/test_network.py tests/network/test_layers.py
+	    $(PYTHON) -m pytest -q -p no:cacheprovider tests/kernels tests/network/test_network.py tests/network/test_layers.py \
+        tests/training/test_fit_many.py tests/sklearn/test_together.py
 
 safety:    ## sanitizers, fuzzing and random networks: the quick part of each
 	$(PYTHON) tools/sanitize.py --quick

@@ -23,7 +23,6 @@ CSRC = ROOT / "csrc"
 FLAGS = [
     "-O3",
     "-std=gnu11",
-    "-ffp-contract=fast",
     "-fno-math-errno",
     "-fvisibility=hidden",
     "-Wall",

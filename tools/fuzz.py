@@ -41,9 +41,6 @@ def compiled(names: list[str], folder: Path) -> dict[str, list[str]]:
     flags = [f for f in runpy.run_path(str(ROOT / "build_ffi.py"))["FLAGS"] if f != "-O3"]
     flags += ["-O1", "-g1", "-pthread", f"-I{ROOT / 'csrc'}", f"-I{FUZZ}", "-DMG_SOURCE_HASH=fuzz"]
     flags += ["-Wno-pass-failed", "-fno-sanitize-recover=all"]
-    # What clang contracts in one copy of an expression and not in another, at -O1, would show as
-    # other bits of networks side by side.
-    flags += ["-ffp-contract=off"]
     sources = sorted((ROOT / "csrc").rglob("*.c"))
     objects = [str(folder / f"{number}.o") for number in range(len(sources))]
 

@@ -10,6 +10,13 @@
 #include "micrograd.h"
 #include "machine/team.h"
 
+/* Products and sums become one rounding within an expression, and only there: what clang contracts across
+ * expressions differs from copy to copy of a function, and so do the bits.  (gcc contracts in its own way, alike
+ * in all copies that the tests compare.) */
+#ifdef __clang__
+#pragma STDC FP_CONTRACT ON
+#endif
+
 /* What happens to a tile of C while it is still in the L1 cache. */
 typedef struct {
     const void *bias;     /* (n), added to each row, or NULL */
