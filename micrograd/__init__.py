@@ -21,7 +21,7 @@ _NAMES = {
     "parameters": "Parameter",
     "network": """DenseBlock Dropout ELU Embedding GELU Highway Identity LeakyReLU Linear Map Mish
         Network Parametric Periodic PiecewiseLinear Poisson Predictor Quantile ReLU Residual SELU
-        Scale SiLU Sigmoid Softmax Softplus Tanh""",
+        Scale SiLU Sigmoid Softmax Softplus Tanh predict_many""",
     "optim": "clip_grad_norm_ clip_grad_value_",
     "saving": "load save",
     "training": "EarlyStopping History TrainingState fit_many",

@@ -64,6 +64,7 @@ from micrograd.network import SiLU as SiLU
 from micrograd.network import Softmax as Softmax
 from micrograd.network import Softplus as Softplus
 from micrograd.network import Tanh as Tanh
+from micrograd.network import predict_many as predict_many
 from micrograd.optim import clip_grad_norm_ as clip_grad_norm_
 from micrograd.optim import clip_grad_value_ as clip_grad_value_
 from micrograd.parameters import Parameter as Parameter

@@ -21,6 +21,7 @@ from micrograd.network.layers import (
     Tanh,
 )
 from micrograd.network.loss_functions import Poisson, Quantile
+from micrograd.network.many import predict_many
 from micrograd.network.network import Network
 from micrograd.network.predictor import Predictor
 
@@ -53,4 +54,5 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "predict_many",
 ]
