@@ -8,6 +8,11 @@
 /* The most that a group may work on: measured with 2 MiB of L2, from 3 MiB on nothing is gained. */
 #define MOST_BYTES (2 << 20)
 
+/* What is worth waiting for the whole team: some 10 ms of work, the unit is that of a piece's cost.  Where other
+ * programs want the processors too, a thread may be as late as that, and a call of 0.1 s that has begun without
+ * it would leave it idle to the end. */
+#define LONG_WORK 1e8
+
 static int op_fits(const mg_plan *plan, const mg_op *op)
 {
     const mg_kernels *kernels = plan->kernels;
@@ -198,7 +203,14 @@ void mg_train_many(int64_t n, mg_training *trainings, int threads)
         trainings[i].status = MG_OUT_OF_MEMORY, trainings[i].together = 0;
     if (w.order && w.pieces && taken) {
         sort(n, trainings, taken, &w);
-        mg_team_run(work_body, &w, mg_team_limit(threads < w.n_pieces ? threads : w.n_pieces));
+        const int members = mg_team_limit(threads < w.n_pieces ? threads : w.n_pieces);
+        double cost = 0;
+        for (int64_t i = 0; i < w.n_pieces; i++)
+            cost += w.pieces[i].cost;
+        if (cost < LONG_WORK)
+            mg_team_run(work_body, &w, members);
+        else
+            mg_team_run_whole(work_body, &w, members);
     }
     free(w.order);
     free(w.pieces);

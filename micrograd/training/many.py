@@ -204,16 +204,16 @@ class _Converted:
         self.y = plain("fit_many", "y", y)
         if isinstance(self.y, np.ndarray) and self.y.dtype.kind in "iu" and not is_mapped(self.y):
             self.y = self.y.astype(np.int64, copy=False)
-        self._of: dict[str, Array] = {}
+        self._of: dict[np.dtype[Any], Array] = {}
 
     def features(self, model: Model) -> Any:
         """X in the network's dtype."""
         if is_mapped(self._X):
             return self._X
         dtype = model.parameters().dtype
-        if dtype.name not in self._of:
-            self._of[dtype.name] = checks.reals("fit_many", "X", self._X, dtype)
-        return self._of[dtype.name]
+        if dtype not in self._of:
+            self._of[dtype] = checks.reals("fit_many", "X", self._X, dtype)
+        return self._of[dtype]
 
     def made_for(self, model: Model) -> Data | None:
         """What has been made of the data for another model that takes the same."""

@@ -282,3 +282,24 @@ def test_who_waits_for_something_better_looks_at_each_epoch():
         wanted = net.fit(X, y, epochs=30, seed=0, early_stopping=patience[i], progress=False)
         assert found[i].loss == wanted.loss and found[i].best_epoch == wanted.best_epoch
         assert np.array_equal(net.parameters().flat, nets[i].parameters().flat)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_long_calls_of_a_whole_team_leave_the_same_bits(n_threads, threads):
+    """So many rows that the C core waits for all of its threads; not all are of one length."""
+    threads(2)
+    rows, hidden = np.random.default_rng(1).normal(size=(4000, 64)), [96, 20, 96, 7, 50]
+    labels = np.argmax(rows[:, :10], axis=1)
+    nets, alone = (
+        [
+            mg.Network(mg.Linear(64, n), mg.ReLU(), mg.Linear(n, 10), seed=i)
+            for i, n in enumerate(hidden)
+        ]
+        for _ in range(2)
+    )
+    settings = {"epochs": 4, "batch_size": 50}
+    found = mg.fit_many(nets, rows, labels, seeds=3, n_threads=n_threads, **settings)
+    for i, net in enumerate(alone):
+        wanted = net.fit(rows, labels, seed=3, progress=False, **settings)
+        assert found[i].loss == wanted.loss
+        assert np.array_equal(nets[i].parameters().flat, net.parameters().flat)
