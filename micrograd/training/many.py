@@ -201,6 +201,7 @@ class _Converted:
         self._alike = alike
         self._made: dict[Any, Data] = {}
         self._X = plain("fit_many", "X", X)
+        self._mapped = is_mapped(self._X)
         self.y = plain("fit_many", "y", y)
         if isinstance(self.y, np.ndarray) and self.y.dtype.kind in "iu" and not is_mapped(self.y):
             self.y = self.y.astype(np.int64, copy=False)
@@ -208,7 +209,7 @@ class _Converted:
 
     def features(self, model: Model) -> Any:
         """X in the network's dtype."""
-        if is_mapped(self._X):
+        if self._mapped:
             return self._X
         dtype = model.parameters().dtype
         if dtype not in self._of:

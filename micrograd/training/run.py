@@ -118,6 +118,16 @@ class Run:
         state.history.seconds.append(self.seconds)
         self._follow()
 
+    def end_epochs(self, losses: list[float], seconds: float) -> None:
+        """After epochs with these losses that took so long each, where nothing is measured or
+        decided after one: no validation, metrics, early stopping, schedules."""
+        state = self.state
+        state.epoch += len(losses)
+        state.history.loss.extend(losses)
+        for _ in losses:
+            self.seconds += seconds
+            state.history.seconds.append(self.seconds)
+
     def _scale_dropout(self) -> None:
         """Before a step: the rates of its dropout."""
         factor = self.setting.dropout_factor

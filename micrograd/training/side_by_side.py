@@ -37,10 +37,9 @@ class Track:
     totals: Array = field(default_factory=lambda: np.zeros(2))
     failed: BaseException | None = None
 
-    @property
-    def size(self) -> int:
-        """The rows of a batch."""
-        return self.run.array_feed.batch_size
+    def __post_init__(self) -> None:
+        self.feed = self.run.array_feed
+        self.size = self.feed.batch_size  # the rows of a batch
 
     @property
     def watched(self) -> bool:
@@ -53,7 +52,7 @@ class Track:
         if they are the same."""
         self.run.model.position = None  # in the midst of an epoch there is none to go on from
         self.totals[:] = 0
-        rng, feed = self.run.rng, self.run.array_feed
+        rng, feed = self.run.rng, self.feed
         if rng is None or feed.shape is None:
             self.order = _joined([feed.order(rng) for _ in range(epochs)])
             return
@@ -65,10 +64,10 @@ class Track:
 
     def call(self, index: Array, pace: Any = None) -> tuple[Any, ...]:
         """What Network.train_many wants for these rows."""
-        run, feed = self.run, self.run.array_feed
+        run, feed = self.run, self.feed
         optimizer = run.state.optimizer
         return (
-            run.model, feed.data, index, feed.batch_size, optimizer, run.constraints, self.totals,
+            run.model, feed.data, index, self.size, optimizer, run.constraints, self.totals,
             pace,
         )  # fmt: skip
 
@@ -80,12 +79,6 @@ class Track:
             steps = self.run.constraints.result.steps % -(-len(index) // self.size)
             first = steps * self.size
             self.failed = self.run.diverged_in(error, index[first : first + self.size])
-
-    def end(self, losses: list[float], seconds: float) -> None:
-        """Epochs with these losses have ended, each after so long."""
-        for loss in losses:
-            self.run.end_epoch(self.data, loss, time.perf_counter() - seconds)
-        self.run.finish_epoch(True)
 
 
 def _joined(orders: list[Array]) -> Array:
@@ -124,11 +117,11 @@ def _first(tracks: list[Track], threads: int) -> int:
 
 def _epochs(tracks: list[Track], batches: int) -> int:
     """How many epochs of all the next call has: several where nobody looks at them one by one."""
-    rows, size = tracks[0].run.array_feed.rows, tracks[0].size
+    rows, size = tracks[0].feed.rows, tracks[0].size
     left = min(t.run.state.epochs - t.run.state.epoch for t in tracks)
     if left == 1 or any(t.watched for t in tracks):
         return 1
-    if any(t.run.array_feed.rows != rows or t.size != size for t in tracks):
+    if any(t.feed.rows != rows or t.size != size for t in tracks):
         return 1
     return max(1, min(left, batches // -(-rows // size), MOST_ROWS // (rows * len(tracks))))
 
@@ -144,7 +137,7 @@ def _several(tracks: list[Track], epochs: int, batches: int, threads: int) -> in
     started = time.perf_counter()
     for track in tracks:
         track.begin(known, epochs)
-    rows = tracks[0].run.array_feed.rows
+    rows = tracks[0].feed.rows
     model = tracks[0].run.model
     paces = [model.pace(rows, epochs) for _ in tracks]
     calls = [t.call(t.order, pace) for t, pace in zip(tracks, paces, strict=True)]
@@ -152,7 +145,7 @@ def _several(tracks: list[Track], epochs: int, batches: int, threads: int) -> in
     seconds = time.perf_counter() - started
     for track, pace, error in zip(tracks, paces, errors, strict=True):
         losses = pace.losses
-        track.end(losses, seconds / epochs)
+        track.run.end_epochs(losses, seconds / epochs)
         first = len(losses) * rows
         track.take(error, track.order[first : first + rows])
     return _next(batches, epochs * -(-rows // tracks[0].size), seconds)
@@ -178,5 +171,6 @@ def _one(tracks: list[Track], batches: int, threads: int) -> int:
     for track in tracks:
         if track.failed is None:
             loss = track.run.model.epoch_mean(float(track.totals[0]), len(track.order))
-            track.end([loss], time.perf_counter() - began)
+            track.run.end_epoch(track.data, loss, began)
+            track.run.finish_epoch(True)
     return batches
