@@ -149,11 +149,6 @@ class Predictor(Classifying):
         """The outputs (rows, out_features)."""
         return self(X)
 
-    @property
-    def parameter_count(self) -> int:
-        """The numbers in its weights and biases."""
-        return self._parameters.size
-
     def weights(self) -> dict[str, Array]:
         """Every weight matrix and bias by its name in the network, copied.
 

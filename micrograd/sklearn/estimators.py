@@ -207,7 +207,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def predict_proba(self, X: Any) -> Array:
         """Probabilities (rows, classes), in the order of classes_; of labels, of each by itself."""
         if hasattr(self, "members_"):
-            return mean_over(self.members_, X, lambda member: member.predict_proba(X))
+            return mean_over(self.members_, lambda member: member.predict_proba(X))
         z = self._checked_logits(X)
         if self.out_activation_ == "logistic":
             return self._of_labels(np.concatenate([-z, z], axis=1) if self.n_outputs_ == 1 else z)

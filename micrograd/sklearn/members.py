@@ -10,13 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from micrograd import core
 from micrograd.core import Array
-from micrograd.network.many import shared_out
 from micrograd.sklearn.parameters import STOCHASTIC, check_settings, limited_threads
 from micrograd.sklearn.running import Rhythm, Training, alone, together
 
@@ -87,21 +85,9 @@ def clone_fitted(member: Any, estimator: Any) -> Any:
     return deepcopy(member).set_params(**{**parameters, "n_members": 1})
 
 
-def mean_over(members: list[Any], X: Any, answer: Callable[[Any], Array]) -> Array:
-    """The mean of what the members answer for X, shared out over threads."""
-    settings = get_config()  # belong to a thread
-
-    def of(i: int) -> Array:
-        with config_context(**settings):
-            return answer(members[i])
-
-    work = max(np.shape(X)[:1], default=0) * sum(_parameters(member) for member in members)
-    with limited_threads(members[0]):
-        total, *others = shared_out(of, len(members), core.get_num_threads(), work)
-    for each in others:
-        total = total + each
+def mean_over(members: list[Any], answer: Callable[[Any], Array]) -> Array:
+    """The mean of what the members answer."""
+    total = answer(members[0])
+    for member in members[1:]:
+        total = total + answer(member)
     return total / len(members)
-
-
-def _parameters(member: Any) -> int:
-    return int(member._model.net.parameters().size)

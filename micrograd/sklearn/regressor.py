@@ -127,7 +127,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def predict(self, X: Any) -> Array:
         """The predicted numbers, (rows,) or (rows, outputs)."""
         if hasattr(self, "members_"):
-            return mean_over(self.members_, X, lambda member: member.predict(X))
+            return mean_over(self.members_, lambda member: member.predict(X))
         return self._predicted(self._checked_logits(X))
 
     def _predicted(self, z: Array) -> Array:

@@ -1,12 +1,9 @@
 """predict_many: of each network the bits of its own predict, whoever computes them."""
 
-import threading
-
 import numpy as np
 import pytest
 
 import micrograd as mg
-from micrograd.network.many import shared_out
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(9000, 20))
@@ -27,13 +24,12 @@ def own(net, rows):
     return net.predict(rows) if isinstance(net, mg.Network) else net(rows)
 
 
-@pytest.mark.parametrize("n_threads", [None, 1, 2, 3, 20])
+@pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("rows", [1, 50, 9000])
 def test_bits_are_those_of_predict(n_threads, rows, threads):
-    threads(2)
+    threads(n_threads)
     nets = networks()
-    found = mg.predict_many(nets, X[:rows], n_threads=n_threads)
-    assert mg.get_num_threads() == 2
+    found = mg.predict_many(nets, X[:rows])
     for net, output in zip(nets, found, strict=True):
         wanted = own(net, X[:rows])
         assert output.dtype == net.dtype and output.shape == wanted.shape
@@ -51,13 +47,19 @@ def test_rows_of_any_kind():
             assert np.array_equal(output, own(net, given))
 
 
-def test_several_predict_at_a_time():
-    """Each waits for the other."""
-    both = threading.Barrier(2, timeout=60)
-    used = shared_out(lambda i: (both.wait(), mg.get_num_threads())[1], 2, 4, 10**9)
-    assert used == [2, 2]
-    here = shared_out(lambda i: threading.get_ident(), 5, 4, 0)
-    assert set(here) == {threading.get_ident()}
+def test_rows_are_converted_once(monkeypatch):
+    """For all networks of a dtype."""
+    given, own = [], mg.Network.outputs
+
+    def watched(self, where, rows):
+        given.append(rows)
+        return own(self, where, rows)
+
+    nets = [net for net in networks() if isinstance(net, mg.Network)]
+    monkeypatch.setattr(mg.Network, "outputs", watched)
+    mg.predict_many(nets, X[:5].tolist())
+    assert {id(rows) for rows in given} == {id(given[0]), id(given[2])}
+    assert [rows.dtype for rows in given] == [net.dtype for net in nets]
 
 
 @pytest.mark.parametrize("rows", [3, 9000])
@@ -75,7 +77,6 @@ def test_what_does_not_fit_says_which_network(rows):
         ({"X": bad}, r"network 0: X\[2, 1\] is nan"),
         ({"X": 1.0}, "network 0: X "),
         ({"X": "rows"}, "predict_many: X is"),
-        ({"n_threads": 0}, "n_threads is 0"),
     ):
         arguments = {"networks": nets, "X": X[:rows]} | change
         with pytest.raises((TypeError, ValueError), match=error):

@@ -1,14 +1,12 @@
 """Several networks behind one estimator, and the search over candidates in threads."""
 
 import pickle
-from threading import get_ident
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
 
-from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -87,30 +85,3 @@ def test_the_search_gives_what_grid_search_gives():
     with pytest.raises(ValueError, match="alpha"):
         MLPSearchCV(MLPClassifier(), {"alpha": [-1]}, cv=2, error_score="raise").fit(X, Y["binary"])
     assert mg.get_num_threads() == threads
-
-
-@pytest.mark.parametrize(("kind", "what"), [(MLPClassifier, "classes"), (MLPRegressor, "numbers")])
-def test_members_predict_many_rows_in_threads(kind, what, threads, monkeypatch):
-    """With the settings of scikit-learn that the caller's thread has, and n_jobs of them."""
-    threads(2)
-    model = kind(n_members=2, **{**SMALL, "hidden_layer_sizes": (100,)}).fit(X, Y[what])
-    many = np.tile(X, (200, 1))
-    seen, own = [], kind._checked_logits
-
-    def watched(self, rows):
-        seen.append((get_ident(), get_config()["assume_finite"]))
-        return own(self, rows)
-
-    answer = model.predict_proba if kind is MLPClassifier else model.predict
-    few = answer(X)
-    monkeypatch.setattr(kind, "_checked_logits", watched)
-    with config_context(assume_finite=True):
-        found = answer(many)
-    assert np.array_equal(found, np.tile(few, (200, 1)))
-    assert get_ident() not in {ident for ident, _ in seen}
-    assert [finite for _, finite in seen] == [True, True]
-    for member in model.members_:
-        member.n_jobs = 1
-    del seen[:]
-    assert np.array_equal(answer(many), found)
-    assert {ident for ident, _ in seen} == {get_ident()}
