@@ -21,6 +21,7 @@ import argparse
 import hashlib
 import os
 import platform
+import re
 import runpy
 import shutil
 import subprocess
@@ -99,11 +100,13 @@ def build(machine: str, output: Path) -> Path:
             sys.exit(f"wheels: two builds for {machine} differ: {' '.join(digests)}")
         repaired = work / "repaired"
         run(
-            *(sys.executable, "-m", "auditwheel", "repair", wheel, "-w", repaired),
-            *("--plat", f"manylinux_{GLIBC.replace('.', '_')}_{machine}"),
+            *(sys.executable, "-m", "auditwheel", "repair", "-z", "9", wheel, "-w", repaired),
             env=environment,
         )
         (wheel,) = repaired.iterdir()
+        oldest = re.findall(rf"manylinux_(\d+)_(\d+)_{machine}", wheel.name)
+        if not any(f"{a}.{int(b):02}" <= GLIBC for a, b in oldest):
+            sys.exit(f"wheels: auditwheel calls it {wheel.name}, glibc {GLIBC} is wanted")
         run(sys.executable, "-m", "abi3audit", "--strict", wheel)
         output.mkdir(exist_ok=True)
         result = Path(shutil.copy(wheel, output))

@@ -1,5 +1,6 @@
 /* Gamma's logarithm and its derivatives: Abramowitz and Stegun 6.3 and 6.4, as in
  * micrograd/engine/special.py. */
+#define _REENTRANT /* lgamma_r, on macOS */
 #include <math.h>
 
 #include "machine/special.h"

@@ -11,9 +11,9 @@ SMALL = {"hidden_layer_sizes": [(4,)], "alpha": [1e-4, 1e-2], "learning_rate_ini
 
 def test_all_search_the_same_grid_and_a_line_says_how_fast(monkeypatch, capsys):
     monkeypatch.setattr(search, "GRID", SMALL)
-    status = search.main(["--task", "iris", "--rounds", "1", "--max-iter", "3"])
+    status = search.main(["--task", "iris", "--rounds", "1", "--max-iter", "20"])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "iris, 150 rows, 2 candidates, 5 folds, max_iter=3"
+    assert lines[0] == "iris, 150 rows, 2 candidates, 5 folds, max_iter=20"
     assert [line.split("  ")[0] for line in lines[2:6]] == [search.OURS, *search.WANTED]
     assert status in (0, 1) and float(lines[2].split()[2]) > 0  # seconds in joint calls
 

@@ -100,9 +100,9 @@ def layers(sizes, activation=mg.ReLU):
 
 
 def check(sizes, count, batch, dtype, activation=mg.ReLU, **settings):
-    """As many networks as have lanes, and some more: twice, so that state is gone on from."""
+    """Networks for one group and most of another: twice, so that state is gone on from."""
     data, group = rows(count, sizes[0], sizes[-1], dtype), lanes(dtype)
-    some = max(1, group // 4)
+    some = group * 3 // 4 + 1
     both = [
         [
             Training(i, layers(sizes, activation), data, batch, **settings)
