@@ -1,6 +1,8 @@
 /* Gamma's logarithm and its derivatives: Abramowitz and Stegun 6.3 and 6.4, as in
  * micrograd/engine/special.py. */
-#define _REENTRANT /* lgamma_r, on macOS */
+#ifndef _REENTRANT
+#define _REENTRANT 1 /* lgamma_r, on macOS */
+#endif
 #include <math.h>
 
 #include "machine/special.h"

@@ -121,8 +121,11 @@ static void make(network *w, int isa, int kind, int odd, int i, const rows *r)
                                   .nesterov = second == NESTEROV,
                                   .steps = second == STEPS ? 2 : 0,
                                   .largest = INFINITY};
-    for (int s = 0; s < 2; s++)
+    for (int s = 0; s < 2; s++) {
         w->optimizer.state[s] = kind == MG_SGD && (s || second == NO_STATE) ? NULL : reals(w->n);
+        if (w->optimizer.state[s])
+            memset(w->optimizer.state[s], 0, (size_t)w->n * real_size());
+    }
     if (odd == SLICES) {
         w->group = w->optimizer;
         w->slice = (mg_slice){2, w->n - 3, &w->group};
