@@ -51,15 +51,28 @@ static int fits(const mg_training *t)
     return 1;
 }
 
+/* Member by member: there is padding between them. */
+static int same_buffers(const mg_plan *a, const mg_plan *b)
+{
+    if (a->n_buffers != b->n_buffers)
+        return 0;
+    for (int i = 0; i < a->n_buffers; i++) {
+        const mg_buffer *x = &a->buffers[i], *y = &b->buffers[i];
+        if (x->storage != y->storage || x->width != y->width || x->offset != y->offset ||
+            x->columns != y->columns)
+            return 0;
+    }
+    return 1;
+}
+
 /* Whether two that fit can be in one group. */
 static int alike(const mg_training *t, const mg_training *u)
 {
     const mg_plan *a = t->plan, *b = u->plan;
     const mg_optimizer *o = t->optimizer, *p = u->optimizer;
     if (t->count != u->count || t->batch_rows != u->batch_rows || a->kernels != b->kernels ||
-        a->n_ops != b->n_ops || a->n_buffers != b->n_buffers || a->n_parameters != b->n_parameters ||
-        memcmp(a->ops, b->ops, (size_t)a->n_ops * sizeof *a->ops) ||
-        memcmp(a->buffers, b->buffers, (size_t)a->n_buffers * sizeof *a->buffers))
+        a->n_ops != b->n_ops || a->n_parameters != b->n_parameters ||
+        memcmp(a->ops, b->ops, (size_t)a->n_ops * sizeof *a->ops) || !same_buffers(a, b))
         return 0;
     if (o->kind != p->kind || !o->steps != !p->steps || o->nesterov != p->nesterov ||
         !o->dampening != !p->dampening)
