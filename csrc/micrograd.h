@@ -333,6 +333,22 @@ int mg_train_one(mg_training *training, int threads);
  * threads, and equal small networks side by side in the lanes of vectors.  Same bits as one by one. */
 void mg_train_many(int64_t n, mg_training *trainings, int threads);
 
+/* A source of random bits as numpy's generators have it (numpy/random/bitgen.h): its first members. */
+typedef struct {
+    void *state;
+    uint64_t (*next_uint64)(void *state);
+    uint32_t (*next_uint32)(void *state);
+} mg_bits;
+/* Orders of rows to draw: `count` permutations of 0 .. rows - 1, one behind the other. */
+typedef struct {
+    const mg_bits *bits;
+    int64_t rows, count;
+    int64_t *orders; /* (count, rows) */
+} mg_drawing;
+/* Draws them, from sources that are all different ones, shared out over threads.  Each takes from its source
+ * what numpy's shuffle takes, and ends with the order that numpy's shuffle would have made. */
+int mg_draw_orders(int64_t n, const mg_drawing *drawings, int threads);
+
 /* What a buffer holds after such a run, and its leading dimension. */
 void *mg_plan_values(mg_plan *plan, int buffer, int64_t *ld);
 int64_t mg_plan_workspace_bytes(const mg_plan *plan);

@@ -5,9 +5,11 @@ It chooses the instruction set and the number of threads. Nothing here knows wha
 
 from __future__ import annotations
 
+import ctypes
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -175,6 +177,52 @@ def limited_threads(limit: int) -> Iterator[None]:
 
 
 set_num_threads(_threads_from_environment())
+
+
+class Drawing(NamedTuple):
+    """Orders to draw: permutations of 0 .. rows - 1, one after the other for so many epochs."""
+
+    rng: np.random.Generator
+    rows: int
+    epochs: int = 1
+
+
+_pointer_in = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
+)
+
+
+def draw_orders(drawings: Sequence[Drawing], n_threads: int = 1) -> list[Array]:
+    """Random orders (epochs, rows) of int64, for each drawing: what ``rng.shuffle`` makes of
+    ``arange(rows)``, and it leaves the generator as that does. Other Python threads run meanwhile.
+
+    drawings: their generators are all different ones.
+
+    Raises:
+        ValueError: there are 2**32 rows or more.
+
+    >>> mg.core.draw_orders([mg.core.Drawing(np.random.default_rng(0), 4)])[0].tolist()
+    [[2, 0, 1, 3]]
+    """
+    most = max((drawing.rows for drawing in drawings), default=0)
+    if most >= 1 << 32:
+        raise ValueError(f"draw_orders: {most} rows, wanted fewer than 2**32")
+    ends = list(accumulate((d.epochs * d.rows for d in drawings), initial=0))
+    whole = np.empty(ends[-1], np.int64)  # of large arrays the system gives larger pages
+    orders = [
+        whole[start:end].reshape(d.epochs, d.rows)
+        for start, end, d in zip(ends, ends[1:], drawings, strict=False)
+    ]
+    asked = ffi.new("mg_drawing[]", len(drawings))
+    with ExitStack() as held:
+        for to, drawing, array in zip(asked, drawings, orders, strict=True):
+            source = drawing.rng.bit_generator
+            held.enter_context(source.lock)
+            bits = _pointer_in(source.capsule, b"BitGenerator")
+            to.bits, to.orders = ffi.cast("mg_bits *", bits), ffi.from_buffer("int64_t[]", array)
+            to.rows, to.count = drawing.rows, drawing.epochs
+        lib.mg_draw_orders(len(drawings), asked, n_threads)
+    return orders
 
 
 def address(array: Array) -> Any:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from micrograd import core
 from micrograd.data.permutation import Permutation
 
 STORED_ROWS = 1 << 23  # an order of more rows, 64 MB, is computed piece by piece instead of stored
+_LARGE = 512  # rows that the C core shuffles faster, the call included
 _PIECE = 1 << 15  # rows: in pieces of this size a row costs 0.06 microseconds
 
 
@@ -50,10 +52,23 @@ def batches(
         )
     if n > STORED_ROWS:
         return _unstored_batches(n, batch_size, None if rng is None else Permutation(n, rng))
-    order = np.arange(n, dtype=np.int64)
-    if rng is not None:
-        rng.shuffle(order)
+    order = orders(n, 1, rng)
     return (order[start : start + batch_size] for start in range(0, n, batch_size))
+
+
+def orders(n: int, count: int, rng: np.random.Generator | None) -> NDArray[np.int64]:
+    """The row numbers 0 to n - 1 in the order of so many epochs, one behind the other.
+
+    n: up to STORED_ROWS; rng: as in `batches`.
+    """
+    if rng is None:
+        return np.tile(np.arange(n, dtype=np.int64), count)
+    if n >= _LARGE and type(rng) is np.random.Generator:
+        return core.draw_orders([core.Drawing(rng, n, count)])[0].reshape(-1)
+    order = np.tile(np.arange(n, dtype=np.int64), (count, 1))
+    for each in order:
+        rng.shuffle(each)
+    return order.reshape(-1)
 
 
 def _unstored_batches(

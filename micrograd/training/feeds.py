@@ -12,6 +12,7 @@ import numpy as np
 
 from micrograd import checks
 from micrograd.data import batches
+from micrograd.data.batching import STORED_ROWS, orders
 from micrograd.data.source import plain, random_access
 from micrograd.training.reweighting import Reweighting
 
@@ -49,15 +50,16 @@ class ArrayFeed:
         self._arrays = [None if a is None else np.asarray(a) for a in arrays]
         self._rows, self.batch_size = rows, rows.batch_size
 
-    def order(self, rng: np.random.Generator | None) -> Array:
-        """The rows of all batches of an epoch, one batch after the other."""
-        return np.concatenate(list(self._rows.batches(rng)))
-
-    @property
-    def shape(self) -> tuple[int, int] | None:
-        """What, beside the generator, an order depends on; None where it depends on more."""
+    def order(self, rng: np.random.Generator | None, epochs: int = 1) -> Array:
+        """The rows of all batches of so many epochs, one batch after the other."""
         rows = self._rows
-        return (rows.count, rows.batch_size) if rows.select is None else None
+        if rows.count <= STORED_ROWS:
+            return self.selected(orders(rows.count, epochs, rng))
+        return np.concatenate([index for _ in range(epochs) for index in rows.batches(rng)])
+
+    def selected(self, order: Array) -> Array:
+        """The rows of the arrays that these training rows are."""
+        return order if self._rows.select is None else self._rows.select(order)
 
     @property
     def rows(self) -> int:

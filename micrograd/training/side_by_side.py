@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from micrograd import core
+from micrograd.data.batching import STORED_ROWS
 from micrograd.optim.constraints import NotFiniteError
 from micrograd.optim.optimizer import Optimizer
 from micrograd.training.run import adjusted
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from micrograd.training.inputs import Data
     from micrograd.training.run import Run
 
-
-Orders = dict[str, tuple["Array", dict[str, Any]]]  # and how each leaves its generator
 
 CALL = 0.1, 0.4  # seconds that a call takes at least and at most: an interrupt is heard after it
 FIRST = 0.02  # seconds of the first call, at SPEED
@@ -47,20 +47,10 @@ class Track:
         setting = self.run.setting
         return any(x is not None for x in (self.data.holdout, setting.patience, setting.file))
 
-    def begin(self, known: Orders, epochs: int = 1) -> None:
-        """The orders of the next epochs, one behind the other, from those that others have drawn
-        if they are the same."""
+    def begin(self) -> None:
+        """Before an epoch, or several in one call."""
         self.run.model.position = None  # in the midst of an epoch there is none to go on from
         self.totals[:] = 0
-        rng, feed = self.run.rng, self.feed
-        if rng is None or feed.shape is None:
-            self.order = _joined([feed.order(rng) for _ in range(epochs)])
-            return
-        key = repr((feed.shape, rng.bit_generator.state))
-        if key not in known:
-            order = _joined([feed.order(rng) for _ in range(epochs)])
-            known[key] = order, dict(rng.bit_generator.state)
-        self.order, rng.bit_generator.state = known[key]
 
     def call(self, index: Array, pace: Any = None) -> tuple[Any, ...]:
         """What Network.train_many wants for these rows."""
@@ -81,8 +71,25 @@ class Track:
             self.failed = self.run.diverged_in(error, index[first : first + self.size])
 
 
-def _joined(orders: list[Array]) -> Array:
-    return orders[0] if len(orders) == 1 else np.concatenate(orders)
+def _begin(tracks: list[Track], epochs: int, threads: int) -> None:
+    """Gives all of them the orders of their next epochs, one behind the other; what generators in
+    the same state make of equally many rows is drawn once."""
+    alike: dict[str, list[tuple[Track, np.random.Generator]]] = {}
+    for track in tracks:
+        track.begin()
+        rng, feed = track.run.rng, track.feed
+        if rng is None or feed.rows > STORED_ROWS:
+            track.order = feed.order(rng, epochs)
+        else:
+            alike.setdefault(repr((feed.rows, rng.bit_generator.state)), []).append((track, rng))
+    firsts = [group[0] for group in alike.values()]
+    drawings = [core.Drawing(rng, track.feed.rows, epochs) for track, rng in firsts]
+    drawn = core.draw_orders(drawings, threads)
+    for (_, first), group, orders in zip(firsts, alike.values(), drawn, strict=True):
+        for track, rng in group:
+            track.order = track.feed.selected(orders.reshape(-1))
+            if rng is not first:
+                rng.bit_generator.state = first.bit_generator.state
 
 
 def fits(run: Run, optimizer: Any) -> bool:
@@ -133,10 +140,8 @@ def _next(batches: int, used: int, seconds: float) -> int:
 
 def _several(tracks: list[Track], epochs: int, batches: int, threads: int) -> int:
     """So many epochs in one call; how many batches the next one should have."""
-    known: Orders = {}
     started = time.perf_counter()
-    for track in tracks:
-        track.begin(known, epochs)
+    _begin(tracks, epochs, threads)
     rows = tracks[0].feed.rows
     model = tracks[0].run.model
     paces = [model.pace(rows, epochs) for _ in tracks]
@@ -153,10 +158,8 @@ def _several(tracks: list[Track], epochs: int, batches: int, threads: int) -> in
 
 def _one(tracks: list[Track], batches: int, threads: int) -> int:
     """An epoch, in calls of so many batches; how many the next call should have."""
-    known: Orders = {}
     began, place = time.perf_counter(), 0
-    for track in tracks:
-        track.begin(known)
+    _begin(tracks, 1, threads)
     train_many = tracks[0].run.model.train_many
     while left := [t for t in tracks if t.failed is None and place * t.size < len(t.order)]:
         started = time.perf_counter()

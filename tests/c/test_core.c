@@ -11,6 +11,7 @@ void test_sparse(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_train(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_many(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_team(long *passed_, long *failed_);
+void test_orders(long *passed_, long *failed_);
 
 static int isa;
 
@@ -399,6 +400,7 @@ int main(int arguments, char **argument)
     setvbuf(stdout, NULL, _IOLBF, 0); /* what has failed shows even if a later check ends the program */
     mg_set_max_threads(3);
     test_team(&passed, &failed);
+    test_orders(&passed, &failed);
     mg_set_patient(1);
     for (isa = 0; isa < MG_ISAS; isa++) {
         if (!mg_isa_supported(isa)) {
