@@ -43,11 +43,11 @@ THREADED = [
     "tests/training/test_fit_many.py",
     "tests/test_processes.py::test_networks_trained_side_by_side_have_the_bits_of_serial_runs",
 ]
-SETTINGS = {
-    "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=0",
-    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    "PYTHONMALLOC": "malloc",
-}
+# CPython keeps what it interns to its end: it would be full of leaks. An abort, not an exit, lets
+# Python's fault handler say which test it was.
+ADDRESS = "detect_leaks=0:allocator_may_return_null=1:abort_on_error=1"
+THREAD = "ignore_noninstrumented_modules=1:halt_on_error=1:exitcode=66:die_after_fork=0"
+UNDEFINED = "print_stacktrace=1:halt_on_error=1:abort_on_error=1"
 
 
 def run(*command: object, **settings: object) -> str:
@@ -123,11 +123,38 @@ def runtime(compiler: str, *names: str) -> str:
     return ":".join(paths)
 
 
-def pytest(tree: Path, tests: list[str], **environment: str) -> str:
-    """Runs tests of the copy in `tree`; how many passed."""
-    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *tests]
-    settings = {**os.environ, **SETTINGS, "PYTHONPATH": str(tree), **environment}
-    return run(*command, cwd=tree, env=settings).strip().splitlines()[-1]
+def pytest(tree: Path, tests: list[str], **environment: str) -> tuple[bool, str]:
+    """Runs tests of the copy in `tree`: whether there was no finding, and what to print.
+
+    Reports go to files. pytest would have taken what the process says, and a test that wants its
+    child to fail would take a finding for the failure it wants.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        log = f":log_path={folder}/report"
+        settings = {
+            **os.environ,
+            "ASAN_OPTIONS": ADDRESS + log,
+            "UBSAN_OPTIONS": UNDEFINED + log,
+            "TSAN_OPTIONS": THREAD + log,
+            "PYTHONMALLOC": "malloc",
+            "PYTHONPATH": str(tree),
+            **environment,
+        }
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests]
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            cwd=tree,
+            env=settings,
+        )
+        reports = [path.read_text(errors="replace") for path in sorted(Path(folder).iterdir())]
+    if done.returncode or reports:
+        return False, "\n".join([done.stdout[-12000:], *(text[:6000] for text in reports)])
+    return True, done.stdout.strip().splitlines()[-1]
 
 
 def rooms(tree: Path) -> dict[str, list[str]]:
@@ -140,24 +167,36 @@ def rooms(tree: Path) -> dict[str, list[str]]:
     return found
 
 
-def part_python(work: Path, quick: bool) -> None:
+def part_python(work: Path, quick: bool, wanted: list[str], only: list[str]) -> None:
     flags = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-pthread"]
+    # As a shared library gcc's UBSan hands the path of its reports to AddressSanitizer.
+    flags += ["-static-libubsan", "-Wl,--exclude-libs,libubsan.a"]
     tree = work / runpy.run_path(str(ROOT / "build_ffi.py"))["source_hash"]()
     core = extension(tree, "gcc", [*flags, "-fno-omit-frame-pointer"])
     if quick:
         program = c_tests(work, "gcc", flags, core)
-        print(run(program, "quick", env={**os.environ, **SETTINGS}).splitlines()[-1], flush=True)
-    preload = runtime("gcc", "libasan.so", "libubsan.so")
+        settings = {"ASAN_OPTIONS": "allocator_may_return_null=1", "UBSAN_OPTIONS": UNDEFINED}
+        said = run(program, "quick", env={**os.environ, **settings})
+        print(said.splitlines()[-1], flush=True)
+    preload = runtime("gcc", "libasan.so")
     isas = [isa for isa in ("avx512", "avx2", "neon", "generic") if isa in supported(ROOT)]
-    for isa in isas[:1] if quick else isas:
+    findings = []
+    for isa in only or (isas[:1] if quick else isas):
         print(f"-- the Python suite on {isa}, AddressSanitizer and UBSan", flush=True)
         chosen = {"quick": QUICK} if quick else rooms(tree)
-        for room in [name for name in chosen if isa == isas[0] or name in KERNELS]:
+        kept = [name for name in chosen if isa == isas[0] or name in KERNELS]
+        for room in wanted or kept:
             passed = tree / f"passed-{isa}-{room}"
             if not passed.exists():
-                said = pytest(tree, chosen[room], LD_PRELOAD=preload, MICROGRAD_ISA=isa)
-                passed.write_text(said)
+                fine, said = pytest(tree, chosen[room], LD_PRELOAD=preload, MICROGRAD_ISA=isa)
+                (passed if fine else tree / f"failed-{isa}-{room}").write_text(said)
+                if not fine:
+                    findings.append(f"{room} on {isa}")
+                    print(said, flush=True)
+                    continue
             print(f"{room}: {passed.read_text()}", flush=True)
+    if findings:
+        sys.exit(f"sanitize: findings in {', '.join(findings)}")
 
 
 def part_c(work: Path, quick: bool) -> None:
@@ -166,10 +205,7 @@ def part_c(work: Path, quick: bool) -> None:
 
 def part_tsan(work: Path, quick: bool) -> None:
     flags = ["-O1", "-fsanitize=thread", "-pthread"]
-    settings = {
-        "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:halt_on_error=1:exitcode=66"
-        ":die_after_fork=0",
-    }
+    settings = {"TSAN_OPTIONS": THREAD}
     program = c_tests(work, "clang", flags)
     print(run(program, env={**os.environ, **settings}).splitlines()[-1], flush=True)
     if quick:
@@ -178,7 +214,10 @@ def part_tsan(work: Path, quick: bool) -> None:
     extension(tree, "clang", [*flags, "-shared-libsan"])
     machine = os.uname().machine
     preload = runtime("clang", f"libclang_rt.tsan-{machine}.so")
-    print(pytest(tree, THREADED, LD_PRELOAD=preload, **settings), flush=True)
+    fine, said = pytest(tree, THREADED, LD_PRELOAD=preload)
+    print(said, flush=True)
+    if not fine:
+        sys.exit("sanitize: ThreadSanitizer has a finding")
 
 
 def part_aarch64(work: Path, quick: bool) -> None:
@@ -240,12 +279,18 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all of them by default")
     parser.add_argument("--into", type=Path, help="a folder of python's that is kept")
     parser.add_argument("--quick", action="store_true", help="what CI runs")
+    parser.add_argument("--rooms", nargs="+", default=[], help="of python's tests only these")
+    parser.add_argument("--isas", nargs="+", default=[], help="python on these instruction sets")
     options = parser.parse_args()
     chosen = options.parts or (["python"] if options.quick else [*PARTS])
     for name in chosen:
         print(f"== {name}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            PARTS[name]((options.into or Path(folder)).resolve(), options.quick)
+            work = (options.into or Path(folder)).resolve()
+            if name == "python":
+                part_python(work, options.quick, options.rooms, options.isas)
+            else:
+                PARTS[name](work, options.quick)
     print(f"sanitize: {', '.join(chosen)}: no finding")
 
 
