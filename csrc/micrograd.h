@@ -22,7 +22,8 @@ enum {
     MG_TARGET_NOT_PROBABILITY, /* row: negative, or the sum is not 1 */
     MG_LOSS_NOT_FINITE,        /* training stops before the update */
     MG_STEP_NOT_FINITE,        /* gradients, or what an update would make, are not: it stops there too */
-    MG_SPARSE_NOT_VALID /* mg_result.row: its entries lie outside the arrays, or a column does (.column) */
+    MG_SPARSE_NOT_VALID, /* mg_result.row: its entries lie outside the arrays, or a column does (.column) */
+    MG_NOT_ALIGNED       /* an array begins between two of its elements: a copy of it would not */
 };
 
 /* Element-wise functions, activations first: y = f(x). */

@@ -145,8 +145,23 @@ def refuse_masked(where: str, name: str, value: Any) -> None:
         )
 
 
+def is_plain(array: Array) -> bool:
+    """Whether it is C-contiguous and each of its elements lies where its type wants it to lie, as
+    the C core takes it. A view into bytes, or a file that was mapped, may begin anywhere."""
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned
+
+
+def plain(array: Any, dtype: np.dtype[Any]) -> Array:
+    """The array as a plain one of `dtype`, see `is_plain`: itself if it is one."""
+    import numpy as np
+
+    out = np.asarray(array, dtype=dtype, order="C")
+    return out if out.flags.aligned else out.copy()
+
+
 def reals(where: str, name: str, value: Any, dtype: np.dtype[Any]) -> Array:
-    """`value` as a C-contiguous array of `dtype`; only real numbers are taken.
+    """`value` as a plain array of `dtype`, see `is_plain`; only real numbers are taken.
 
     Raises:
         TypeError: `value` does not hold real numbers.
@@ -162,7 +177,7 @@ def reals(where: str, name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{where}: {name} is {describe(array)}, real numbers are wanted")
     with np.errstate(over="ignore"):
-        out = np.asarray(array, dtype=dtype, order="C")
+        out = plain(array, dtype)
     if out.dtype.itemsize < array.dtype.itemsize and array.dtype.kind == "f":
         lost = np.isinf(out) & np.isfinite(array)
         if lost.any():
@@ -177,7 +192,7 @@ def reals(where: str, name: str, value: Any, dtype: np.dtype[Any]) -> Array:
 def matrix(
     where: str, name: str, value: Any, columns: int, dtype: np.dtype[Any], who: str
 ) -> Array:
-    """`value` as a C-contiguous matrix (rows, columns) of `dtype`, for the fast path to reject.
+    """`value` as a plain matrix (rows, columns) of `dtype`, for the fast path to reject.
 
     `who` says what wants that many columns: "layer 0 Linear(4, 8) takes 4".
 
@@ -211,7 +226,7 @@ def labels(where: str, y: Any, rows: int, classes: int) -> Array | None:
     import numpy as np
 
     int64 = np.dtype(np.int64)
-    if type(y) is np.ndarray and y.dtype is int64 and y.shape == (rows,) and y.flags.c_contiguous:
+    if type(y) is np.ndarray and y.dtype is int64 and y.shape == (rows,) and is_plain(y):
         return y
     refuse_masked(where, "y", y)
     try:
@@ -234,7 +249,7 @@ def labels(where: str, y: Any, rows: int, classes: int) -> Array | None:
     if array.dtype.kind == "u" and array.size and int(array.max()) >= 2**63:
         row = int(array.argmax())
         raise ValueError(f"{where}: y[{row}] is {array[row]}, the network has {classes} classes")
-    return np.ascontiguousarray(array, dtype=int64)
+    return plain(array, int64)
 
 
 # ---- attributes ----

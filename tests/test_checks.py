@@ -136,6 +136,32 @@ def test_an_extra_that_is_missing_and_one_that_is_broken(monkeypatch, tmp_path):
     assert checks.require("f", "math", "math", "x").pi > 3
 
 
+@pytest.mark.parametrize("kind", ["f", "d"])
+def test_arrays_that_begin_between_two_elements_are_copied(kind):
+    """The C core may not be handed one: where a processor reads it all the same, C does not."""
+
+    def odd(values):
+        array = np.asarray(values)
+        moved = np.zeros(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+        moved[...] = array
+        assert not moved.flags.aligned and not checks.is_plain(moved)
+        return moved
+
+    dtype = np.dtype(kind)
+    X, y = odd(np.arange(12.0).astype(dtype).reshape(4, 3)), odd(np.arange(4))
+    for given, taken in (
+        (X, checks.plain(X, dtype)),
+        (X, checks.reals("f", "X", X, dtype)),
+        (X, checks.matrix("f", "X", X, 3, dtype, "")),
+        (y, checks.labels("f", y, 4, 4)),
+    ):
+        assert checks.is_plain(taken) and np.array_equal(taken, given)
+    whole = np.zeros((4, 3), dtype)
+    assert checks.plain(whole, dtype) is whole and checks.is_plain(whole)
+    strided = whole[:, ::2]
+    assert not checks.is_plain(strided) and checks.is_plain(checks.plain(strided, dtype))
+
+
 def test_checks_import_no_numpy():
     code = "import sys, micrograd.checks; assert 'numpy' not in sys.modules; " \
            "print(micrograd.checks.describe([1.5]))"  # fmt: skip

@@ -102,6 +102,12 @@ void mg_sparse_weight(const mg_plan *plan, const mg_run *run, const mg_gemm *g, 
 mg_matrix mg_run_values(const mg_plan *plan, const mg_run *run, int buffer);
 /* This member's columns of a sum, or outputs of a layer: whole lines of 16. */
 mg_range mg_share_columns(int64_t columns, mg_team team);
+/* Whether each of its elements, of so many bytes, lies where the compiler takes it to lie; no array does. */
+static inline int mg_aligned(const void *array, size_t size)
+{
+    return (uintptr_t)array % size == 0;
+}
+
 mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows);
 /* Ops [first, last), by all members of a team together. */
 void mg_run_ops(const mg_plan *plan, const mg_run *run, int first, int last, int accumulate, mg_team team);

@@ -185,6 +185,8 @@ int mg_plan_predict_rows(mg_plan *plan, const void *x, int64_t rows, void *out, 
 {
     const mg_batch batch = {
         .x = x, .x_ld = plan->buffers[0].columns, .rows = rows, .total_weight = (double)rows};
+    if (!mg_aligned(x, plan->real_size) || !mg_aligned(out, plan->real_size))
+        return MG_NOT_ALIGNED;
     return mg_plan_predict(plan, &batch, out, threads, result);
 }
 

@@ -285,6 +285,11 @@ double mg_plan_loss_rows(mg_plan *plan, const void *x, int64_t rows, const void 
                             .targets = targets,
                             .targets_ld = mg_plan_target_columns(plan),
                             .total_weight = (double)rows};
+    if (!mg_aligned(x, plan->real_size) || !mg_aligned(targets, plan->real_size) ||
+        !mg_aligned(labels, sizeof(int64_t))) {
+        result->status = MG_NOT_ALIGNED;
+        return NAN;
+    }
     result->status = mg_plan_loss(plan, &batch, threads, result);
     return result->status == MG_OK ? result->loss : NAN;
 }

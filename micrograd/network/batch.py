@@ -32,13 +32,13 @@ class Incoming:
         return f"layer {i} {self._layers[i]} takes {self.in_features}"
 
     def features(self, where: str, X: Any) -> Array:
-        """X as a C-contiguous (rows, in_features) of the network's dtype, itself if it is one.
+        """X as a plain (rows, in_features) of the network's dtype, itself if it is one.
 
         Raises:
             TypeError, ValueError: it cannot be one.
         """
         plain = type(X) is np.ndarray and X.dtype is self._dtype and X.ndim == 2
-        if plain and X.shape[1] == self.in_features and X.size and X.flags.c_contiguous:
+        if plain and X.shape[1] == self.in_features and X.size and checks.is_plain(X):
             return X  # type: ignore[no-any-return]
         return checks.matrix(where, "X", X, self.in_features, self._dtype, self._takes())
 

@@ -21,6 +21,7 @@ NULL: Any = ffi.NULL
 loss_rows: Any = lib.mg_plan_loss_rows
 plan_backward: Any = lib.mg_plan_backward
 predict_rows: Any = lib.mg_plan_predict_rows
+NOT_ALIGNED: int = lib.MG_NOT_ALIGNED  # what both answer where a copy of an array is wanted
 
 
 @cache
@@ -40,6 +41,7 @@ _STATUSES = {
         "loss_not_finite",
         "step_not_finite",
         "sparse_not_valid",
+        "not_aligned",
     )
 }
 
@@ -53,8 +55,8 @@ class Batch:
     """Rows, what the loss compares their outputs with, and the arrays that all of it lies in.
 
     x (rows, in_features), or sparse rows; labels (rows,) int64 or targets (rows, columns); weights
-    (rows,) or None: C-contiguous arrays of the network's dtype, checked. columns: of the targets,
-    for labels the number of classes.
+    (rows,) or None: plain arrays (checks.is_plain) of the network's dtype, checked. columns: of the
+    targets, for labels the number of classes.
     """
 
     __slots__ = ("_held", "c", "columns", "labels", "rows", "targets", "weights", "x")

@@ -11,7 +11,7 @@ from micrograd import checks, core
 from micrograd.core import Array
 from micrograd.network.batch import Incoming
 from micrograd.network.blocks import pack, unpack
-from micrograd.network.c_plan import Batch, Plan, address, predict_rows
+from micrograd.network.c_plan import NOT_ALIGNED, Batch, Plan, address, predict_rows
 from micrograd.network.classes import Classifying
 from micrograd.network.plans import Planner
 from micrograd.network.sparse import SparseRows
@@ -106,6 +106,9 @@ class Predictor(Classifying):
         plan: Plan = self._take()
         try:
             status = predict_rows(plan.c, x, rows, to, core.threads, plan.result)
+            if status == NOT_ALIGNED:
+                X = self._incoming.features("Predictor", X)
+                status = predict_rows(plan.c, address(X), rows, to, core.threads, plan.result)
             if status:
                 batch = Batch(X, self.out_features)
                 raise self._incoming.error("Predictor", status, plan.result, batch)
@@ -138,12 +141,12 @@ class Predictor(Classifying):
         is_view = out.base is not None or X.base is not None or out is X
         if is_view and np.may_share_memory(X, out):
             raise ValueError("Predictor: out shares memory with X; an array of its own is wanted")
-        try:
-            return core.address(out)
-        except (BufferError, ValueError) as error:
+        if not out.flags.carray:
             raise ValueError(
-                f"Predictor: out has to be writable and C-contiguous: {error}"
-            ) from None
+                "Predictor: out has to be writable, aligned and C-contiguous, as numpy.empty "
+                "makes it"
+            )
+        return core.address(out)
 
     def outputs(self, where: str, X: Any) -> Array:
         """The outputs (rows, out_features)."""

@@ -42,8 +42,8 @@ class SparseRows:
         self.shape: tuple[int, int] = X.shape
         kind = X.indptr.dtype if X.indptr.dtype == X.indices.dtype else np.dtype(np.int64)
         kind = kind if kind in _INDICES else np.dtype(np.int64)
-        self.starts = np.ascontiguousarray(X.indptr, kind)
-        self.columns = np.ascontiguousarray(X.indices, kind)
+        self.starts = checks.plain(X.indptr, kind)
+        self.columns = checks.plain(X.indices, kind)
         self.values = checks.reals(where, "X.data", X.data, dtype)
 
     def __len__(self) -> int:

@@ -12,6 +12,7 @@ from micrograd import checks, core
 from micrograd.core import Array
 from micrograd.network.batch import Incoming
 from micrograd.network.c_plan import (
+    NOT_ALIGNED,
     NULL,
     Batch,
     Pace,
@@ -161,13 +162,12 @@ class Trained:
                 if held is not None:
                     rows, x, labels, targets = held
                     loss = loss_rows(plan.c, x, rows, labels, targets, core.threads, plan.result)
-                    if loss != loss and plan.result.status:
+                    if loss == loss or not (status := plan.result.status):
+                        self._pending, self._pending_thread = held, thread
+                        return loss  # type: ignore[no-any-return]
+                    if status != NOT_ALIGNED:
                         batch = self.batch("Network.loss", X, y)
-                        raise self.incoming.error(
-                            "Network.loss", plan.result.status, plan.result, batch
-                        )
-                    self._pending, self._pending_thread = held, thread
-                    return loss  # type: ignore[no-any-return]
+                        raise self.incoming.error("Network.loss", status, plan.result, batch)
             batch = self.batch("Network.loss", X, y, sample_weight)
             plan = self._plan_for(batch.columns, batch.rows)
             status = plan.loss(batch)

@@ -206,7 +206,7 @@ class Program(Steps):
         """What to run, the number of rows, and the arguments as arrays that fit."""
         arrays = [
             x
-            if type(x) is np.ndarray and x.dtype is self._dtype and x.flags.c_contiguous
+            if type(x) is np.ndarray and x.dtype is self._dtype and checks.is_plain(x)
             else checks.reals(where, f"argument {i}", x, self._dtype)
             for i, x in enumerate(arguments)
         ]

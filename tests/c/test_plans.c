@@ -405,6 +405,15 @@ static void test_bad_calls(int isa)
     CHECK(mg_plan_forward(plan, &batch, 1, &result) == MG_BAD_ARGUMENT, "the same");
     batch.targets_ld = 3, batch.x_ld = 3;
     CHECK(mg_plan_check(plan, &batch, &result) == MG_BAD_ARGUMENT, "rows of the input that overlap");
+    char *const odd = (char *)guarded(64) + 1;
+    CHECK(mg_plan_predict_rows(predicting, odd, 1, y, 1, &result) == MG_NOT_ALIGNED, "odd input");
+    CHECK(mg_plan_predict_rows(predicting, x, 1, odd, 1, &result) == MG_NOT_ALIGNED, "odd output");
+    CHECK(isnan(mg_plan_loss_rows(plan, odd, 1, y, NULL, 1, &result)) && result.status == MG_NOT_ALIGNED,
+          "x");
+    CHECK(isnan(mg_plan_loss_rows(plan, x, 1, odd, NULL, 1, &result)) && result.status == MG_NOT_ALIGNED,
+          "y");
+    CHECK(isnan(mg_plan_loss_rows(plan, x, 1, NULL, odd, 1, &result)) && result.status == MG_NOT_ALIGNED,
+          "t");
     mg_plan_free(plan);
     mg_plan_free(predicting);
     mg_plan_free(NULL);

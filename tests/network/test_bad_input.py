@@ -244,6 +244,32 @@ def test_unusual_memory_is_no_error(kind, dtype):
     assert same_bits(net.parameters().flat, twin.parameters().flat)
 
 
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_targets_weights_and_sparse_rows_that_begin_between_two_elements(loss, dtype):
+    """Numbers as elsewhere; that C is never handed such an address shows under UBSan."""
+
+    def odd(array):
+        moved = np.zeros(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+        moved[...] = array
+        return moved
+
+    net, twin = network(loss, dtype), network(loss, dtype)
+    X, weights = GOOD_X.astype(dtype), np.arange(1, ROWS + 1).astype(dtype)
+    y = good_y(net) if loss == "cross_entropy" else good_y(net).astype(dtype)
+    assert net.loss(odd(X), odd(y)) == twin.loss(X, y)
+    assert net.loss(X, odd(y), odd(weights)) == twin.loss(X, y, weights)
+    for n, data in ((net, (X, odd(y))), (twin, (X, y))):
+        n.backward()
+        n.fit(*data, epochs=1, batch_size=4, seed=0, progress=False)
+    assert same_bits(net.parameters().flat, twin.parameters().flat)
+    assert same_bits(net.freeze()(odd(X)), twin.freeze()(X))
+    sparse = pytest.importorskip("scipy.sparse").csr_array(X)
+    moved = sparse.copy()
+    moved.data, moved.indices = odd(moved.data), odd(moved.indices)
+    moved.indptr = odd(moved.indptr)
+    assert net.loss(moved, y) == twin.loss(sparse, y)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_one_sample_and_integers(loss):
     net = network(loss, "float64")

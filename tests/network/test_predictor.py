@@ -119,6 +119,9 @@ def test_what_does_not_fit_is_refused():
     frozen.flags.writeable = False
     with pytest.raises(ValueError, match="writable"):
         predictor(X, out=frozen)
+    odd = np.zeros(37 * 3 * 4 + 1, np.uint8)[1:].view("f").reshape(37, 3)
+    with pytest.raises(ValueError, match="aligned"):
+        predictor(X, out=odd)
     memory = np.zeros(37 * 5, "f")
     with pytest.raises(ValueError, match="shares memory"):
         predictor(memory.reshape(37, 5), out=memory[: 37 * 3].reshape(37, 3))
