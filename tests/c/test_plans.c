@@ -2,117 +2,7 @@
  * start at a guard page. */
 #include <math.h>
 
-#include "guard.h"
-
-/* A network with an op of every kind, values first, then their gradients; h1 is hidden + 1.
- *
- *     X -> linear, gelu: A (its input Z kept) -> linear: B -> softmax: S -> leaky relu: L -> linear, sigmoid: T
- *     mix of S and L by T: M -> dropout: D, sum with B: R
- *     B and L side by side: C -> linear, plus R: E -> linear: OUT -> loss */
-enum { X, A, Z, B, S, L, T, M, D, R, C, E, OUT, N_VALUES };
-enum { GA = N_VALUES, GB, GS, GL, GT, GM, GC, GE, GOUT, N_BUFFERS };
-enum { N_FORWARD = 10, THE_LOSS = N_FORWARD, N_BACKWARD = 14, N_OPS = N_FORWARD + 1 + N_BACKWARD };
-
-typedef struct {
-    int isa, n_ops, n_buffers, n_storages;
-    mg_op ops[N_OPS];
-    mg_buffer buffers[N_BUFFERS];
-    int64_t n_parameters;
-} recipe;
-
-static mg_op op_of(int kind, int function, int in0, int in1, int out0)
-{
-    return (mg_op){.kind = kind,
-                   .function = function,
-                   .in = {in0, in1, -1, -1},
-                   .out = {out0, -1, -1},
-                   .weight = -1,
-                   .first_parameter = -1,
-                   .bias = -1};
-}
-
-/* The weight and bias of `like`. */
-static mg_op sharing(mg_op op, const mg_op *like)
-{
-    op.weight = like->weight;
-    op.bias = like->bias;
-    return op;
-}
-
-static void make_buffers(recipe *r, int64_t inputs, int64_t hidden, int64_t outputs)
-{
-    const int64_t h1 = hidden + 1;
-    const int64_t columns[N_BUFFERS] = {inputs, hidden,  hidden, h1, h1, h1, h1, h1, h1,     h1, 2 * h1,
-                                        h1,     outputs, hidden, h1, h1, h1, h1, h1, 2 * h1, h1, outputs};
-    for (int i = 0; i < N_BUFFERS; i++) {
-        mg_buffer *b = &r->buffers[i];
-        *b = (mg_buffer){.storage = -1, .width = columns[i], .columns = columns[i]};
-        if (i != X && i != B && i != L && i != GB && i != GL)
-            b->storage = r->n_storages++;
-    }
-    const int inside[4][2] = {{B, C}, {L, C}, {GB, GC}, {GL, GC}};
-    for (int i = 0; i < 4; i++) {
-        mg_buffer *b = &r->buffers[inside[i][0]];
-        b->storage = r->buffers[inside[i][1]].storage;
-        b->width = 2 * h1;
-        b->offset = i % 2 ? h1 : 0;
-    }
-}
-
-static recipe make_recipe(int isa, int64_t inputs, int64_t hidden, int64_t outputs, int loss, double rate,
-                          int training)
-{
-    recipe r = {.isa = isa, .n_ops = training ? N_OPS : N_FORWARD + 1, .n_buffers = N_BUFFERS};
-    const int64_t h1 = hidden + 1;
-    make_buffers(&r, inputs, hidden, outputs);
-    mg_op *o = r.ops;
-    o[0] = op_of(MG_LINEAR, MG_GELU, X, -1, A), o[0].out[1] = Z;
-    o[1] = op_of(MG_LINEAR, MG_IDENTITY, A, -1, B);
-    o[2] = op_of(MG_SOFTMAX, 0, B, -1, S);
-    o[3] = op_of(MG_ACTIVATE, MG_LEAKY_RELU, S, -1, L), o[3].slope = 0.5;
-    o[4] = op_of(MG_LINEAR, MG_SIGMOID, L, -1, T);
-    o[5] = op_of(MG_MIX, 0, S, T, M), o[5].in[2] = L;
-    o[6] = op_of(MG_DROPOUT, 0, M, -1, D), o[6].rate = rate, o[6].stream = 3;
-    o[7] = op_of(MG_ADD, 0, D, B, R);
-    o[8] = op_of(MG_LINEAR, MG_IDENTITY, C, R, E);
-    o[9] = op_of(MG_LINEAR, MG_IDENTITY, E, -1, OUT);
-    const int64_t in[] = {inputs, hidden, 0, 0, h1, 0, 0, 0, 2 * h1, h1},
-                  out[] = {hidden, h1, 0, 0, h1, 0, 0, 0, h1, outputs};
-    for (int i = 0; i < N_FORWARD; i++)
-        if (o[i].kind == MG_LINEAR) {
-            o[i].weight = r.n_parameters;
-            r.n_parameters += in[i] * out[i];
-            if (i == 1) /* without a bias */
-                continue;
-            o[i].bias = r.n_parameters;
-            r.n_parameters += out[i];
-        }
-    o[THE_LOSS] = op_of(MG_LOSS, loss, OUT, -1, training ? GOUT : -1);
-    mg_op *back = o + THE_LOSS + 1;
-    back[0] = sharing(op_of(MG_LINEAR_WEIGHT, 0, GOUT, E, -1), &o[9]);
-    back[1] = sharing(op_of(MG_LINEAR_INPUT, 0, GOUT, -1, GE), &o[9]);
-    back[2] = sharing(op_of(MG_LINEAR_WEIGHT, 0, GE, C, -1), &o[8]);
-    back[3] = sharing(op_of(MG_LINEAR_INPUT, 0, GE, -1, GC), &o[8]);
-    back[4] = op_of(MG_ADD, 0, GB, GE, GB);
-    back[5] = op_of(MG_DROPOUT, 0, GE, -1, GM), back[5].rate = rate, back[5].stream = 3;
-    back[6] = op_of(MG_MIX_BACKWARD, 0, GM, S, GS), back[6].in[2] = T, back[6].in[3] = L;
-    back[6].out[1] = GT, back[6].out[2] = GL, back[6].accumulate = 1;
-    back[7] = sharing(op_of(MG_LINEAR_WEIGHT, 0, GT, L, -1), &o[4]);
-    back[8] = sharing(op_of(MG_LINEAR_INPUT, 0, GT, -1, GL), &o[4]), back[8].accumulate = 1;
-    back[9] = op_of(MG_ACTIVATE_BACKWARD, MG_LEAKY_RELU, GL, L, GS), back[9].slope = 0.5,
-    back[9].accumulate = 1;
-    back[10] = op_of(MG_SOFTMAX_BACKWARD, 0, GS, S, GB), back[10].accumulate = 1;
-    back[11] = sharing(op_of(MG_LINEAR_WEIGHT, 0, GB, A, -1), &o[1]);
-    back[12] = sharing(op_of(MG_LINEAR_INPUT, 0, GB, Z, GA), &o[1]), back[12].gate = MG_GELU;
-    back[13] = sharing(op_of(MG_LINEAR_WEIGHT, 0, GA, X, -1), &o[0]);
-    return r;
-}
-
-static mg_plan *plan_of(const recipe *r)
-{
-    return mg_plan_new(r->isa, dtype, r->n_ops, r->ops, r->n_buffers, r->buffers, r->n_storages,
-                       r->n_parameters);
-}
+#include "every_op.h"
 
 /* ---- a network ---- */
 
@@ -166,116 +56,176 @@ static int frozen_predicts_the_same(const recipe *r, mg_plan *plain, const mg_ba
     return same;
 }
 
+/* Two plans of one network, of which one can train and the other predicts, and a batch for both. */
+typedef struct {
+    mg_plan *plan, *predicting;
+    mg_batch batch;
+    recipe without; /* what `predicting` is made of: no dropout, no way back */
+    int loss, threads;
+    int64_t n, inputs, outputs;
+    double rate, mean;
+    void *parameters, *gradients, *out, *x, *targets;
+    int64_t *labels, *index;
+} network;
+
+static void fill_batch(network *c)
+{
+    mg_batch *batch = &c->batch;
+    void *weights = reals(batch->rows);
+    batch->weights = weights;
+    for (int64_t i = 0; i < batch->rows; i++) {
+        c->index[i] = random_below(batch->rows);
+        c->labels[i] = random_below(c->outputs);
+        set(weights, i, 1 + (double)random_below(3));
+        batch->total_weight += get(weights, i);
+        for (int64_t j = 0; j < c->outputs; j++)
+            set(c->targets, i * c->outputs + j, (double)random_below(100) / 100);
+    }
+    if (c->loss == MG_CROSS_ENTROPY)
+        batch->labels = c->labels;
+    else
+        batch->targets = c->targets, batch->targets_ld = c->outputs;
+}
+
+static void check_loss_and_backward(network *c, int isa)
+{
+    mg_result result = {.loss = NAN};
+    mg_plan_set_random(c->plan, 5, 6);
+    int wrong = mg_plan_check(c->plan, &c->batch, &result) != MG_OK;
+    wrong += mg_plan_loss(c->plan, &c->batch, c->threads, &result) != MG_OK || !isfinite(result.loss);
+    wrong += mg_plan_backward(c->plan, 0, c->threads) != MG_OK;
+    wrong += mg_plan_backward(c->plan, 1, c->threads) != MG_OK; /* adds: now twice the gradient */
+    CHECK(!wrong, "loss and backward isa %d dtype %d loss %d", isa, dtype, c->loss);
+    c->mean = result.loss;
+}
+
+static void check_prediction(network *c, int isa)
+{
+    mg_plan *plan = c->plan;
+    const int64_t rows = c->batch.rows, outputs = c->outputs;
+    mg_result result = {.loss = NAN};
+    int wrong = mg_plan_step(plan) != 7; /* a pass forward and back */
+    wrong += mg_plan_predict(c->predicting, &c->batch, c->out, c->threads, &result) != MG_OK;
+    wrong +=
+        mg_plan_evaluate(c->predicting, &c->batch, c->threads, &result) != MG_OK || !isfinite(result.loss);
+    wrong += !frozen_predicts_the_same(&c->without, c->predicting, &c->batch, c->parameters, c->out, outputs);
+    int64_t ld = 0;
+    const void *z = mg_plan_values(plan, OUT, &ld);
+    for (int64_t i = 0; c->rate == 0 && i < rows; i++) /* without dropout the two are one */
+        for (int64_t j = 0; j < outputs; j++)
+            wrong += get(c->out, i * outputs + j) != get(z, i * ld + j);
+    wrong += c->rate == 0 && !(fabs(result.loss - c->mean) <= 1e-12 * (1 + fabs(c->mean)));
+    wrong += result.right < 0 || result.right > 1;
+    wrong += mg_plan_values(plan, X, &ld) || mg_plan_values(plan, 99, &ld) || mg_plan_values(plan, -1, &ld) ||
+             mg_plan_workspace_bytes(plan) <= 0;
+    CHECK(!wrong, "predict isa %d dtype %d rows %ld", isa, dtype, (long)rows);
+}
+
+/* Central differences: h^2, and eps/h times the loss. `gradients` holds twice the gradient. */
+static void check_slopes(network *c, int isa)
+{
+    int wrong = 0;
+    for (int trial = 0; trial < 6; trial++) {
+        const int64_t i = random_below(c->n);
+        const double h = 1e-6, p = get(c->parameters, i);
+        const double slope = (loss_at(c->plan, &c->batch, c->parameters, i, p + h) -
+                              loss_at(c->plan, &c->batch, c->parameters, i, p - h)) /
+                             (2 * h);
+        wrong += !(fabs(2 * slope - get(c->gradients, i)) < 1e-7 + 1e-8 * fabs(c->mean));
+    }
+    CHECK(!wrong, "gradient isa %d loss %d rows %ld", isa, c->loss, (long)c->batch.rows);
+}
+
+static void check_training(network *c, int isa)
+{
+    mg_plan *plan = c->plan;
+    const int64_t rows = c->batch.rows;
+    mg_result result = {.loss = NAN};
+    mg_sums sums = {0, 0};
+    const mg_constraints clipped = {.clip_norm = 1, .clip_value = INFINITY, .max_norm = INFINITY};
+    mg_optimizer sgd = {
+        .isa = isa, .dtype = dtype, .n = c->n, .parameters = c->parameters, .gradients = c->gradients};
+    sgd.lr = 0.01, sgd.momentum = 0.5, sgd.state[0] = reals(c->n), sgd.largest = INFINITY;
+    for (int64_t i = 0; i < rows; i++)
+        c->index[i] = i;
+    int wrong = mg_plan_train(plan, &c->batch, c->index, (rows + 1) / 2, &clipped, &sgd, &sums, c->threads,
+                              &result) != MG_OK;
+    wrong += mg_plan_loss(plan, &c->batch, c->threads, &result) != MG_OK;
+    const double before = result.loss;
+    sgd.lr = 0.02, sgd.momentum = 0, sgd.state[0] = NULL;
+    for (int step = 0; step < 8; step++) {
+        for (int64_t i = 0; i < rows; i++)
+            c->index[i] = (i + step) % rows;
+        wrong += mg_plan_train(plan, &c->batch, c->index, rows, &clipped, &sgd, &sums, c->threads, &result) !=
+                 MG_OK;
+    }
+    wrong += mg_plan_loss(plan, &c->batch, c->threads, &result) != MG_OK ||
+             (c->rate == 0 && before > 0 && result.loss >= before);
+    CHECK(!wrong, "train isa %d dtype %d loss %d rows %ld: %g -> %g", isa, dtype, c->loss, (long)rows, before,
+          result.loss);
+}
+
+static void check_bad_batches(network *c, int isa)
+{
+    mg_plan *plan = c->plan;
+    const mg_batch *batch = &c->batch;
+    mg_result result = {.loss = NAN};
+    const int64_t at = random_below(batch->rows), column = random_below(c->inputs);
+    set(c->x, at * batch->x_ld + column, NAN);
+    int wrong = mg_plan_loss(plan, batch, c->threads, &result) != MG_INPUT_NOT_FINITE || result.row != at ||
+                result.column != column;
+    result.row = -1;
+    wrong += mg_plan_predict(c->predicting, batch, c->out, c->threads, &result) != MG_INPUT_NOT_FINITE ||
+             result.row != at;
+    set(c->x, at * batch->x_ld + column, 0);
+    for (int k = 0; k < 3; k++) {
+        const int64_t bad[] = {-1, c->outputs, INT64_MIN};
+        c->labels[at] = bad[k];
+        if (c->loss == MG_CROSS_ENTROPY)
+            wrong +=
+                mg_plan_loss(plan, batch, c->threads, &result) != MG_LABEL_OUT_OF_RANGE || result.row != at;
+    }
+    set(c->targets, at * c->outputs, INFINITY);
+    if (c->loss != MG_CROSS_ENTROPY)
+        wrong += mg_plan_loss(plan, batch, c->threads, &result) != MG_TARGET_NOT_FINITE || result.row != at;
+    CHECK(!wrong, "bad batches isa %d dtype %d loss %d rows %ld", isa, dtype, c->loss, (long)batch->rows);
+}
+
 static void check_network(int isa, int loss, int64_t inputs, int64_t hidden, int64_t outputs, int64_t rows,
                           int threads)
 {
     const double rate = rows % 2 ? 0.25 : 0;
     const recipe r = make_recipe(isa, inputs, hidden, outputs, loss, rate, 1);
-    const recipe without = make_recipe(isa, inputs, hidden, outputs, loss, 0, 0);
-    mg_plan *plan = plan_of(&r), *predicting = plan_of(&without);
-    CHECK(plan && predicting, "no plan for %ld-%ld-%ld", (long)inputs, (long)hidden, (long)outputs);
-    if (!plan || !predicting)
+    network c = {.without = make_recipe(isa, inputs, hidden, outputs, loss, 0, 0),
+                 .loss = loss,
+                 .threads = threads,
+                 .n = r.n_parameters,
+                 .inputs = inputs,
+                 .outputs = outputs,
+                 .rate = rate};
+    c.plan = plan_of(&r), c.predicting = plan_of(&c.without);
+    CHECK(c.plan && c.predicting, "no plan for %ld-%ld-%ld", (long)inputs, (long)hidden, (long)outputs);
+    if (!c.plan || !c.predicting)
         return;
-    const int64_t n = r.n_parameters, x_ld = inputs + 1, x_size = (rows - 1) * x_ld + inputs;
-    void *parameters = reals(n), *gradients = reals(n), *velocity = reals(n), *out = reals(rows * outputs);
-    void *x = reals(x_size), *targets = reals(rows * outputs), *weights = reals(rows);
-    int64_t *labels = guarded((size_t)rows * sizeof *labels), *index = guarded((size_t)rows * sizeof *index);
-    fill_real(parameters, n, 0.5);
-    fill_real(x, x_size, 1);
-    mg_batch batch = {.x = x, .x_ld = x_ld, .rows = rows, .weights = weights};
-    for (int64_t i = 0; i < rows; i++) {
-        index[i] = random_below(rows);
-        labels[i] = random_below(outputs);
-        set(weights, i, 1 + (double)random_below(3));
-        batch.total_weight += get(weights, i);
-        for (int64_t j = 0; j < outputs; j++)
-            set(targets, i * outputs + j, (double)random_below(100) / 100);
-    }
-    if (loss == MG_CROSS_ENTROPY)
-        batch.labels = labels;
-    else
-        batch.targets = targets, batch.targets_ld = outputs;
-    mg_plan_bind(plan, parameters, gradients);
-    mg_plan_bind(predicting, parameters, NULL);
-    mg_result result = {.loss = NAN};
-    mg_plan_set_random(plan, 5, 6);
-    int wrong = mg_plan_check(plan, &batch, &result) != MG_OK;
-    wrong += mg_plan_loss(plan, &batch, threads, &result) != MG_OK || !isfinite(result.loss);
-    wrong += mg_plan_backward(plan, 0, threads) != MG_OK;
-    wrong += mg_plan_backward(plan, 1, threads) != MG_OK; /* adds: now twice the gradient */
-    CHECK(!wrong, "loss and backward isa %d dtype %d loss %d", isa, dtype, loss);
-
-    wrong = mg_plan_step(plan) != 7; /* a pass forward and back */
-    const double mean = result.loss;
-    wrong += mg_plan_predict(predicting, &batch, out, threads, &result) != MG_OK;
-    wrong += mg_plan_evaluate(predicting, &batch, threads, &result) != MG_OK || !isfinite(result.loss);
-    wrong += !frozen_predicts_the_same(&without, predicting, &batch, parameters, out, outputs);
-    int64_t ld = 0;
-    const void *z = mg_plan_values(plan, OUT, &ld);
-    for (int64_t i = 0; rate == 0 && i < rows; i++) /* without dropout the two are one */
-        for (int64_t j = 0; j < outputs; j++)
-            wrong += get(out, i * outputs + j) != get(z, i * ld + j);
-    wrong += rate == 0 && !(fabs(result.loss - mean) <= 1e-12 * (1 + fabs(mean)));
-    wrong += result.right < 0 || result.right > 1;
-    wrong += mg_plan_values(plan, X, &ld) || mg_plan_values(plan, 99, &ld) || mg_plan_values(plan, -1, &ld) ||
-             mg_plan_workspace_bytes(plan) <= 0;
-    CHECK(!wrong, "predict isa %d dtype %d rows %ld", isa, dtype, (long)rows);
-
-    if (dtype == MG_FLOAT64) { /* central differences: h^2, and eps/h times the loss */
-        wrong = 0;
-        for (int trial = 0; trial < 6; trial++) {
-            const int64_t i = random_below(n);
-            const double h = 1e-6, p = get(parameters, i);
-            const double slope =
-                (loss_at(plan, &batch, parameters, i, p + h) - loss_at(plan, &batch, parameters, i, p - h)) /
-                (2 * h);
-            wrong += !(fabs(2 * slope - get(gradients, i)) < 1e-7 + 1e-8 * fabs(mean));
-        }
-        CHECK(!wrong, "gradient isa %d loss %d rows %ld", isa, loss, (long)rows);
-    }
-
-    mg_sums sums = {0, 0};
-    const mg_constraints clipped = {.clip_norm = 1, .clip_value = INFINITY, .max_norm = INFINITY};
-    mg_optimizer sgd = {.isa = isa, .dtype = dtype, .n = n, .parameters = parameters, .gradients = gradients};
-    sgd.lr = 0.01, sgd.momentum = 0.5, sgd.state[0] = velocity, sgd.largest = INFINITY;
-    for (int64_t i = 0; i < rows; i++)
-        index[i] = i;
-    wrong =
-        mg_plan_train(plan, &batch, index, (rows + 1) / 2, &clipped, &sgd, &sums, threads, &result) != MG_OK;
-    wrong += mg_plan_loss(plan, &batch, threads, &result) != MG_OK;
-    const double before = result.loss;
-    sgd.lr = 0.02, sgd.momentum = 0, sgd.state[0] = NULL;
-    for (int step = 0; step < 8; step++) {
-        for (int64_t i = 0; i < rows; i++)
-            index[i] = (i + step) % rows;
-        wrong += mg_plan_train(plan, &batch, index, rows, &clipped, &sgd, &sums, threads, &result) != MG_OK;
-    }
-    wrong += mg_plan_loss(plan, &batch, threads, &result) != MG_OK ||
-             (rate == 0 && before > 0 && result.loss >= before);
-    CHECK(!wrong, "train isa %d dtype %d loss %d rows %ld: %g -> %g", isa, dtype, loss, (long)rows, before,
-          result.loss);
-
-    const int64_t at = random_below(rows), column = random_below(inputs);
-    set(x, at * x_ld + column, NAN);
-    wrong = mg_plan_loss(plan, &batch, threads, &result) != MG_INPUT_NOT_FINITE || result.row != at ||
-            result.column != column;
-    result.row = -1;
-    wrong +=
-        mg_plan_predict(predicting, &batch, out, threads, &result) != MG_INPUT_NOT_FINITE || result.row != at;
-    set(x, at * x_ld + column, 0);
-    for (int k = 0; k < 3; k++) {
-        const int64_t bad[] = {-1, outputs, INT64_MIN};
-        labels[at] = bad[k];
-        if (loss == MG_CROSS_ENTROPY)
-            wrong +=
-                mg_plan_loss(plan, &batch, threads, &result) != MG_LABEL_OUT_OF_RANGE || result.row != at;
-    }
-    set(targets, at * outputs, INFINITY);
-    if (loss != MG_CROSS_ENTROPY)
-        wrong += mg_plan_loss(plan, &batch, threads, &result) != MG_TARGET_NOT_FINITE || result.row != at;
-    CHECK(!wrong, "bad batches isa %d dtype %d loss %d rows %ld", isa, dtype, loss, (long)rows);
-    mg_plan_free(plan);
-    mg_plan_free(predicting);
+    const int64_t x_size = (rows - 1) * (inputs + 1) + inputs;
+    c.parameters = reals(c.n), c.gradients = reals(c.n), c.out = reals(rows * outputs);
+    c.x = reals(x_size), c.targets = reals(rows * outputs);
+    c.labels = guarded((size_t)rows * sizeof *c.labels);
+    c.index = guarded((size_t)rows * sizeof *c.index);
+    c.batch = (mg_batch){.x = c.x, .x_ld = inputs + 1, .rows = rows};
+    fill_real(c.parameters, c.n, 0.5);
+    fill_real(c.x, x_size, 1);
+    fill_batch(&c);
+    mg_plan_bind(c.plan, c.parameters, c.gradients);
+    mg_plan_bind(c.predicting, c.parameters, NULL);
+    check_loss_and_backward(&c, isa);
+    check_prediction(&c, isa);
+    if (dtype == MG_FLOAT64)
+        check_slopes(&c, isa);
+    check_training(&c, isa);
+    check_bad_batches(&c, isa);
+    mg_plan_free(c.plan);
+    mg_plan_free(c.predicting);
     release_all();
 }
 

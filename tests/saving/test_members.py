@@ -38,7 +38,7 @@ def test_all_come_back(tmp_path, count, dtype):
     for net, own in zip(found, nets, strict=True):
         assert net.layers == own.layers and net.dtype == dtype
         assert net.metadata == nets[0].metadata
-        same_bits(net.predict(X), own.predict(X))
+        assert same_bits(net.predict(X), own.predict(X))
     save_members(nets, tmp_path / "again")
     assert (tmp_path / "m").read_bytes() == (tmp_path / "again").read_bytes()
 
@@ -47,7 +47,7 @@ def test_a_file_of_one_network_is_read_as_one_member(tmp_path):
     (net,) = networks(1)
     net.save(tmp_path / "m")
     (found,) = load_members(tmp_path / "m")
-    same_bits(found.predict(X), net.predict(X))
+    assert same_bits(found.predict(X), net.predict(X))
 
 
 def test_one_of_several_is_never_taken_for_the_model(tmp_path):

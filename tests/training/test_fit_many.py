@@ -71,9 +71,9 @@ def test_networks_are_trained_side_by_side():
             return super().arguments()
 
     nets = networks()[:2]
-    mg.fit_many(
-        nets, X, y, epochs=1, n_threads=2, optimizers=[Meeting(n.parameters(), 0.1) for n in nets]
-    )
+    optimizers = [Meeting(n.parameters(), 0.1) for n in nets]
+    mg.fit_many(nets, X, y, epochs=1, n_threads=2, optimizers=optimizers)
+    assert all(optimizer.met for optimizer in optimizers)
 
 
 def test_they_go_on_and_take_names_of_classes():

@@ -106,7 +106,10 @@ def test_mapped_arrays_are_compared_too(path, tmp_path):
 
 def test_labels_of_another_integer_type_are_the_same(path):
     fit(network(), path)
-    fit(network(), path, X=X.astype(np.float64), y=Y.astype(np.int8), epochs=3)
+    again, whole = network(), network()
+    fit(again, path, X=X.astype(np.float64), y=Y.astype(np.int8), epochs=3)
+    fit(whole, path.with_name("whole"), epochs=3)
+    assert same_bits(again.parameters().flat, whole.parameters().flat)
 
 
 def test_a_file_of_before_has_nothing_to_compare(path):
