@@ -174,6 +174,8 @@ def replay(stages: Sequence[Stage], order: Sequence[Event]) -> Replay:
             if j in taped:  # what that Tape kept is of no use
                 size.add(taped[j], taped[j], stages[j].internal_bytes)
             taped[j] = at
+    for stage, at in taped.items():  # nor is that of a Tape that no Backward follows
+        size.add(at, at, stages[stage].internal_bytes)
     for activation in made:
         if activation:
             ends(activation)

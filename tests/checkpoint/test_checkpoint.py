@@ -3,6 +3,7 @@
 import heapq
 import math
 import random
+from dataclasses import FrozenInstanceError, replace
 from functools import cache
 
 import pytest
@@ -137,12 +138,81 @@ def test_a_new_instance_replaces_the_old_one():
     assert (result.kept, result.live, result.peak_bytes, result.recomputed) == (1, 2, 8, 2)
 
 
+def random_order(rng, stages):
+    """A sweep and a way back, with evaluations of what is there between, some of no use."""
+    n = len(stages)
+    order = [rng.choice((Forward, Tape))(j) for j in range(n)]
+    for back in range(n - 1, -1, -1):
+        for _ in range(rng.randrange(4)):
+            order.append(rng.choice((Forward, Tape))(rng.randrange(n)))
+        if stages[back].internal_bytes and rng.random() < 0.7:
+            order.append(Tape(back))
+        order.append(Backward(back))
+    return order
+
+
+def follow(stages, order):
+    """Replay by the words of its docstring, event by event; None where a Tape is missing."""
+    instances, internals, latest, taped = [], [], {}, {}
+    for at, event in enumerate(order):
+        j = event.stage
+        if j:
+            latest[j]["read"].append(at)
+        if isinstance(event, Backward):
+            if stages[j].internal_bytes:
+                if j not in taped:
+                    return None
+                taped.pop(j)["end"] = at
+            continue
+        latest[j + 1] = {"made": at, "read": [], "bytes": stages[j].activation_bytes}
+        instances.append(latest[j + 1])
+        if isinstance(event, Tape):
+            taped[j] = {"made": at, "end": at, "bytes": stages[j].internal_bytes}
+            internals.append(taped[j])
+    rows = []
+    for at in range(len(order)):
+        alive = [i for i in instances if i["made"] <= at <= max([i["made"], *i["read"]])]
+        kept = [i for i in alive if {*range(i["made"] + 1, at + 1)} - {*i["read"]}]
+        inside = [i["bytes"] for i in internals if i["made"] <= at <= i["end"]]
+        waiting = [i["bytes"] for i in internals if i["made"] < at <= i["end"] > i["made"] + 1]
+        size = sum(i["bytes"] for i in kept) + sum(waiting)
+        all_of_it = sum(i["bytes"] for i in alive) + sum(inside)
+        rows.append((len(kept), size, len(alive), all_of_it))
+    again = [e.stage for e in order[len(stages) :] if not isinstance(e, Backward)]
+    costs = sum(stages[j].cost for j in again)
+    return Replay(*map(max, zip(*rows, strict=True)), len(again), costs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_replay_follows_its_words(seed):
+    rng = random.Random(seed)
+    compared = 0
+    while compared < 60:
+        size = lambda: rng.choice((1, 7, 50, 300))  # noqa: E731
+        stages = [Stage(size(), rng.choice((0, size())), size()) for _ in range(rng.randint(1, 6))]
+        order = random_order(rng, stages)
+        if (wanted := follow(stages, order)) is not None:
+            assert replay(stages, order) == wanted, (stages, order)
+            compared += 1
+
+
+def test_stages_and_events_are_values():
+    assert Stage(4) == Stage(4, 0, 1) and Forward(2) != Tape(2)
+    for value, name in [
+        *[(kind(1), "stage") for kind in (Forward, Tape, Backward)],
+        *[(Stage(4), "cost"), (replay([Stage(4)], [Forward(0), Backward(0)]), "live")],
+    ]:
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, 7)
+        assert hash(value) == hash(replace(value))
+
+
 @pytest.mark.parametrize(
     ("order", "says"),
     [
         ([Forward(1), Forward(0), Backward(1), Backward(0)], "do not evaluate stages 0 to 1"),
         ([Forward(0), Backward(0), Forward(1), Backward(1)], "do not evaluate stages 0 to 1"),
-        ([Forward(0), Forward(1), Backward(0), Backward(1)], "Backward does not go once"),
+        ([Forward(0), Forward(1), Backward(0), Backward(1)], "not go once from stage 1 to 0"),
         ([Forward(0), Forward(1), Backward(1)], "Backward does not go once"),
         ([Forward(0), Forward(1), Backward(1), Backward(0)], r"event 3 .*has no Tape\(0\)"),
         ([Tape(0), Forward(1), Forward(5), Backward(1), Backward(0)], "reads activation 5 before"),
