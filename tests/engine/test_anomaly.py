@@ -145,10 +145,16 @@ def test_sound_programs_are_unchanged():
 
 def test_only_this_thread_and_this_task():
     x = Value(0.0)
-    seen = []
+    seen, begin = [], threading.Event()
+
+    def other():
+        begin.wait()
+        seen.append(x.log().data)
+
+    thread = threading.Thread(target=other)
+    thread.start()  # one that starts inside is inside where Python says so: thread_inherit_context
     with detect_anomaly():
-        thread = threading.Thread(target=lambda: seen.append(x.log().data))
-        thread.start()
+        begin.set()
         thread.join()
     assert seen == [-inf]
 

@@ -51,6 +51,7 @@ def test_a_shallow_copy_has_a_state_of_its_own(kind):
 
 
 def test_lbfgs():
+    pytest.importorskip("scipy")
     net, _ = trained("SGD")
     for way in WAYS.values():
         other = way(LBFGS(net.parameters(), max_iter=7))
