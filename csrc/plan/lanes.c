@@ -75,11 +75,14 @@ static void gather_labels(mg_lanes_group *g, int first, int last, const int64_t 
         int64_t label = labels[index[i]];
         if ((uint64_t)label >= classes)
             label = 0, wrong = 1;
-        for (int lane = first; lane < last; lane++)
-            if (g->plan->real_size == sizeof(float))
-                ((int32_t *)g->labels)[i * g->lanes + lane] = (int32_t)label;
-            else
-                ((int64_t *)g->labels)[i * g->lanes + lane] = label;
+        int32_t *narrow = (int32_t *)g->labels + i * g->lanes;
+        int64_t *wide = (int64_t *)g->labels + i * g->lanes;
+        if (g->plan->real_size == sizeof(float))
+            for (int lane = first; lane < last; lane++)
+                narrow[lane] = (int32_t)label;
+        else
+            for (int lane = first; lane < last; lane++)
+                wide[lane] = label;
     }
     for (int lane = first; lane < last; lane++)
         g->odd[lane] |= wrong;

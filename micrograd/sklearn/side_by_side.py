@@ -33,7 +33,7 @@ from micrograd.sklearn.solvers import Orders, batch_size
 MOST_BYTES = 256 << 20  # of the networks that are trained at once
 MOST_SHARED = 1 << 22  # rows of all orders that fits may share: they stay until the end
 CALL = 0.1, 0.4  # seconds of a call of the C core: a network that it comes back to is cold
-SPEED = 5e10  # floating-point operations a second of a thread, about: for the first call
+SPEED = 1.5e11  # floating-point operations a second of a thread, about: for the first call
 
 
 @dataclass
