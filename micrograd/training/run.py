@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,12 @@ def adjusted(batches: int, seconds: float, shortest: float = SHORT, longest: flo
     if seconds < shortest:
         return batches * 2
     return max(1, batches // 2) if seconds > longest else batches
+
+
+@lru_cache(maxsize=1)
+def _source(seed: int) -> np.random.SeedSequence:
+    """What default_rng makes of a seed: once for all networks of fit_many that have the same."""
+    return np.random.SeedSequence(seed)
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ class Run:
         """From the beginning, or from where a file says that training stood."""
         model, patience = self.model, self.setting.patience
         self.seed = seed
-        self.rng = np.random.default_rng(seed) if shuffle else None
+        self.rng = np.random.default_rng(_source(seed)) if shuffle else None
         position = Position()
         if saved is not None:
             position = saved.position or position

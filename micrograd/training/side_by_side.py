@@ -86,10 +86,11 @@ def _begin(tracks: list[Track], epochs: int, threads: int) -> None:
     drawings = [core.Drawing(rng, track.feed.rows, epochs) for track, rng in firsts]
     drawn = core.draw_orders(drawings, threads)
     for (_, first), group, orders in zip(firsts, alike.values(), drawn, strict=True):
+        order, state = orders.reshape(-1), first.bit_generator.state
         for track, rng in group:
-            track.order = track.feed.selected(orders.reshape(-1))
+            track.order = track.feed.selected(order)
             if rng is not first:
-                rng.bit_generator.state = first.bit_generator.state
+                rng.bit_generator.state = state
 
 
 def fits(run: Run, optimizer: Any) -> bool:
