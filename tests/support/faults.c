@@ -50,6 +50,15 @@ void *__libc_calloc(size_t, size_t);
 void *__libc_memalign(size_t, size_t);
 void __libc_free(void *);
 
+/* AddressSanitizer's, where it is loaded too: what it has not allocated it does not free. */
+#define WEAK __attribute__((weak))
+WEAK void *__interceptor_malloc(size_t);
+WEAK void *__interceptor_calloc(size_t, size_t);
+WEAK void *__interceptor_memalign(size_t, size_t);
+WEAK void __interceptor_free(void *);
+#define REAL(name, ...) \
+    (__interceptor_##name ? __interceptor_##name(__VA_ARGS__) : __libc_##name(__VA_ARGS__))
+
 static int in_core(const void *caller)
 {
     Dl_info info;
@@ -63,19 +72,19 @@ static int in_core(const void *caller)
 
 void *malloc(size_t size)
 {
-    ALLOCATED(__libc_malloc(size));
+    ALLOCATED(REAL(malloc, size));
     return memory;
 }
 
 void *calloc(size_t count, size_t size)
 {
-    ALLOCATED(__libc_calloc(count, size));
+    ALLOCATED(REAL(calloc, count, size));
     return memory;
 }
 
 int posix_memalign(void **to, size_t alignment, size_t size)
 {
-    ALLOCATED(__libc_memalign(alignment, size));
+    ALLOCATED(REAL(memalign, alignment, size));
     if (memory)
         *to = memory;
     return memory ? 0 : ENOMEM;
@@ -85,7 +94,7 @@ void free(void *memory)
 {
     if (memory && in_core(__builtin_return_address(0)))
         live--;
-    __libc_free(memory);
+    REAL(free, memory);
 }
 
 /* ---- files ---- */

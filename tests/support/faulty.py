@@ -34,7 +34,8 @@ def compiled(folder):
 
 def run(library, script, folder):
     """Runs a script behind PRELUDE; what it prints."""
-    environment = {**os.environ, "LD_PRELOAD": str(library)}
+    others = os.environ.get("LD_PRELOAD", "").split(":")  # a sanitizer's
+    environment = {**os.environ, "LD_PRELOAD": ":".join([str(library), *filter(None, others)])}
     environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
     done = subprocess.run(
         [sys.executable, "-c", PRELUDE + script],
