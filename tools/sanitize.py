@@ -10,7 +10,8 @@ python    the Python suite with the extension under AddressSanitizer and UBSan (
           tests/ at a time; on other instruction sets than the best the rooms where kernels work
 c         the C tests under AddressSanitizer and UBSan, with and without threads: tests/c/run
 aarch64   the C tests on 64-bit ARM: cross-compiled, under qemu-user
-tsan      the C tests and threaded Python under ThreadSanitizer (clang)
+tsan      the C tests and threaded Python under ThreadSanitizer (gcc: clang 14's run-time library
+          ends Python 3.11 before its first line)
 msan      the C tests under MemorySanitizer (clang)
 valgrind  the C tests of plans and programs under valgrind, as gcc optimises them for a wheel
 analyze   clang's static analyzer
@@ -28,6 +29,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -45,7 +47,8 @@ THREADED = [
 ]
 # CPython keeps what it interns to its end: it would be full of leaks. An abort, not an exit, lets
 # Python's fault handler say which test it was.
-ADDRESS = "detect_leaks=0:allocator_may_return_null=1:abort_on_error=1"
+# The order: a test of faults loads a library of its own in front of AddressSanitizer's.
+ADDRESS = "detect_leaks=0:allocator_may_return_null=1:abort_on_error=1:verify_asan_link_order=0"
 THREAD = "ignore_noninstrumented_modules=1:halt_on_error=1:exitcode=66:die_after_fork=0"
 UNDEFINED = "print_stacktrace=1:halt_on_error=1:abort_on_error=1"
 
@@ -63,6 +66,11 @@ def run(*command: object, **settings: object) -> str:
 
 def c_files(folder: str) -> list[str]:
     return sorted(str(path) for path in (ROOT / folder).rglob("*.c"))
+
+
+def source_hash() -> str:
+    """What the C core says it was made of: other sources, another one."""
+    return str(runpy.run_path(str(ROOT / "build_ffi.py"))["source_hash"]())
 
 
 def c_flags() -> list[str]:
@@ -123,8 +131,12 @@ def runtime(compiler: str, *names: str) -> str:
     return ":".join(paths)
 
 
-def pytest(tree: Path, tests: list[str], **environment: str) -> tuple[bool, str]:
+def pytest(
+    tree: Path, tests: list[str], before: Sequence[str] = (), **environment: str
+) -> tuple[bool, str]:
     """Runs tests of the copy in `tree`: whether there was no finding, and what to print.
+
+    before: the words in front of the command.
 
     Reports go to files. pytest would have taken what the process says, and a test that wants its
     child to fail would take a finding for the failure it wants.
@@ -140,7 +152,7 @@ def pytest(tree: Path, tests: list[str], **environment: str) -> tuple[bool, str]
             "PYTHONPATH": str(tree),
             **environment,
         }
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests]
+        command = [*before, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests]
         done = subprocess.run(
             command,
             stdout=subprocess.PIPE,
@@ -171,14 +183,15 @@ def part_python(work: Path, quick: bool, wanted: list[str], only: list[str]) -> 
     flags = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-pthread"]
     # As a shared library gcc's UBSan hands the path of its reports to AddressSanitizer.
     flags += ["-static-libubsan", "-Wl,--exclude-libs,libubsan.a"]
-    tree = work / runpy.run_path(str(ROOT / "build_ffi.py"))["source_hash"]()
+    tree = work / source_hash()
     core = extension(tree, "gcc", [*flags, "-fno-omit-frame-pointer"])
     if quick:
         program = c_tests(work, "gcc", flags, core)
         settings = {"ASAN_OPTIONS": "allocator_may_return_null=1", "UBSAN_OPTIONS": UNDEFINED}
         said = run(program, "quick", env={**os.environ, **settings})
         print(said.splitlines()[-1], flush=True)
-    preload = runtime("gcc", "libasan.so")
+    # libstdc++ too: AddressSanitizer looks for what throws its exceptions when it starts.
+    preload = runtime("gcc", "libasan.so", "libstdc++.so.6")
     isas = [isa for isa in ("avx512", "avx2", "neon", "generic") if isa in supported(ROOT)]
     findings = []
     for isa in only or (isas[:1] if quick else isas):
@@ -205,19 +218,20 @@ def part_c(work: Path, quick: bool) -> None:
 
 def part_tsan(work: Path, quick: bool) -> None:
     flags = ["-O1", "-fsanitize=thread", "-pthread"]
+    tree = work / f"tsan-{source_hash()}"
+    core = extension(tree, "gcc", flags)
+    program = c_tests(work, "gcc", flags, core)
+    # Its shadow memory wants the program where it lies without randomised addresses.
+    fixed = ["setarch", "-R"] if not os.system("setarch -R true 2>/dev/null") else []
     settings = {"TSAN_OPTIONS": THREAD}
-    program = c_tests(work, "clang", flags)
-    print(run(program, env={**os.environ, **settings}).splitlines()[-1], flush=True)
-    if quick:
-        return
-    tree = work / "tree"
-    extension(tree, "clang", [*flags, "-shared-libsan"])
-    machine = os.uname().machine
-    preload = runtime("clang", f"libclang_rt.tsan-{machine}.so")
-    fine, said = pytest(tree, THREADED, LD_PRELOAD=preload)
-    print(said, flush=True)
-    if not fine:
-        sys.exit("sanitize: ThreadSanitizer has a finding")
+    said = run(*fixed, program, *(["quick"] if quick else []), env={**os.environ, **settings})
+    print(said.splitlines()[-1], flush=True)
+    if not quick:
+        preload = runtime("gcc", "libtsan.so")
+        fine, said = pytest(tree, THREADED, fixed, LD_PRELOAD=preload)
+        print(said, flush=True)
+        if not fine:
+            sys.exit("sanitize: ThreadSanitizer has a finding")
 
 
 def part_aarch64(work: Path, quick: bool) -> None:
