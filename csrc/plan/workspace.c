@@ -105,15 +105,16 @@ int mg_plan_reserve(mg_plan *plan, int64_t rows, int threads)
         free(trial.storages);
         return MG_OUT_OF_MEMORY;
     }
-    a = (arena){.base = memory};
-    lay_out(&trial, &a, rows, threads);
     mg_memory_free(plan->workspace);
     free(plan->storages);
-    trial.workspace = memory;
-    trial.workspace_bytes = a.used;
-    trial.capacity = rows;
-    trial.threads = threads;
-    *plan = trial;
+    /* Nothing but the workspace is written: another thread may be freezing a plan like this one. */
+    plan->storages = trial.storages;
+    a = (arena){.base = memory};
+    lay_out(plan, &a, rows, threads);
+    plan->workspace = memory;
+    plan->workspace_bytes = a.used;
+    plan->capacity = rows;
+    plan->threads = threads;
     return MG_OK;
 }
 
