@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CALL = 0.1, 0.4  # seconds that a call takes at least and at most: an interrupt is heard after it
 FIRST = 0.02  # seconds of the first call, at SPEED
 SPEED = 5e10  # floating-point operations a second of a thread, about
-MOST_ROWS = 1 << 23  # of all orders of a call
+MOST_ROWS = 1 << 21  # of all orders of a call: 16 MB, which malloc keeps for the next one
 
 
 @dataclass
@@ -131,7 +131,8 @@ def _epochs(tracks: list[Track], batches: int) -> int:
         return 1
     if any(t.feed.rows != rows or t.size != size for t in tracks):
         return 1
-    return max(1, min(left, batches // -(-rows // size), MOST_ROWS // (rows * len(tracks))))
+    orders = len({t.run.seed for t in tracks})
+    return max(1, min(left, batches // -(-rows // size), MOST_ROWS // (rows * orders)))
 
 
 def _next(batches: int, used: int, seconds: float) -> int:
