@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Breaks the package in one place after another and prints where no test notices: the survivors.
 
-    tools/mutate.py                     # all four parts, about half an hour
+    tools/mutate.py                     # all four parts, about an hour of processor time
     tools/mutate.py clip --most 40      # forty places of one part, spread over it
 
 A mutant is a copy of one file in which one operator, comparison, constant or condition is another.
@@ -321,12 +321,14 @@ def forked(work: Callable[[], tuple[int, Any]]) -> tuple[int, Any]:
                 report.flush()
             os._exit(status)
         done, status, naps = 0, 1, 0
-        while not done and naps < PATIENCE * 200:  # naps, not the clock: this may be paused
-            done, status = os.waitpid(child, os.WNOHANG)
-            time.sleep(0 if done else 0.005)
-            naps += 1
-        with suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)  # what the tests have started, too
+        try:
+            while not done and naps < PATIENCE * 200:  # naps, not the clock: this may be paused
+                done, status = os.waitpid(child, os.WNOHANG)
+                time.sleep(0 if done else 0.005)
+                naps += 1
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)  # what the tests have started, too
         if not done:
             os.waitpid(child, 0)
             return 1, None
@@ -405,6 +407,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all of them by default")
     parser.add_argument("--most", type=int, help="mutants of a part, spread over its files")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     for name in IMPORTED:
         with suppress(ImportError):
             import_module(name)
