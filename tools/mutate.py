@@ -7,7 +7,7 @@
 A mutant is a copy of one file in which one operator, comparison, constant or condition is another.
 It runs in a copy of the tree, with those tests of its part that reach the place or start other
 processes, and is dead when one of them fails or takes many times as long as it does on the code as
-it is. Those that have killed come first, then the quick ones. Where the place is in a function that
+it is. Those that have killed often come first, and the quick ones. Where it is in a function that
 no import calls, the mutant is a fork of a process that has imported all and collected the tests:
 the function gets its broken code there. Elsewhere the fork has not imported the package yet.
 mutmut and cosmic-ray want to import it from the place where they mutate it, without the C core that
@@ -179,7 +179,7 @@ class Tests:
         self.mutants = mutants
         self.left: list[int] = []  # those that this process cannot judge
         self.seconds: dict[str, float] = {}  # of processor time, on the code as it is
-        self.killed: list[str] = []  # the tests that have killed, the last one first
+        self.killed: dict[str, int] = {}  # how many each test has killed
         self.reached: dict[str, dict[int, set[str]]] = {}  # file -> line -> tests, "" for imports
         self.survivors: list[int] = []
         self.failed: str | None = None
@@ -192,10 +192,12 @@ class Tests:
 
     def first(self, items: list[pytest.Item], wanted: set[str]) -> list[pytest.Item]:
         """Those of the items that are wanted, in the order in which they kill soonest."""
-        rank = {name: i for i, name in enumerate(self.killed)}
         some = [item for item in items if "" in wanted or item.nodeid in wanted]
         return sorted(
-            some, key=lambda i: (rank.get(i.nodeid, len(rank)), self.seconds.get(i.nodeid, 0))
+            some,
+            key=lambda i: (
+                (self.seconds.get(i.nodeid, 0) + 1e-3) / (1 + self.killed.get(i.nodeid, 0))
+            ),
         )
 
     def run(self, items: list[pytest.Item]) -> int:
@@ -219,7 +221,7 @@ class Tests:
             self.survivors.append(number)
             os.write(OUTPUT, f"{self.mutants[number]}\n".encode())
         if failed:
-            self.killed = [failed, *(name for name in self.killed if name != failed)]
+            self.killed[failed] = self.killed.get(failed, 0) + 1
 
 
 class Server(Tests):
