@@ -335,6 +335,7 @@ def test_budget_is_the_cheapest_that_fits(sizes, more):
     stages = [Stage(*size) for size in sizes]
     least = policies.least_bytes(stages)
     assert search(stages, within_bytes(stages, least - 1), lambda stage: (stage.cost, 1)) is None
+    assert revolve.with_bytes(stages, least - 1) is None
     limit = least + more
     result = replay(stages, checkpoint.budget(limit).order(stages))
     assert result.peak_bytes <= limit

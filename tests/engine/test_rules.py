@@ -4,8 +4,10 @@ import itertools
 import math
 import pickle
 
+import numpy as np
 import pytest
 
+import micrograd as mg
 from micrograd.engine import Value, dot, grad, maximum, minimum, where
 from micrograd.engine import sum as n_ary_sum
 from micrograd.engine.rules import ANY, RULES
@@ -125,7 +127,7 @@ def test_every_rule_is_tested():
         assert name in table or name == "polygamma"
 
 
-@pytest.mark.parametrize("x", ORDINARY)
+@pytest.mark.parametrize("x", [*ORDINARY, -1.5, 1.5])
 @pytest.mark.parametrize("name", UNARY)
 def test_unary_to_third_order(name, x):
     ours, theirs = UNARY[name]
@@ -219,6 +221,16 @@ def test_binary_at_special_points(name):
         if name in ("hypot", "atan2") and 1e-320 in (x, y):
             continue  # PyTorch squares them
         assert got == pytest.approx(want, rel=1e-12, abs=1e-13, nan_ok=True), (name, x, y)
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+def test_zeros_of_either_sign_are_equal_and_the_second_is_taken(name):
+    function = BINARY[name][0]
+    program = mg.compile(function)
+    for x, y in itertools.product([0.0, -0.0], repeat=2):
+        found = function(Value(x), Value(y)).data
+        compiled = program(np.array([x]), np.array([y]))[0]
+        assert math.copysign(1, found) == math.copysign(1, compiled) == math.copysign(1, y)
 
 
 # Along (1, 1), where second derivatives commute: value, first, second and third derivative, where
