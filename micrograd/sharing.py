@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Lock, get_ident
-from time import monotonic, sleep
+from time import sleep
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
-GRACE = 0.1  # seconds after which what nobody holds is lost, and not just being taken
+GRACE = 0.1  # seconds after which a write looks again whether its readers have left
+NAPS = 2000  # of a millisecond, after which what nobody holds is lost, and not just being taken
 KEPT = 16  # idle workspaces of a pool: as many threads take turns without making new ones
 
 T = TypeVar("T")
@@ -116,15 +117,16 @@ class Access:
         """
         if self.holder == get_ident():  # a call of this thread that an interrupt has ended
             return
-        end = monotonic() + GRACE
-        while self.holder is None:
+        naps = 0  # not the clock: on a busy machine, or in a process that is stopped for a while,
+        while self.holder is None:  # the other thread may be late in saying that it is the holder
             try:
                 self.free.pop()
                 return
             except IndexError:
-                if monotonic() > end:
+                if naps == NAPS:
                     break
-                sleep(GRACE / 100)
+                naps += 1
+                sleep(0.001)
         else:  # it trains, or did a moment ago: what it has put back is not for this thread too
             raise in_use(where)
         with _LOST:

@@ -7,6 +7,7 @@ import time
 import pytest
 from support.threads import run_all
 
+from micrograd import sharing
 from micrograd.sharing import KEPT, Access, Pool
 
 
@@ -100,8 +101,21 @@ def test_writes_of_two_threads_never_overlap(eager_switches):
     assert done[0]
 
 
-def test_what_an_interrupt_has_cut_off_is_taken_up_again():
+def test_who_is_late_in_saying_that_it_holds_is_waited_for():
+    """A thread that has taken the claim and then got no processor, on a busy machine."""
+    access = Access()
+    access.free.pop()  # the late thread's, which says so after a third of a second
+    late = threading.Timer(0.3, setattr, (access, "holder", -1))
+    late.start()
+    with pytest.raises(RuntimeError, match="another thread is training"):
+        access.enter("a")
+    late.join()
+    assert access.holder == -1
+
+
+def test_what_an_interrupt_has_cut_off_is_taken_up_again(monkeypatch):
     """Ctrl-C may strike after a claim has been taken, and before anybody knows of it."""
+    monkeypatch.setattr(sharing, "NAPS", 20)  # nobody is late here
     access = Access()
     access.free.pop()  # struck in enter
     access.enter("a")
