@@ -68,7 +68,12 @@ def fuzz(name: str, command: list[str], seconds: int, keep: bool) -> bool:
     corpus = FUZZ / "corpus" / name
     corpus.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as grown:
-        options = [f"-max_total_time={seconds}", f"-max_len={LONGEST[name]}", "-timeout=20"]
+        options = [
+            f"-max_total_time={seconds}",
+            f"-max_len={LONGEST[name]}",
+            "-timeout=100",
+            "-report_slow_units=100",
+        ]
         options += ["-rss_limit_mb=3000", "-print_final_stats=1", "-verbosity=1"]
         options += [f"-artifact_prefix={corpus}/"]
         environment = {
