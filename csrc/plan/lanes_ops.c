@@ -115,7 +115,7 @@ void mg_lanes_run_op(mg_lanes_group *g, const mg_op *op, double scale)
         break;
     default:
         kernels->gate(op->function, op->slope, matrix_of(g, op->in[1]), matrix_of(g, op->in[0]),
-                      matrix_of(g, op->out[0]), op->accumulate);
+                      matrix_of(g, op->out[0]), 0);
         break;
     }
 }

@@ -17,6 +17,7 @@ OPTIMIZERS = {
         p, lr=0.01 * (i + 1), momentum=0.9, nesterov=True, weight_decay=1e-3 * i
     ),
     "adam": lambda p, i: mg.optim.Adam(p, lr=1e-3 * (i + 1)),
+    "upwards": lambda p, i: mg.optim.Adam(p, lr=1e-3, maximize=i % 2 == 0),
     "adamw": lambda p, i: mg.optim.AdamW(p, lr=1e-3, weight_decay=0.1 * i),
     "rmsprop": lambda p, i: mg.optim.RMSprop(p, lr=1e-3, momentum=0.5, centered=True),
     "adagrad": lambda p, i: mg.optim.Adagrad(p, lr=1e-2),
@@ -28,6 +29,24 @@ ACTIVATIONS = (
     mg.ReLU, mg.LeakyReLU, mg.Tanh, mg.Sigmoid, mg.GELU, mg.SiLU, mg.Softplus, mg.ELU, mg.SELU,
     mg.Mish,
 )  # fmt: skip
+STACKS = {  # layers, and whether networks of them go side by side
+    "no bias": (lambda: [mg.Linear(6, 8, bias=False), mg.ReLU(), mg.Linear(8, 2, bias=False)], 1),
+    "activations first": (lambda: [mg.Tanh(), mg.ReLU(), mg.Linear(6, 2)], 1),
+    "two in a row": (lambda: [mg.Linear(6, 8), mg.Tanh(), mg.Mish(), mg.Linear(8, 2)], 1),
+    "one behind": (lambda: [mg.Linear(6, 8), mg.Tanh(), mg.Linear(8, 2), mg.Sigmoid()], 1),
+    "two behind": (lambda: [mg.Linear(6, 2), mg.Tanh(), mg.SELU()], 1),
+    "skip of the input": (lambda: [mg.Residual(mg.Linear(6, 6), mg.Tanh()), mg.Linear(6, 2)], 1),
+    "skip in a skip": (lambda: [mg.Residual(mg.Residual(mg.Linear(6, 6))), mg.Linear(6, 2)], 1),
+    "skip of an activation": (lambda: [mg.Residual(mg.GELU()), mg.Linear(6, 2)], 1),
+    "added to another": (
+        lambda: [mg.Linear(6, 8), mg.Residual(mg.Linear(8, 8)), mg.Linear(8, 2)],
+        0,
+    ),
+    "added by an activation": (
+        lambda: [mg.Linear(6, 8), mg.Residual(mg.Tanh(), mg.Linear(8, 8)), mg.Linear(8, 2)],
+        0,
+    ),
+}
 
 
 class Training:
@@ -139,19 +158,17 @@ def test_shapes_have_the_bits_of_training_alone(sizes, count, batch, order, dtyp
     check(sizes, count, batch, dtype, order=order)
 
 
-def test_blocks_without_bias_and_with_skips(dtype):
-    def blocks():
-        yield mg.Linear(6, 8, bias=False)
-        yield mg.ReLU()
-        yield mg.Residual(mg.Linear(8, 8), mg.Tanh())
-        yield mg.Linear(8, 2)
-
+@pytest.mark.parametrize("name", STACKS)
+def test_stacks_have_the_bits_of_training_alone(name, dtype):
+    """Activations of their own, skips and layers without bias; where a gradient is added to
+    another, each goes alone."""
+    stack, fits = STACKS[name]
     data = rows(40, 6, 2, dtype)
-    both = [[Training(i, blocks, data, 16) for i in range(lanes(dtype))] for _ in range(2)]
+    both = [[Training(i, stack, data, 16) for i in range(lanes(dtype))] for _ in range(2)]
     for training in both[0]:
         training.alone()
-    _, statuses = train_many(both[1])
-    assert not any(statuses)
+    together, statuses = train_many(both[1])
+    assert together == [lanes(dtype) if fits else 1] * lanes(dtype) and not any(statuses)
     for one, other in zip(*both, strict=True):
         assert one.state() == other.state()
 

@@ -189,6 +189,21 @@ def test_small_equal_networks_each_have_the_bits_of_training_alone(n_threads):
         assert np.array_equal(together[i].parameters().flat, net.parameters().flat), i
 
 
+def test_activations_before_the_layers_of_a_block_leave_the_same_bits():
+    """Their gradient is added to that of the skip: in one rounding with the product or in two."""
+
+    def made(i):
+        block = mg.Residual(mg.Tanh(), mg.Linear(8, 8))
+        return mg.Network(mg.Linear(6, 8), block, mg.Linear(8, 3), seed=i)
+
+    nets, alone = ([made(i) for i in range(17)] for _ in range(2))
+    found = mg.fit_many(nets, X, y, epochs=3, batch_size=16, seeds=1)
+    for i, net in enumerate(alone):
+        wanted = net.fit(X, y, epochs=3, batch_size=16, seed=1, progress=False)
+        assert found[i].loss == wanted.loss
+        assert np.array_equal(nets[i].parameters().flat, net.parameters().flat)
+
+
 def steep_later(nets):
     """SGD, of which two make the loss grow until it is not finite: after some epochs."""
     rates = [0.01, 3.0, 0.02, 0.02, 2.0] * 4
