@@ -91,19 +91,10 @@ def candidates(estimator: Any, settings: Sequence[dict[str, Any]]) -> Iterator[C
 
 
 def _key(estimator: Any, parameters: dict[str, Any]) -> Any:
-    """Of what a setting says of the steps before the last."""
+    """Of what a setting says of the steps before the last: which objects, as 0 == False == 0.0."""
     last = estimator.steps[-1][0]
-    found: list[Any] = []
-    for name, value in sorted(parameters.items()):
-        if name.split("__")[0] == last:
-            continue
-        try:
-            hash(value)
-        except TypeError:
-            found.append((name, id(value)))
-        else:
-            found.append((name, type(value), value))
-    return tuple(found)
+    said = sorted(parameters.items())
+    return tuple((name, id(value)) for name, value in said if name.split("__")[0] != last)
 
 
 def _copy(estimator: Any) -> Any:

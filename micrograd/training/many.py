@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from inspect import signature
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,7 @@ class _Job:
     made: Prepared
     optimizer: Any  # as it was given
     names: list[str] | None
+    stopped: bool = False
 
     def begin(self) -> Run:
         """The run, at its start."""
@@ -44,17 +46,25 @@ class _Job:
         return self.made.run
 
     def train(self, threads: int) -> History:
-        """All epochs, by this thread and by so many threads of the C core."""
+        """All epochs, by this thread and by so many threads of the C core, unless it is stopped."""
+        if self.stopped:
+            raise KeyboardInterrupt
         core.limit_threads_here(threads)
         with self.model.parameters().access.training(self.where):
             run = self.begin()
             try:
-                while not run.over():
+                while not (self.stopped or run.over()):
                     run.finish_epoch(run.one_epoch(self.made.data))
             finally:
                 run.restore_dropout()
             run.finish()
         return run.state.history
+
+    def stop(self) -> None:
+        """Ends the call that `train` is making in another thread, and makes no other."""
+        self.stopped = True
+        if hasattr(self.made.run, "state"):
+            self.made.run.state.stop()
 
 
 def fit_many(
@@ -161,15 +171,23 @@ def _apart(jobs: list[_Job], workers: int, threads: int) -> list[History | BaseE
     """All jobs, by so many workers with so many threads of the C core each."""
     from concurrent.futures import ThreadPoolExecutor, wait
 
+    go = Event()  # an interrupt while threads are started would lose sight of the last one
+
+    def work(job: _Job) -> History:
+        go.wait()
+        return job.train(threads)
+
     with ThreadPoolExecutor(workers, thread_name_prefix="fit_many") as pool:
-        futures = [pool.submit(job.train, threads) for job in jobs]
         try:
+            futures = [pool.submit(work, job) for job in jobs]
+            go.set()
             wait(futures)
         except BaseException:  # an interrupt: every network ends its call and goes no further
-            for job, future in zip(jobs, futures, strict=True):
-                if not future.cancel() and hasattr(job.made.run, "state"):
-                    job.made.run.state.stop()
+            for job in jobs:
+                job.stop()
             raise
+        finally:
+            go.set()
     return [future.exception() or future.result() for future in futures]
 
 

@@ -9,8 +9,11 @@ import pytest
 
 pytest.importorskip("sklearn")
 from scipy.sparse import csr_array
-from sklearn.base import clone
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -29,6 +32,19 @@ NUMBERS = X[:, 0] ** 2 + 0.1 * RNG.normal(size=90)
 SMALL = {"hidden_layer_sizes": (6,), "max_iter": 12, "random_state": 0}
 RATES = {"alpha": [0.0, 0.1], "learning_rate_init": [0.01, 0.1]}
 GRID = {"hidden_layer_sizes": [(6,), (8, 4)], **RATES}
+
+
+class Columns(TransformerMixin, BaseEstimator):
+    """As numpy has it: (0, 1) are two columns, (False, True, ...) say of each whether it stays."""
+
+    def __init__(self, columns=()):
+        self.columns = columns
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X[:, list(self.columns)]
 
 
 def same(estimator, grid, y, rows=X, **options):
@@ -98,6 +114,46 @@ def test_a_pipeline_whose_transformers_are_searched_too(calls):
          refit="f1_macro", return_train_score=True)  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_settings_of_transformers_that_are_equal_and_not_the_same(kind, calls):
+    pipe = make_pipeline(Columns(), MLPClassifier(**SMALL))
+    columns = [kind(each) for each in ((0, 1, 0, 1), (False, True, False, True), (2, 3))]
+    search = same(pipe, {"columns__columns": columns, "mlpclassifier__alpha": [0.1, 1]}, CLASSES)
+    assert max(calls) == 6 * 3
+    assert len(set(search.cv_results_["mean_test_score"])) > 2
+
+
+def test_a_transformer_that_fails_fails_the_fits_behind_it():
+    pipe = make_pipeline(PCA(), MLPClassifier(**SMALL))
+    grid = {"pca__n_components": [2, 50], "mlpclassifier__alpha": [0.1, 1.0]}
+    with pytest.warns(FitFailedWarning, match="6 fits failed out of a total of 12"):
+        same(pipe, grid, CLASSES, error_score=-1.0, return_train_score=True)
+    with pytest.raises(ValueError, match="n_components=50 must be between"):
+        MLPSearchCV(pipe, grid, error_score="raise", cv=3).fit(X, CLASSES)
+
+
+def test_what_else_there_is_goes_grid_search_cvs_way(calls, capsys):
+    model, grid = MLPClassifier(**SMALL), {"alpha": [0.0, 1.0]}
+    same(LogisticRegression(), {"C": [0.1, 1.0]}, CLASSES)
+    same(model, grid, CLASSES, verbose=2)
+    assert capsys.readouterr().out.count("[CV] END") == 2 * 2 * 3
+    with config_context(enable_metadata_routing=True):
+        same(model, grid, CLASSES)
+    weights = np.where(CLASSES == "a", 30.0, 1.0)
+    found = [
+        search(model, grid, cv=3).fit(X, CLASSES, sample_weight=weights)
+        for search in (MLPSearchCV, GridSearchCV)
+    ]
+    for name in ("mean_test_score", "split0_test_score"):
+        np.testing.assert_array_equal(*(search.cv_results_[name] for search in found))
+    np.testing.assert_array_equal(*(search.predict_proba(X) for search in found))
+    assert not calls
+    with config_context(skip_parameter_validation=True):
+        unweighted = same(model, grid, CLASSES)
+    assert max(calls) == 6
+    assert not np.array_equal(unweighted.predict(X), found[0].predict(X))
+
+
 @pytest.mark.parametrize(
     ("y", "options"),
     [
@@ -141,6 +197,10 @@ def test_what_fails_is_that_candidates_error_score():
     with pytest.warns(FitFailedWarning, match="9 fits failed out of a total of 12"):
         search = same(model, grid, CLASSES, error_score=-1.0, return_train_score=True)
     assert search.cv_results_["mean_test_score"].tolist()[1:] == [-1, -1, -1]
+    several = {"scoring": ["accuracy", "f1_macro"], "refit": "f1_macro", "error_score": 0.25}
+    with pytest.warns(FitFailedWarning, match="3 fits failed out of a total of 6"):
+        search = same(model, {"alpha": [-1.0, 0.1]}, CLASSES, return_train_score=True, **several)
+    assert search.cv_results_["split2_train_f1_macro"][0] == 0.25
     with pytest.raises(ValueError, match="'alpha' parameter of MLPClassifier must be"):
         MLPSearchCV(model, {"alpha": [-1.0, 0.1]}, error_score="raise", cv=3).fit(X, CLASSES)
     with pytest.raises(ValueError, match="not finite in epoch"):

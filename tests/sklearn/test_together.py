@@ -98,6 +98,25 @@ def test_one_that_diverges_says_so_and_the_others_are_trained_to_the_end():
     assert_same(models[0], MLPClassifier(**models[0].get_params()).fit(X, CLASSES))
 
 
+def test_where_threads_have_a_network_each_in_turn_one_that_diverges_says_so_too():
+    rates = [1e-3, 1e300]
+    models = [
+        MLPClassifier(learning_rate_init=rate, dtype="float64", random_state=0, **SMALL)
+        for rate in rates
+    ]
+    first, second = trained_together(models, [CLASSES] * 2, threads=3)
+    assert first is None and "not finite in epoch" in str(second)
+    assert_same(models[0], MLPClassifier(**models[0].get_params()).fit(X, CLASSES))
+
+
+def test_calls_get_as_long_as_is_asked_and_have_a_batch_at_least():
+    rhythm, found = Rhythm(1.0, 2.0), []
+    for seconds in (0.5, 0.9, 1.5, 0.0, 2.5, 3.0, 9.0, 9.0, 2.0):
+        rhythm.took(seconds)
+        found.append(rhythm.batches)
+    assert found == [2, 4, 4, 8, 4, 2, 1, 1, 1]
+
+
 def test_an_interrupt_ends_all_of_them(monkeypatch):
     """With a warning each, as it ends a fit."""
     from micrograd.network.network import Network

@@ -1,7 +1,9 @@
 """fit_many: every network ends with the bits of having been trained alone."""
 
 import copy
+import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -318,3 +320,116 @@ def test_long_calls_of_a_whole_team_leave_the_same_bits(n_threads, threads):
         wanted = net.fit(rows, labels, seed=3, progress=False, **settings)
         assert found[i].loss == wanted.loss
         assert np.array_equal(nets[i].parameters().flat, net.parameters().flat)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_orders_too_long_to_be_stored_are_those_of_fit(epochs, monkeypatch):
+    """More than 2**23 rows; here more than 100."""
+    for module in ("data.batching", "training.feeds", "training.side_by_side"):
+        monkeypatch.setattr(f"micrograd.{module}.STORED_ROWS", 100)
+    nets, alone = ([mg.Network(mg.Linear(6, 3), seed=i) for i in range(5)] for _ in range(2))
+    mg.fit_many(nets, X, y, epochs=epochs, batch_size=16, seeds=[7, 7, 8, 7, 8])
+    for i, net in enumerate(alone):
+        net.fit(
+            X, y, epochs=epochs, batch_size=16, seed=8 if i in (2, 4) else 7, progress=False
+        )  # fmt: skip
+        assert np.array_equal(nets[i].parameters().flat, net.parameters().flat)
+        assert nets[i].position.rng == net.position.rng
+
+
+def test_mapped_arrays_are_read_batch_by_batch(tmp_path):
+    mapped = np.memmap(tmp_path / "x", np.float64, "w+", shape=X.shape)
+    mapped[...] = X
+    nets, alone = ([mg.Network(mg.Linear(6, 3), seed=i) for i in range(3)] for _ in range(2))
+    mg.fit_many(nets, mapped, y, epochs=2, batch_size=16, seeds=0)
+    for net, other in zip(nets, alone, strict=True):
+        other.fit(X, y, epochs=2, batch_size=16, seed=0, progress=False)
+        assert np.array_equal(net.parameters().flat, other.parameters().flat)
+
+
+def test_one_that_another_thread_trains_is_named_and_the_others_are_trained():
+    nets, alone = ([mg.Network(mg.Linear(6, 3), seed=i) for i in range(3)] for _ in range(2))
+    begun, enough = threading.Event(), threading.Event()
+
+    def look(_):
+        begun.set()
+        enough.wait(60)
+
+    other = threading.Thread(
+        target=lambda: nets[1].fit(X, y, epochs=1, callbacks=[look], progress=False)
+    )
+    other.start()
+    try:
+        assert begun.wait(60)
+        with pytest.raises(RuntimeError, match="fit_many: network 1: another thread"):
+            mg.fit_many(nets, X, y, epochs=2, seeds=0)
+    finally:
+        enough.set()
+        other.join()
+    for i in (0, 2):
+        alone[i].fit(X, y, epochs=2, seed=0, progress=False)
+        assert np.array_equal(nets[i].parameters().flat, alone[i].parameters().flat)
+    assert nets[1].optimizer.steps == 3
+
+
+@pytest.fixture
+def interrupts():
+    """SIGINT raises, also where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["in calls for all", "in threads of Python"])
+def test_after_an_interrupt_networks_are_whole_and_can_be_trained(own, interrupts, monkeypatch):
+    """It comes in one of the first epochs of very many; one may not have begun."""
+    calls, train_many = [], mg.Network.train_many
+
+    def struck(given, threads):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return train_many(given, threads)
+
+    class Striking(mg.optim.SGD):
+        def arguments(self):
+            if self.steps >= 4 and not calls:
+                calls.append(1)
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # which waits
+            return super().arguments()
+
+    monkeypatch.setattr(mg.Network, "train_many", staticmethod(struck))
+    nets = [mg.Network(mg.Linear(6, 9), mg.Dropout(0.5), mg.Linear(9, 3), seed=i) for i in range(2)]
+    kind = Striking if own else mg.optim.SGD
+    with pytest.raises(KeyboardInterrupt):
+        mg.fit_many(
+            nets, X, y, epochs=10**4, batch_size=64, seeds=0, n_threads=2, validation=(Xv, yv),
+            optimizers=[kind(net.parameters(), 0.1) for net in nets],
+        )  # fmt: skip
+    assert max(net.step for net in nets) > 0
+    for net in nets:
+        assert net.step == (net.optimizer.steps if net.optimizer else 0)
+        assert np.isfinite(net.parameters().flat).all()
+        np.testing.assert_array_equal(net.predict(X), net.predict(X))  # without dropout
+    monkeypatch.setattr(mg.Network, "train_many", staticmethod(train_many))
+    for net in nets:
+        net.optimizer = mg.optim.SGD(net.parameters(), 0.1)
+    again = mg.fit_many(nets, X, y, epochs=2, seeds=0, n_threads=2)
+    assert [len(history.loss) for history in again] == [2, 2]
+
+
+def test_an_interrupt_while_threads_are_started_leaves_networks_as_they_were(monkeypatch):
+    submit = ThreadPoolExecutor.submit
+
+    def struck(*arguments):
+        submit(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", struck)
+    nets = [mg.Network(mg.Linear(6, 3), mg.Map(lambda z: z * z), seed=i) for i in range(2)]
+    before = [net.parameters().flat.copy() for net in nets]
+    made = [mg.optim.Adam(net.parameters(), lr=mg.schedule.Exponential(0.1, 0.9)) for net in nets]
+    with pytest.raises(KeyboardInterrupt):
+        mg.fit_many(nets, X, y, epochs=2, n_threads=2, optimizers=made)
+    for net, flat in zip(nets, before, strict=True):
+        assert np.array_equal(net.parameters().flat, flat) and net.step == 0
