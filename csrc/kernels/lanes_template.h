@@ -99,7 +99,7 @@ static inline __attribute__((always_inline)) void T(lanes_tile)(const int rows, 
                 sum *= alpha;
             if (g->relu)
                 sum = T(v_relu)(sum);
-            if (g->positive)
+            if (!shared && g->positive)
                 sum = T(v_select)(T(v_load)((const real *)g->positive + at) > 0, sum, (vec){0});
             T(v_store)((real *)g->c + at, sum);
         }

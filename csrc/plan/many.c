@@ -29,6 +29,11 @@ static int op_fits(const mg_plan *plan, const mg_op *op)
     }
 }
 
+static int epochs_fit(const mg_epochs *e)
+{
+    return !e || (e->rows >= 1 && e->done >= 0 && e->done < e->rows);
+}
+
 static int fits(const mg_training *t)
 {
     const mg_plan *plan = t->plan;
@@ -41,7 +46,7 @@ static int fits(const mg_training *t)
     if (!o || o->slices || o->n != plan->n_parameters || o->parameters != plan->parameters ||
         o->gradients != plan->gradients || !mg_optimizer_kernels(o))
         return 0;
-    if (c->l1 != 0 || c->max_norm < INFINITY || t->count < 1 || t->batch_rows < 1 ||
+    if (c->l1 != 0 || c->max_norm < INFINITY || t->count < 1 || t->batch_rows < 1 || !epochs_fit(t->epochs) ||
         t->batch_rows > plan->kernels->lanes_depth || plan->kernels->lanes > MG_MOST_LANES ||
         mg_lanes_bytes(plan, t->batch_rows) > MOST_BYTES)
         return 0;
@@ -111,10 +116,10 @@ int mg_train_one(mg_training *t, int threads)
     mg_epochs *e = t->epochs;
     t->together = 1;
     t->result->steps = 0;
+    if (!epochs_fit(e))
+        return t->status = MG_BAD_ARGUMENT;
     if (!e)
         return t->status = batches(t, 0, t->count, threads);
-    if (e->rows < 1 || e->done < 0 || e->done >= e->rows)
-        return t->status = MG_BAD_ARGUMENT;
     t->status = MG_OK;
     e->ended = 0, e->stopped = 0;
     for (int64_t first = 0; first < t->count && !e->stopped && t->status == MG_OK;) {

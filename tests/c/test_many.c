@@ -234,6 +234,29 @@ static void check_many(int isa, int kind, int odd, int count, int threads)
     release_all();
 }
 
+/* Epochs that cannot be: all alike, so that nothing else keeps them from going side by side. */
+static void check_bad_epochs(int isa, int64_t of_rows, int64_t done)
+{
+    static network all[MOST];
+    mg_training trainings[MOST];
+    const int count = (int)mg_kernels_find(isa, dtype)->lanes;
+    const rows r = make_rows(EPOCHS);
+    int refused = 0;
+    for (int i = 0; i < count; i++) {
+        make(&all[i], isa, MG_SGD, EPOCHS, i, &r);
+        all[i].epochs.rows = of_rows, all[i].epochs.done = done;
+        trainings[i] = all[i].training;
+    }
+    mg_train_many(count, trainings, 1);
+    for (int i = 0; i < count; i++) {
+        refused += trainings[i].status == MG_BAD_ARGUMENT && mg_plan_step(all[i].plan) == 0 &&
+                   all[i].epochs.rows == of_rows && all[i].epochs.done == done;
+        mg_plan_free(all[i].plan);
+    }
+    CHECK(refused == count, "isa %d: epochs of %d rows: %d of %d refused", isa, (int)of_rows, refused, count);
+    release_all();
+}
+
 void test_many(int isa, int dtype_, int place_, long *passed_, long *failed_)
 {
     dtype = dtype_;
@@ -244,6 +267,9 @@ void test_many(int isa, int dtype_, int place_, long *passed_, long *failed_)
     for (int odd = ONE_ORDER; odd < ODDITIES; odd++)
         check_many(isa, MG_SGD, odd, lanes / 2 + 2, 1);
     check_many(isa, MG_ADAM, NOTHING, lanes + (lanes + 3) / 4, 2);
+    check_bad_epochs(isa, 0, 0);
+    check_bad_epochs(isa, 3, -1);
+    check_bad_epochs(isa, 3, 3);
     *passed_ += passed;
     *failed_ += failed;
     passed = failed = 0;
