@@ -99,13 +99,14 @@ class Access:
         Raises:
             RuntimeError: another thread has it.
         """
+        me = get_ident()  # it takes memory: before anything is claimed
         if self.owner is None:
             try:
                 self.free.pop()
             except IndexError:
                 self.contend(where)
-            self.holder = get_ident()
-        elif self.owner != get_ident():
+            self.holder = me
+        elif self.owner != me:
             raise in_use(where)
 
     def contend(self, where: str) -> None:
@@ -168,13 +169,14 @@ class Access:
         Raises:
             RuntimeError: another thread trains.
         """
+        me = get_ident()
         if self.owner is None:  # `enter`, written out: a step of an optimizer is short
             try:
                 self.free.pop()
             except IndexError:
                 self.contend(where)
-            self.holder = get_ident()
-        elif self.owner != get_ident():
+            self.holder = me
+        elif self.owner != me:
             raise in_use(where)
         try:
             self.written = True  # before `readers` is looked at; a reader does it the other way
