@@ -289,3 +289,15 @@ def test_n_ary_to_third_order(name):
         point = [first, 2.0, -3.0, 0.5, 0.25][: 3 if name in ("where", "clamp") else 5]
         assert_same(first_derivatives(ours, point), first_derivatives_torch(theirs, point))
         assert_same(derivatives_of_value(ours, point), derivatives_of_tensor(theirs, point))
+
+
+@pytest.mark.parametrize("order", ["xyy", "yxy", "yyx"])
+@pytest.mark.parametrize("at", [0.0, 0.5])
+def test_third_derivatives_of_a_power_commute(order, at):
+    """x**(y-1) * (2 log x + y log(x)**2); y = 0 has a rule of its own."""
+    values = {"x": Value(3.0), "y": Value(at)}
+    result = values["x"] ** values["y"]
+    for name in order:
+        (result,) = grad(result, values[name], create_graph=True)
+    log = math.log(3.0)
+    assert result.data == pytest.approx(3.0 ** (at - 1) * (2 * log + at * log**2), rel=1e-14)
