@@ -301,3 +301,12 @@ def test_third_derivatives_of_a_power_commute(order, at):
         (result,) = grad(result, values[name], create_graph=True)
     log = math.log(3.0)
     assert result.data == pytest.approx(3.0 ** (at - 1) * (2 * log + at * log**2), rel=1e-14)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_derivative_of_a_quotient_by_its_divisor_is_finite_where_a_factor_is_not(sign):
+    """-g x / y**2 with g / y = 1e350, and with x / y**2 = 1e350."""
+    for g, x, y, wanted in ((1e250, 1e-250, 1e-100, 1e200), (1e-250, 1e-50, 1e-200, 1e100)):
+        divisor = Value(y)
+        (found,) = grad(g * (sign * Value(x) / divisor), divisor)
+        assert found.data == pytest.approx(-sign * wanted, rel=1e-14)
