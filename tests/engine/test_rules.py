@@ -310,3 +310,15 @@ def test_the_derivative_of_a_quotient_by_its_divisor_is_finite_where_a_factor_is
         divisor = Value(y)
         (found,) = grad(g * (sign * Value(x) / divisor), divisor)
         assert found.data == pytest.approx(-sign * wanted, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "at"), [("acosh", 1.0), ("lgamma", 1e-310), ("digamma", 1e-200), ("cbrt", 0.0)]
+)
+def test_no_gradient_times_an_infinite_derivative_of_a_finite_result_is_no_number(name, at):
+    x, tensor = Value(at), torch.tensor(at, dtype=torch.float64, requires_grad=True)
+    result = getattr(x, name)()
+    assert math.isfinite(result.data)
+    (result * 0.0).backward()
+    (getattr(torch, name, lambda t: t ** (1 / 3))(tensor) * 0.0).backward()
+    assert math.isnan(tensor.grad) and math.isnan(x.grad)
