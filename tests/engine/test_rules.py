@@ -313,7 +313,11 @@ def test_the_derivative_of_a_quotient_by_its_divisor_is_finite_where_a_factor_is
 
 
 @pytest.mark.parametrize(
-    ("name", "at"), [("acosh", 1.0), ("lgamma", 1e-310), ("digamma", 1e-200), ("cbrt", 0.0)]
+    ("name", "at"),
+    [
+        *(("acos", 1.0), ("asin", -1.0), ("acosh", 1.0), ("cbrt", 0.0), ("sqrt", 0.0)),
+        *(("lgamma", 1e-310), ("digamma", 1e-200)),
+    ],
 )
 def test_no_gradient_times_an_infinite_derivative_of_a_finite_result_is_no_number(name, at):
     x, tensor = Value(at), torch.tensor(at, dtype=torch.float64, requires_grad=True)
