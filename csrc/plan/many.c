@@ -23,7 +23,8 @@ static int op_fits(const mg_plan *plan, const mg_op *op)
     case MG_LINEAR_INPUT: return in <= kernels->lanes_depth && !op->accumulate;
     case MG_ACTIVATE:
     case MG_ADD: return 1;
-    case MG_ACTIVATE_BACKWARD: return !op->accumulate; /* gcc rounds that sum elsewhere in a part of a vector */
+    case MG_ACTIVATE_BACKWARD:
+        return !op->accumulate; /* gcc rounds that sum elsewhere in a part of a vector */
     case MG_LOSS: return op->function == MG_CROSS_ENTROPY && in <= kernels->lanes;
     default: return 0;
     }
