@@ -35,7 +35,7 @@ from pathlib import Path
 
 from copies import ROOT, copy_sources
 
-KERNELS = ("kernels", "network", "optim", "program", "training")
+KERNELS = ("core", "kernels", "network", "optim", "program", "training")
 QUICK = ["tests/saving/test_hostile.py", "tests/network/test_sparse.py", "tests/program"]
 THREADED = [
     "tests/test_sharing.py",
