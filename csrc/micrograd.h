@@ -346,8 +346,9 @@ typedef struct {
     int64_t rows, count;
     int64_t *orders; /* (count, rows) */
 } mg_drawing;
-/* Draws them, from sources that are all different ones, shared out over threads.  Each takes from its source
- * what numpy's shuffle takes, and ends with the order that numpy's shuffle would have made. */
+/* Draws them, shared out over threads if the sources are all different ones; with threads 1 one after the
+ * other.  Each takes from its source what numpy's shuffle takes, and ends with the order that numpy's shuffle
+ * would have made. */
 int mg_draw_orders(int64_t n, const mg_drawing *drawings, int threads);
 
 /* What a buffer holds after such a run, and its leading dimension. */

@@ -196,10 +196,10 @@ def draw_orders(drawings: Sequence[Drawing], n_threads: int = 1) -> list[Array]:
     """Random orders (epochs, rows) of int64, for each drawing: what ``rng.shuffle`` makes of
     ``arange(rows)``, and it leaves the generator as that does. Other Python threads run meanwhile.
 
-    drawings: their generators are all different ones.
+    drawings: those that share a generator are drawn from it in the order given, by one thread.
 
     Raises:
-        ValueError: there are 2**32 rows or more.
+        ValueError: there are 2**32 rows or more, or fewer rows or epochs than none.
 
     >>> mg.core.draw_orders([mg.core.Drawing(np.random.default_rng(0), 4)])[0].tolist()
     [[2, 0, 1, 3]]
@@ -207,6 +207,11 @@ def draw_orders(drawings: Sequence[Drawing], n_threads: int = 1) -> list[Array]:
     most = max((drawing.rows for drawing in drawings), default=0)
     if most >= 1 << 32:
         raise ValueError(f"draw_orders: {most} rows, wanted fewer than 2**32")
+    for drawing in drawings:
+        if min(drawing.rows, drawing.epochs) < 0:
+            raise ValueError(
+                f"draw_orders: {drawing.rows} rows and {drawing.epochs} epochs, wanted 0 or more"
+            )
     ends = list(accumulate((d.epochs * d.rows for d in drawings), initial=0))
     whole = np.empty(ends[-1], np.int64)  # of large arrays the system gives larger pages
     orders = [
@@ -214,11 +219,14 @@ def draw_orders(drawings: Sequence[Drawing], n_threads: int = 1) -> list[Array]:
         for start, end, d in zip(ends, ends[1:], drawings, strict=False)
     ]
     asked = ffi.new("mg_drawing[]", len(drawings))
+    locks = {id(lock): lock for lock in (d.rng.bit_generator.lock for d in drawings)}
+    if len(locks) < len(drawings):
+        n_threads = 1
     with ExitStack() as held:
+        for _, lock in sorted(locks.items()):  # in one order, or two threads wait for each other
+            held.enter_context(lock)
         for to, drawing, array in zip(asked, drawings, orders, strict=True):
-            source = drawing.rng.bit_generator
-            held.enter_context(source.lock)
-            bits = _pointer_in(source.capsule, b"BitGenerator")
+            bits = _pointer_in(drawing.rng.bit_generator.capsule, b"BitGenerator")
             to.bits, to.orders = ffi.cast("mg_bits *", bits), ffi.from_buffer("int64_t[]", array)
             to.rows, to.count = drawing.rows, drawing.epochs
         lib.mg_draw_orders(len(drawings), asked, n_threads)

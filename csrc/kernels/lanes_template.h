@@ -139,11 +139,14 @@ static inline __attribute__((always_inline)) int64_t T(lanes_columns)(const int 
 /* All of C, in tiles of LANES_COLUMNS but for a few. */
 static inline __attribute__((always_inline)) void T(lanes_tiles)(const int shared, const mg_lanes_product *g)
 {
-    const int64_t n = g->n, rest = n % LANES_COLUMNS;
+    const int64_t n = g->n;
     const int more = LANES_MORE && !shared;
     int64_t j = 0;
-    if (more && n >= rest * LANES_MOST_COLUMNS)
-        j = T(lanes_columns)(LANES_MOST_COLUMNS, shared, g, j, rest * LANES_MOST_COLUMNS);
+    if (more) {
+        const int64_t wide = n % LANES_COLUMNS * LANES_MOST_COLUMNS;
+        if (n >= wide)
+            j = T(lanes_columns)(LANES_MOST_COLUMNS, shared, g, j, wide);
+    }
     j = T(lanes_columns)(LANES_COLUMNS, shared, g, j, n);
     if (more)
         j = T(lanes_columns)(3, shared, g, j, n);

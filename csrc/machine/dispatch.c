@@ -4,6 +4,11 @@
  * saves the registers; CPUID itself takes microseconds in a virtual machine. */
 #include "kernels/kernels.h"
 
+/* setup.py says so too, and installs the rest; this is for those who compile for another machine than theirs. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#error "micrograd: the C core is for little-endian machines: nobody has tested it on a big-endian one"
+#endif
+
 int mg_isa_supported(int isa)
 {
     switch (isa) {

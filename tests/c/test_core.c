@@ -12,6 +12,7 @@ void test_train(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_many(int isa, int dtype_, int place_, long *passed_, long *failed_);
 void test_team(long *passed_, long *failed_);
 void test_orders(long *passed_, long *failed_);
+void test_memory(long *passed_, long *failed_);
 
 static int isa;
 
@@ -401,6 +402,7 @@ int main(int arguments, char **argument)
     mg_set_max_threads(3);
     test_team(&passed, &failed);
     test_orders(&passed, &failed);
+    test_memory(&passed, &failed);
     mg_set_patient(1);
     for (isa = 0; isa < MG_ISAS; isa++) {
         if (!mg_isa_supported(isa)) {

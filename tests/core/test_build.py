@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,17 @@ def test_sources_in_folders_are_built_and_hashed(build_ffi, tmp_path):
     assert before == build_ffi.source_hash()
     (csrc / "plan" / "plan.c").rename(csrc / "machine" / "plan.c")
     assert build_ffi.source_hash(csrc) != before
+
+
+@pytest.mark.parametrize(
+    "command", ["cc -U__BYTE_ORDER__ -D__BYTE_ORDER__=__ORDER_BIG_ENDIAN__", "s390x-linux-gnu-gcc"]
+)
+def test_compiling_for_a_big_endian_machine_is_refused(command):
+    compiler, *options = command.split()
+    if not shutil.which(compiler):
+        pytest.skip(f"no {compiler}")
+    command = [compiler, *options, "-fsyntax-only", f"-I{ROOT / 'csrc'}", "-DMG_SOURCE_HASH=none"]
+    source = str(ROOT / "csrc" / "machine" / "dispatch.c")
+    done = subprocess.run([*command, source], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "micrograd: the C core is for little-endian machines" in done.stderr
