@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -349,7 +350,7 @@ def test_interrupt(capsys, monkeypatch):
 
 def test_unsupported_instruction_set():
     command = [sys.executable, "-m", "micrograd", "info"]
-    environment = {"MICROGRAD_ISA": "mmx", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "MICROGRAD_ISA": "mmx", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("micrograd: error: MICROGRAD_ISA='mmx' is unknown; valid here:")

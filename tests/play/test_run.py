@@ -1,6 +1,7 @@
 """Runs: the bits of fit, back to any step, in bounded memory; the program that does the same."""
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def test_the_program_of_a_table_makes_the_same_bits(tmp_path, held, target, test
     script.write_text(program(run, table) + ending)
     done = subprocess.run(
         [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True,
-        env={"PYTHONPATH": str(mg.__path__[0]).removesuffix("micrograd")},
+        env={**os.environ, "PYTHONPATH": str(mg.__path__[0]).removesuffix("micrograd")},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "flat").read_bytes() == bits(run)
