@@ -298,7 +298,10 @@ def _sqrt_starts(stages: Sequence[Stage]) -> list[int]:
 
 
 def _most_slots(stages: Sequence[Stage], limit: int) -> list[Event]:
-    """Revolve with the most slots that fit into `limit` bytes, which is at least least_bytes."""
+    """Revolve with the most slots that fit into `limit` bytes, which is at least least_bytes.
+
+    By bisection: where blocks hold much inside, more slots can take less, which is not looked for.
+    """
     fitting, too_many = revolve.with_slots(stages, 0), len(stages)
     low = 0
     while too_many - low > 1:

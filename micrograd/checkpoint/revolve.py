@@ -166,10 +166,8 @@ class _Table:
 
     def split(self, i: int, j: int, room: int) -> tuple[int, int]:
         k = int(self.choice[i, j, room])
-        if k == i:
-            return k, room - int(self.problem.taped[i])
-        free = self.problem.turn_is_free and j == k + 1
-        return k, room if free else room - int(self.problem.held[k])
+        taken = self.problem.taped[i] if k == i else self.problem.held[k]
+        return k, room - int(taken)
 
 
 def with_slots(stages: Sequence[Stage], slots: int) -> list[Event]:
@@ -186,7 +184,7 @@ def with_slots(stages: Sequence[Stage], slots: int) -> list[Event]:
     n = len(stages)
     slots = min(slots, max(0, n - 2))
     costs = [stage.cost for stage in stages[:-1]]
-    if len(set(costs)) <= 1 or n > STAGES or n * n * (slots + 1) > ENTRIES:
+    if len(set(costs)) <= 1 or n > STAGES:
         return _orders(stages, _closed_form, slots)
     # Fewest evaluations first, their cost second: in one float64, which is exact below 2^53.
     scaled = np.array([stage.cost for stage in stages], float) / gcd(*costs)
