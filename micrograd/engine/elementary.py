@@ -52,10 +52,8 @@ def log(x: Scalar) -> Scalar:
     return math.log(x) if x > 0 else -inf if x == 0 else nan
 
 
-def square_root(x: Scalar) -> Scalar:
+def square_root(x: float) -> float:
     """Square root, nan below 0."""
-    if type(x) is not float:
-        return x.sqrt()
     return math.sqrt(x) if x >= 0 else nan
 
 

@@ -233,6 +233,15 @@ def test_zeros_of_either_sign_are_equal_and_the_second_is_taken(name):
         assert math.copysign(1, found) == math.copysign(1, compiled) == math.copysign(1, y)
 
 
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+@pytest.mark.parametrize("x", [-1.0, 0.0, 2.5])
+def test_equal_operands_share_whatever_gradient_comes(name, x):
+    ours, theirs = BINARY[name]
+    got = first_derivatives(lambda a, b: -3.0 * ours(a, b), [x, x])
+    assert got == first_derivatives_torch(lambda a, b: -3.0 * theirs(a, b), [x, x])
+    assert got[1:] == [-1.5, -1.5]
+
+
 # Along (1, 1), where second derivatives commute: value, first, second and third derivative, where
 # PyTorch has nan; see `rules`.
 POW_AT_ZERO = {
