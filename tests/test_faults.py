@@ -76,6 +76,7 @@ print(n - 1, refused)
 def test_out_of_memory_at_each_allocation(shim, tmp_path):
     allocations, refused = map(int, faulty.run(shim, EVERYTHING + OUT_OF_MEMORY, tmp_path).split())
     assert allocations > 30
+    print(f"{allocations} allocations of the C core failed, {refused} with a MemoryError")
     assert refused == allocations  # each is a MemoryError, and none is passed over in silence
 
 
@@ -110,4 +111,6 @@ print(n - 1)
 
 
 def test_a_disk_that_fails_at_each_call_of_a_save(shim, tmp_path):
-    assert int(faulty.run(shim, SAVES, tmp_path)) > 8
+    calls = int(faulty.run(shim, SAVES, tmp_path))
+    print(f"{calls} calls of a save failed, with each of four errors")
+    assert calls > 8

@@ -88,6 +88,8 @@ def test_each_allocation_of_python_fails_once():
     """CPython and safetensors call a few of their own SystemError; ours are MemoryErrors."""
     done = run_python(SCRIPT, timeout=300)
     report = json.loads(done.stdout)
+    failed = sum(n for counts in report.values() for kind, n in counts.items() if kind != "null")
+    print(f"{failed} calls failed for want of memory: {report}")
     for call, counts in report.items():
         refused = counts.get("MemoryError", 0)
         others = sum(n for kind, n in counts.items() if kind not in ("null", "MemoryError"))

@@ -129,7 +129,7 @@ def test_each_system_call_of_a_save_fails_once(saver, tmp_path):
             assert not left, (case, left)
             refused[said.partition(":")[0]] += 1
     assert refused["OSError"] + refused["PermissionError"] > 10, refused
-    print(len(calls), "system calls:", dict(refused))
+    print(f"{len(calls)} system calls failed {sum(refused.values())} times: {dict(refused)}")
 
 
 def after_rename(calls, name, n):
