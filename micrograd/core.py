@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import accumulate
@@ -21,6 +22,8 @@ from micrograd import checks
 
 def _cure() -> str:
     """What to do where the extension is missing."""
+    if sys.byteorder == "big":
+        return "It is for little-endian machines; this one is big-endian"
     folder = Path(__file__).parents[1]
     if (folder / "setup.py").is_file():
         return (
