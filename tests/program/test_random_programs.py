@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from support.programs import on_values, programs, run
 
 from micrograd.engine import Value, grad, no_grad
@@ -31,7 +31,12 @@ def on_tensors(op, a, b, c):
     return table[op]() if op in table else getattr(torch, op)(a)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],  # an emulated processor is
+)
 @given(programs())
 def test_random_programs_agree_with_torch(program):
     torch = pytest.importorskip("torch")
