@@ -14,6 +14,18 @@ from micrograd import core
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# fixtures that make one file or process, which the threads of a test would all write to
+OF_ONE_THREAD = {"path", "saved", "saver"}
+
+
+def pytest_collection_modifyitems(items):
+    """For pytest-run-parallel: it gives each thread a tmp_path of its own, and nothing else."""
+    unsafe = pytest.mark.thread_unsafe(reason="threads of one test would write one file")
+    for item in items:
+        if OF_ONE_THREAD & {*getattr(item, "fixturenames", ())}:
+            item.add_marker(unsafe)
+
+
 # of Chromium, in the tests of pages
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run"]
 ARGUMENTS += [f"--disable-{what}" for what in ("background-networking", "component-update", "sync")]

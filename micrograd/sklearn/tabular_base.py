@@ -86,6 +86,12 @@ class BaseTabular(Explaining, BaseEstimator):
         frame = self._checked_table(X, y, reset=True)
         weights = None
         if sample_weight is not None:
+            given = np.asarray(sample_weight)
+            if given.size and given.dtype.kind in "biuf" and not given.any():
+                raise ValueError(
+                    f"{type(self).__name__}.fit: sample_weight is 0 in all rows, at least one "
+                    "non-zero is wanted"
+                )
             rows = np.empty((len(frame), 1))
             weights = _check_sample_weight(
                 sample_weight, rows, dtype=np.float64, ensure_non_negative=True

@@ -94,6 +94,7 @@ def test_process_pools():
             assert np.array_equal(net.predict(X), out)
 
 
+@pytest.mark.thread_unsafe(reason="joblib's pool is one for all threads")
 def test_joblib():
     joblib = pytest.importorskip("joblib")
     nets = nets_without_functions()

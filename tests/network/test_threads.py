@@ -87,6 +87,7 @@ def test_predictions_beside_training_are_those_of_some_step():
     run_all(train, *(lambda: repeat(predict) for _ in range(3)))
 
 
+@pytest.mark.thread_unsafe(reason="beside many more threads its own may never meet")
 def test_training_by_two_threads_is_an_error_and_corrupts_nothing():
     net = network()
     X, y = rows(64)

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+import sklearn
 from sklearn import neural_network as original
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -17,6 +18,7 @@ from micrograd.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
+OLD = tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9)
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 4))
 NUMBERS = X[:, 0] - X[:, 1] ** 2
@@ -128,6 +130,8 @@ def test_rows_held_out_that_all_weigh_nothing_are_an_error_in_words():
 def test_one_class_scores_as_scikit_learns():
     settings = {**SMALL, "early_stopping": True}
     for y in (np.zeros(120, int), np.full(120, "only")):
+        if y.dtype.kind == "U" and OLD:
+            continue  # 1.7 looks for nan among words, and fails
         theirs = original.MLPClassifier(**settings).fit(X, y)
         ours = MLPClassifier(dtype="float64", **settings).fit(X, y)
         assert ours.validation_scores_ == theirs.validation_scores_

@@ -294,5 +294,8 @@ def test_a_row_of_weight_2_is_that_row_twice_but_for_what_is_drawn(kind, monkeyp
     for one, other in zip(scaled.schema_.columns, repeated.schema_.columns, strict=True):
         np.testing.assert_allclose(one.centre, other.centre, rtol=1e-12)
         np.testing.assert_allclose(one.scale, other.scale, rtol=1e-12)
-    with pytest.raises(ValueError, match="at least one non-zero"):
-        kind("fast").fit(X, y, sample_weight=0 * times)
+    for zeros in (0 * times, [0.0] * 60, 0):
+        with pytest.raises(
+            ValueError, match=r"Tabular\w+\.fit: sample_weight is 0 in all rows, at"
+        ):
+            kind("fast").fit(X, y, sample_weight=zeros)

@@ -280,6 +280,7 @@ def test_an_interruption_from_within():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.thread_unsafe(reason="a signal goes to the main thread, which waits for the others")
 def test_ctrl_c():
     net, (X, y) = network(), data()
     timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
