@@ -49,6 +49,8 @@ THREADED = [
 NOT_HERE = {
     "tests/training/test_sources.py::test_four_gigabytes_in_little_memory": "counts the memory "
     "that the process takes",
+    "tests/network/test_steady.py::test_a_hundred_thousand_steps_keep_their_memory": "counts the "
+    "memory that the process takes",
     "tests/distributed/test_memory.py": "counts the memory that ranks take",
     "tests/convert/test_int8.py::test_every_step_near_the_network_and_to_the_bit_in_c": "starts "
     "a program of clang's AddressSanitizer, which cannot begin behind gcc's",
