@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from micrograd import checks
 from micrograd.saving import parts
-from micrograd.saving.header import check_header, parsed
+from micrograd.saving.header import parsed
 from micrograd.saving.layout import (
     FLAT,
     MEMBER,
@@ -20,6 +20,7 @@ from micrograd.saving.layout import (
     digest,
     tensor_names,
 )
+from micrograd.saving.tensors import Tensors
 from micrograd.saving.write import check_finite
 
 if TYPE_CHECKING:
@@ -46,9 +47,20 @@ class File:
         self.path = os.fsdecode(path)
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ValueError("it is no regular file")
-        check_header(self.path)
-        self._open = _opened(self.path)
-        metadata = self._open.metadata() or {}
+        self._file = Tensors(self.path)
+        try:
+            self._describe(self._file.metadata)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> File:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def _describe(self, metadata: dict[str, str]) -> None:
         text, self._digest = metadata.get("micrograd"), metadata.get("digest")
         self.text = _description(text)
         self._text = str(text)
@@ -95,8 +107,8 @@ class File:
         """
         names = tensor_names([name for name, _ in shapes])
         wanted = {name: shape for name, (_, shape) in zip(names, shapes, strict=True)}
-        file = self._open
-        found = set(file.keys())
+        entries = self._file.entries
+        found = set(entries)
         training = {TRAINING + name for name in FLAT}
         further = {f"{MEMBER}{i}" for i in range(1, self.members)}
         extras = {n for n in found if n in training | further or n.startswith(OPTIMIZER)}
@@ -110,14 +122,13 @@ class File:
             raise ValueError(f"the tensor {min(unknown)!r} belongs to no parameter")
         size = sum(math.prod(shape) for shape in wanted.values())
         for name, shape in [*wanted.items(), *((name, (size,)) for name in extras)]:
-            part = file.get_slice(name)
-            seen = part.get_dtype(), tuple(part.get_shape())
+            seen = entries[name][:2]
             if seen != (_FILE_DTYPES[self.dtype], shape):
                 raise ValueError(
                     f"the tensor {name!r} is {seen[0]} with shape {seen[1]}, the architecture "
                     f"wants {_FILE_DTYPES[self.dtype]} with shape {shape}"
                 )
-        self._tensors = {name: file.get_tensor(name) for name in found}
+        self._tensors = {name: self._file.read(name) for name in entries}
         if self._digest is not None and self._digest != digest(self._text, self._tensors.items()):
             raise ValueError("it is damaged: its content is not what its digest says")
 
@@ -146,12 +157,3 @@ def _description(text: Any) -> dict[str, Any]:
             f"it has version {description.get('version')!r} of the format, this is {VERSION}"
         )
     return description
-
-
-def _opened(path: str) -> Any:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        return safe_open(path, framework="np")
-    except SafetensorError as error:
-        raise ValueError(f"it is damaged or no safetensors file: {error}") from None

@@ -1,40 +1,40 @@
-"""The header of a model file, looked at before safetensors reads it: its size and its names."""
+"""The header of a model file, looked at before any tensor is: its size and its names."""
 
 from __future__ import annotations
 
 import json
 import os
 from itertools import pairwise
-from typing import Any
+from typing import IO, Any
 
 MOST_TENSORS = 100_000
 HEADER_LIMIT = 64 << 20  # bytes: the description twice over, which stands in it as quoted JSON
 _COUNTED = b'"data_offsets"'
 
 
-def check_header(path: str | os.PathLike[str]) -> None:
-    """Refuses a header that says something twice or is larger than any that `save` writes.
+def read_header(file: IO[bytes]) -> tuple[int, Any]:
+    """Where the header of this open file ends, and what stands in it, as JSON.
 
-    Of two entries of one name readers take the first or the last, as they please. A header that is
-    no JSON, or too short, is left to safetensors, which says what is wrong with it.
+    Of two entries of one name readers take the first or the last, as they please: it is refused,
+    and so is a header that is larger than any that `save` writes.
 
     Raises:
-        ValueError: the header is too large, has too many tensors or has a name twice.
+        ValueError: the header is cut short or too large, has too many tensors or has a name twice;
+            or it is no JSON or no UTF-8, which are ValueErrors of their own kind.
     """
-    with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        if size > os.fstat(file.fileno()).st_size:
-            return
-        if size > HEADER_LIMIT:
-            raise ValueError(f"its header has {size} bytes, {HEADER_LIMIT} is the most")
-        header = file.read(size)
+    there = os.fstat(file.fileno()).st_size
+    size = int.from_bytes(file.read(8), "little")
+    if size > there - 8:
+        raise ValueError(
+            f"it is damaged or no safetensors file: a header of {size} bytes in a file of {there}"
+        )
+    if size > HEADER_LIMIT:
+        raise ValueError(f"its header has {size} bytes, {HEADER_LIMIT} is the most")
+    header = file.read(size)
     tensors = header.count(_COUNTED)
     if tensors > MOST_TENSORS:
         raise ValueError(f"it has {tensors} tensors, {MOST_TENSORS} is the most")
-    try:
-        parsed(header.decode())
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        return
+    return 8 + size, parsed(header.decode())
 
 
 def parsed(text: str) -> Any:

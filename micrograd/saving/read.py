@@ -107,8 +107,7 @@ def load(path: Path) -> Network:
     True
     """
     require_safetensors("load")
-    with _naming(path, "load"):
-        file = File(path)
+    with _naming(path, "load"), File(path) as file:
         if file.members > 1:
             raise ValueError(
                 f"it holds {file.members} networks, whose answers are averaged; micrograd.saving."
@@ -130,8 +129,7 @@ def load_members(path: Path) -> list[Network]:
     2
     """
     require_safetensors("load_members")
-    with _naming(path, "load_members"):
-        file = File(path)
+    with _naming(path, "load_members"), File(path) as file:
         nets = [_network(file)]
         for i in range(1, file.members):
             twin = Network(*nets[0].layers, dtype=file.dtype, loss=file.loss(), seed=nets[0].seed)
@@ -187,8 +185,7 @@ def read_progress(model: Resumable, path: Path, optimizer: Any) -> Saved | None:
             parts.encode_optimizer(optimizer)  # now, not after an epoch
     if not os.path.exists(checked_target(path)):
         return None
-    with _naming(path, f"{where}: resume"):
-        file = File(path)
+    with _naming(path, f"{where}: resume"), File(path) as file:
         whole = "layers" in file.text
         if file.members > 1:
             raise ValueError(f"it holds {file.members} networks, training goes on with one")

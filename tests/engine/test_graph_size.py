@@ -115,6 +115,7 @@ def test_the_engine_imports_no_numpy():
     assert "micrograd.engine.value" in modules and "numpy" not in modules and "cffi" not in modules
 
 
+@pytest.mark.thread_unsafe(reason="counts the memory of the process")
 def test_memory_of_a_node():
     """What the engine says of itself: 96 bytes and 24 for the number; 24 and at most 16 going back.
 

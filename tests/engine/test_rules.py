@@ -335,3 +335,20 @@ def test_no_gradient_times_an_infinite_derivative_of_a_finite_result_is_no_numbe
     (result * 0.0).backward()
     (getattr(torch, name, lambda t: t ** (1 / 3))(tensor) * 0.0).backward()
     assert math.isnan(tensor.grad) and math.isnan(x.grad)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "at"),
+    [
+        (Value.hypot, torch.hypot, [0.0, 0.0]),
+        (lambda x: x.polygamma(1), lambda x: torch.polygamma(1, x), [1e-150]),
+        (Value.atan2, None, [1e-310, 1e-310]),  # PyTorch squares them
+    ],
+)
+def test_nor_is_it_with_further_operands(ours, theirs, at):
+    assert math.isfinite(ours(*map(Value, at)).data)
+    found = first_derivatives(lambda *xs: ours(*xs) * 0.0, at)
+    assert found[0] == 0 and all(map(math.isnan, found[1:]))
+    if theirs is not None:
+        wanted = first_derivatives_torch(lambda *xs: theirs(*xs) * 0.0, at)
+        assert wanted == pytest.approx(found, nan_ok=True)

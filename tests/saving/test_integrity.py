@@ -1,6 +1,7 @@
 """What is written can be read, and what was changed on the way is not: names, digests, refusals."""
 
 import json
+import os
 import struct
 
 import numpy as np
@@ -9,6 +10,7 @@ from support.bits import same_bits
 
 import micrograd as mg
 from micrograd.optim import SGD, Adam
+from micrograd.saving.tensors import Tensors
 
 pytest.importorskip("safetensors")
 
@@ -195,3 +197,49 @@ def test_a_name_that_comes_twice(saved, where):
     join(saved, raw, data)
     with pytest.raises(ValueError, match=r"its description has '.*' twice"):
         mg.load(saved)
+
+
+# ---- another process writes the file meanwhile ----
+
+
+@pytest.fixture
+def large(tmp_path):
+    """A file that no buffer holds whole, and its parameters."""
+    path = tmp_path / "large"
+    net = mg.Network(mg.Linear(90, 200), mg.ReLU(), mg.Linear(200, 90), seed=2)
+    net.save(path)
+    return path, net.parameters().flat
+
+
+def before_each_tensor(monkeypatch, what):
+    read = Tensors.read
+
+    def after_that(self, name):
+        what()
+        return read(self, name)
+
+    monkeypatch.setattr(Tensors, "read", after_that)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.2, 0.6, 0.999])
+def test_a_file_that_is_cut_short_while_it_is_read(large, part, monkeypatch):
+    """A file that is mapped into memory would end this process."""
+    path, _ = large
+    size = int(part * path.stat().st_size)
+    before_each_tensor(monkeypatch, lambda: os.truncate(path, size))
+    with pytest.raises(
+        ValueError, match=r"large: it is damaged .*: it became shorter while it was"
+    ):
+        mg.load(path)
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_the_old_one(large, monkeypatch):
+    path, wanted = large
+
+    def replace():
+        other = path.with_name("other")
+        other.write_bytes(b"\xff" * path.stat().st_size)
+        os.replace(other, path)
+
+    before_each_tensor(monkeypatch, replace)
+    assert same_bits(mg.load(path).parameters().flat, wanted)
