@@ -61,13 +61,18 @@ static inline int64_t T(panels)(int64_t n)
     return (n + PANEL - 1) / PANEL;
 }
 
-/* Elements of scratch: the panels of B, shared by the team, then one block of A for each member.  Never less
- * for a larger m or k: a plan has room for its largest batch, and smaller ones have to fit.  (The depth of a
- * block does not grow with k: 600 is cut into two of 304, 575 is not.) */
-static int64_t T(gemm_scratch_b)(const mg_gemm *g)
+/* Elements of scratch: the panels of B, shared by the team, but a lone one for each member; then one block of A
+ * for each member.  Never less for a larger m or k: a plan has room for its largest batch, and smaller ones have
+ * to fit.  (The depth of a block does not grow with k: 600 is cut into two of 304, 575 is not.) */
+static int64_t T(panel_scratch)(const mg_gemm *g)
 {
-    const int64_t most = g->k < MOST_DEPTH ? g->k + LANES : MOST_DEPTH + LANES;
-    return T(packs_b)(g) ? T(panels)(g->n) * PANEL * most : 0;
+    return PANEL * (g->k < MOST_DEPTH ? g->k + LANES : MOST_DEPTH + LANES);
+}
+
+static int64_t T(gemm_scratch_b)(const mg_gemm *g, int threads)
+{
+    const int64_t panels = T(panels)(g->n);
+    return T(packs_b)(g) ? T(panel_scratch)(g) * (panels == 1 ? threads : panels) : 0;
 }
 
 #define BLOCK_A_ELEMENTS ((int64_t)(BLOCK_ROWS + 16) * (MOST_DEPTH + LANES))
@@ -75,7 +80,7 @@ static int64_t T(gemm_scratch_b)(const mg_gemm *g)
 static size_t T(gemm_scratch)(const mg_gemm *g, int threads)
 {
     const int64_t a = T(packs_a)(g) ? BLOCK_A_ELEMENTS * threads : 0;
-    return (size_t)(T(gemm_scratch_b)(g) + a) * sizeof(real);
+    return (size_t)(T(gemm_scratch_b)(g, threads) + a) * sizeof(real);
 }
 
 /* A panel of B from row p0 on: its rows lie `row` apart, and the next panel `panel` further on. */
@@ -156,12 +161,13 @@ static inline int64_t T(longest)(int64_t count, mg_team team)
 #define SHARED_ROWS 4
 
 /* Does the team share out panels of B, which each member then packs for itself without waiting for
- * anybody, or rows?  Panels, unless that leaves some member with a twentieth more to do.  But the
- * gradient of weights, A transposed, by rows where B is read in place: the update and the next forward pass
- * share them out so, and what changes hands costs more than an eighth more of work. */
+ * anybody, or rows?  Panels, unless that leaves some member with a twentieth more to do.  But rows where B is
+ * read in place: the update and the next forward pass share out the gradient of weights so; and where one member
+ * writes the left halves of rows and the other the right ones, each asks ahead for lines of the other's.  Both
+ * cost more than an eighth more of work. */
 static int T(shares_panels)(const mg_gemm *g, int64_t fours, int64_t panels, mg_team team)
 {
-    if (g->a_col != 1 && !T(packs_b)(g) && T(longest)(fours, team) * team.size * 8 <= fours * 9)
+    if (!T(packs_b)(g) && T(longest)(fours, team) * team.size * 8 <= fours * 9)
         return 0;
     return T(longest)(panels, team) * fours * 20 <= T(longest)(fours, team) * panels * 21;
 }
@@ -169,10 +175,12 @@ static int T(shares_panels)(const mg_gemm *g, int64_t fours, int64_t panels, mg_
 static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
 {
     real *packed_b = T(packs_b)(g) ? (real *)scratch : NULL;
-    real *scratch_a =
-        T(packs_a)(g) ? (real *)scratch + T(gemm_scratch_b)(g) + team.index * BLOCK_A_ELEMENTS : NULL;
+    real *scratch_a = T(packs_a)(g)
+                          ? (real *)scratch + T(gemm_scratch_b)(g, team.size) + team.index * BLOCK_A_ELEMENTS
+                          : NULL;
     const int64_t fours = (g->m + SHARED_ROWS - 1) / SHARED_ROWS, panels = T(panels)(g->n);
     const int alone = T(shares_panels)(g, fours, panels, team); /* with the panels of B */
+    const int apart = alone || panels == 1;                     /* each member packs what it reads */
     const mg_range mine = alone ? (mg_range){0, fours} : mg_share(fours, team);
     const mg_range columns = alone ? mg_share(panels, team) : (mg_range){0, panels};
     const int64_t i_first = mine.first * SHARED_ROWS;
@@ -185,11 +193,13 @@ static void T(gemm_run)(const mg_gemm *g, void *scratch, mg_team team)
     const int64_t wide = packed_b && alone && !scratch_a ? BLOCK_PANELS(g->b_col != 1) : panels;
     if (packed_b && alone)
         packed_b += columns.first * PANEL * (g->k < step ? g->k : step);
+    else if (packed_b && apart)
+        packed_b += team.index * T(panel_scratch)(g);
     for (int64_t p = 0; p < g->k || p == 0; p += step) {
         const int64_t depth = g->k - p < step ? g->k - p : step;
         for (int64_t first = columns.first; first < columns.last; first += wide) {
             const mg_range group = {first, columns.last - first < wide ? columns.last : first + wide};
-            if (packed_b && alone) {
+            if (packed_b && apart) {
                 T(pack_panels)(g, p, depth, group, packed_b);
             } else if (packed_b) {
                 if (p > 0)

@@ -9,9 +9,9 @@
  * Where a neighbour wants the processors, a team can cost more than it brings: a member that loses its
  * processor in the middle keeps the others waiting for a time slice, which is twenty small steps.  So every
  * run is timed, and what it took is compared with what this thread would have taken alone, as its own working
- * time says.  There is an account of time: teams pay in what they save, up to SAVED_NS, and take out what they
- * lose.  While it is overdrawn no team is made, and calls that work alone pay in 1 / SHARE of their time: teams
- * never cost more than that. */
+ * time says.  There is an account of time: LENT_NS at first; teams pay in what they save, up to SAVED_NS, and take
+ * out what they lose.  While it is overdrawn no team is made, and calls that work alone pay in 1 / SHARE of their
+ * time: teams never cost more than that. */
 #define _GNU_SOURCE /* sched_getcpu, pthread_setaffinity_np */
 #include "machine/team.h"
 
@@ -62,7 +62,8 @@ enum {
     SPIN_NS = 50000,    /* as long as it takes to wake a thread that sleeps */
     ASLEEP_NS = 100000, /* how long seats are offered to threads that have to be woken */
     AWAKE_NS = 3000,    /* and to those that are awake, who answer in 200 ns unless they have no processor */
-    SAVED_NS = 8000000, /* two time slices: they are lost on an idle machine too, now and then */
+    LENT_NS = 8000000,  /* two time slices: they are lost on an idle machine too, now and then */
+    SAVED_NS = 40000000, /* earned in a tenth of a second; some hosts lose several slices in a row */
     SHARE = 25,
     GLANCES = 16 /* at a word, before the first look at the clock */
 };
@@ -105,7 +106,7 @@ static struct {
           .started = {.changed = PTHREAD_COND_INITIALIZER},
           .met = {.changed = PTHREAD_COND_INITIALIZER},
           .taken = ATOMIC_FLAG_INIT,
-          .saved = SAVED_NS};
+          .saved = LENT_NS};
 
 static int patient; /* every team waits for all of its members: for tests */
 
@@ -224,7 +225,7 @@ static void forget(void)
     atomic_store(&pool.arrived, 0);
     atomic_flag_clear(&pool.taken);
     pool.members = 0;
-    pool.saved = SAVED_NS;
+    pool.saved = LENT_NS;
 }
 #endif
 

@@ -40,4 +40,11 @@ static inline mg_range mg_share(int64_t count, mg_team team)
     return (mg_range){count * team.index / team.size, count * (team.index + 1) / team.size};
 }
 
+/* The same in whole lines of 16, but for the last: of columns, outputs of a layer, parameters. */
+static inline mg_range mg_share_lines(int64_t count, mg_team team)
+{
+    const mg_range lines = mg_share((count + 15) / 16, team);
+    return (mg_range){lines.first * 16, lines.last * 16 < count ? lines.last * 16 : count};
+}
+
 #endif

@@ -10,12 +10,6 @@ mg_matrix mg_matrix_rows(mg_matrix x, size_t real_size, mg_range rows)
     return x;
 }
 
-mg_range mg_share_columns(int64_t columns, mg_team team)
-{
-    const mg_range sixteens = mg_share((columns + 15) / 16, team);
-    return (mg_range){sixteens.first * 16, sixteens.last * 16 < columns ? sixteens.last * 16 : columns};
-}
-
 mg_matrix mg_run_values(const mg_plan *plan, const mg_run *run, int buffer)
 {
     const mg_buffer *b = &plan->buffers[buffer];
@@ -126,7 +120,7 @@ static void linear_weight(const mg_plan *plan, const mg_run *run, const mg_op *o
     }
     if (op->bias < 0)
         return;
-    const mg_range outputs = mg_share_columns(delta.columns, team);
+    const mg_range outputs = mg_share_lines(delta.columns, team);
     mg_matrix mine = delta;
     mine.data = at(plan, delta.data, outputs.first);
     mine.columns = outputs.last - outputs.first;

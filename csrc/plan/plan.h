@@ -100,8 +100,6 @@ void mg_sparse_forward(const mg_plan *plan, const mg_run *run, const mg_gemm *g,
 void mg_sparse_weight(const mg_plan *plan, const mg_run *run, const mg_gemm *g, mg_team team);
 
 mg_matrix mg_run_values(const mg_plan *plan, const mg_run *run, int buffer);
-/* This member's columns of a sum, or outputs of a layer: whole lines of 16. */
-mg_range mg_share_columns(int64_t columns, mg_team team);
 /* Whether each of its elements, of so many bytes, lies where the compiler takes it to lie; no array does. */
 static inline int mg_aligned(const void *array, size_t size)
 {

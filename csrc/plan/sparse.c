@@ -291,7 +291,7 @@ static void forward_frozen(const mg_plan *plan, const mg_sparse_columns *x, cons
 static void forward(const mg_plan *plan, const mg_sparse_columns *x, const mg_gemm *g, mg_team team)
 {
     double tile[MG_TILE_COLUMNS * MG_TILE_OUTPUTS] = {0}; /* or as many floats */
-    const mg_range mine = mg_share_columns(g->n, team);
+    const mg_range mine = mg_share_lines(g->n, team);
     const int64_t size = (int64_t)plan->real_size;
     for (int64_t first = mine.first; first < mine.last; first += MG_TILE_OUTPUTS) {
         const mg_matrix z = cleared(g, size, first, MG_TILE_OUTPUTS, mine.last);
@@ -319,7 +319,7 @@ void mg_sparse_weight(const mg_plan *plan, const mg_run *run, const mg_gemm *g, 
 {
     double tile[MG_TILE_COLUMNS * MG_TILE_OUTPUTS];
     const mg_sparse_columns *x = run->sparse;
-    const mg_range mine = mg_share_columns(g->m, team);
+    const mg_range mine = mg_share_lines(g->m, team);
     const int64_t size = (int64_t)plan->real_size;
     if (!g->accumulate && mine.last > mine.first)
         memset((char *)g->c + mine.first * g->c_row * size, 0,

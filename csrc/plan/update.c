@@ -264,7 +264,7 @@ void mg_update_run(mg_update *u, mg_team team)
     const mg_constraints *constraints = u->constraints;
     const int penalized = constraints->l1 != 0 || constraints->l2 != 0;
     const mg_range chunks = mg_share(mg_update_chunks(o->n), team);
-    const mg_range mine = mg_update_elements(o->n, chunks.first, chunks.last);
+    const mg_range mine = mg_share_lines(o->n, team);
     if (o->slices) {
         if (team.index == 0)
             clear_unused(o);
@@ -359,9 +359,7 @@ typedef struct {
 static void step_body(void *arguments, mg_team team)
 {
     const plain_step *s = arguments;
-    const mg_range chunks = mg_share(mg_update_chunks(s->optimizer->n), team);
-    update(s->kernels, s->optimizer, mg_update_elements(s->optimizer->n, chunks.first, chunks.last), 1,
-           INFINITY, 0);
+    update(s->kernels, s->optimizer, mg_share_lines(s->optimizer->n, team), 1, INFINITY, 0);
 }
 
 int mg_optimizer_step(mg_optimizer *optimizer, int threads)
