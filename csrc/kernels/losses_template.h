@@ -9,47 +9,52 @@ static inline real T(row_weight)(const mg_loss_rows *r, int64_t i)
 }
 
 /* What is left for a row of softmax-cross-entropy once softmax is known: the loss from the largest
- * logit, log(sum exp(z - max)) and z, and, if p (the softmax, in the gradient's place) is there,
- *     dL/dz = p * sum(y) - y,   which is p - y for one-hot and probability rows. */
+ * logit, log(sum exp(z - max)) and z, and, if p (the softmax times the row's weight w, in the gradient's place) is
+ * there,
+ *     w dL/dz = p * sum(y) - w y,   which is p - w y for one-hot and probability rows. */
 static inline void T(cross_entropy_label)(const mg_loss_rows *r, int64_t i, const real *z, double max,
                                           double log_sum, real *p)
 {
     const int64_t label = ((const int64_t *)r->labels)[i];
-    r->row_loss[i] = log_sum + (max - (double)z[label]); /* max - z first: exact where it matters */
+    const real w = T(row_weight)(r, i);
+    r->row_loss[i] = w * (log_sum + (max - (double)z[label])); /* max - z first: exact where it matters */
     if (p)
-        p[label] -= 1;
-    if (r->weights) {
-        const real w = T(row_weight)(r, i);
-        r->row_loss[i] *= w;
-        for (int64_t j = 0; p && j < r->z.columns; j++)
-            p[j] *= w;
-    }
+        p[label] -= w;
 }
 
-static void T(cross_entropy_targets)(const mg_loss_rows *r, int64_t i, const real *z, double max,
-                                     double log_sum, real *p)
+/* The loss of some columns, and p = factor * p - w y, if p is there. */
+static inline double T(cross_entropy_targets)(int64_t columns, const real *y, const real *z, double max,
+                                              double log_sum, real factor, real w, real *p)
 {
-    const real *y = (const real *)r->targets + i * r->targets_ld;
-    const real w = T(row_weight)(r, i);
     double loss = 0;
-    real mass = 0;
-    for (int64_t j = 0; j < r->z.columns; j++) {
-        mass += y[j];
+    for (int64_t j = 0; j < columns; j++)
         if (y[j] != 0)
             loss += (double)y[j] * (log_sum + (max - (double)z[j]));
+    for (int64_t j = 0; p && j < columns; j += LANES) {
+        const int rest = columns - j < LANES ? (int)(columns - j) : LANES;
+        const vec weighted = w * T(v_load_first)(y + j, rest);
+        T(v_store_first)(p + j, factor * T(v_load_first)(p + j, rest) - weighted, rest);
     }
-    r->row_loss[i] = w * loss;
-    for (int64_t j = 0; p && j < r->z.columns; j++)
-        p[j] = w * (p[j] * mass - y[j]);
+    return loss;
 }
 
-static inline void T(cross_entropy_row)(const mg_loss_rows *r, int64_t i, const real *z, double max,
-                                        double log_sum, real *p)
+/* The sum of a row of targets, in blocks, whose chains of additions are short. */
+static inline real T(mass_of)(int64_t columns, const real *y)
 {
-    if (r->labels)
-        T(cross_entropy_label)(r, i, z, max, log_sum, p);
-    else
-        T(cross_entropy_targets)(r, i, z, max, log_sum, p);
+    real mass = 0;
+    for (int64_t first = 0; first < columns; first += SOFTMAX_BLOCK) {
+        const int64_t last = columns - first < SOFTMAX_BLOCK ? columns : first + SOFTMAX_BLOCK;
+        vec sum = {0};
+        for (int64_t j = first; j < last; j += LANES)
+            sum += T(v_load_first)(y + j, last - j < LANES ? (int)(last - j) : LANES);
+        mass += T(v_sum)(sum);
+    }
+    return mass;
+}
+
+static inline const real *T(targets_of)(const mg_loss_rows *r, int64_t i)
+{
+    return (const real *)r->targets + i * r->targets_ld;
 }
 
 /* Few classes: LANES rows side by side. */
@@ -61,15 +66,26 @@ static void T(cross_entropy_narrow)(const mg_loss_rows *r)
         const real *z = (const real *)r->z.data + i * r->z.ld;
         real *p = r->gradient ? (real *)r->gradient + i * r->gradient_ld : NULL;
         vec columns[LANES], max, sum;
-        T(softmax_lanes)(rows, n, z, r->z.ld, columns, &max, &sum);
+        const vec weights =
+            r->weights ? T(v_load_first)((const real *)r->weights + i, rows) : T(v_splat)((real)1);
+        T(softmax_lanes)(rows, n, z, r->z.ld, weights, columns, &max, &sum);
         if (p)
             T(store_lanes)(rows, n, columns, p, r->gradient_ld);
         real log_sum[LANES], shift[LANES];
         T(v_store)(log_sum, T(v_log)(sum));
         T(v_store)(shift, max);
-        for (int row = 0; row < rows; row++)
-            T(cross_entropy_row)(r, i + row, z + row * r->z.ld, (double)shift[row], (double)log_sum[row],
-                                 p ? p + row * r->gradient_ld : NULL);
+        for (int row = 0; row < rows; row++) {
+            const real *z_row = z + row * r->z.ld;
+            real *p_row = p ? p + row * r->gradient_ld : NULL;
+            const double most = (double)shift[row], logarithm = (double)log_sum[row];
+            if (r->labels) {
+                T(cross_entropy_label)(r, i + row, z_row, most, logarithm, p_row);
+            } else {
+                const real *y = T(targets_of)(r, i + row), w = T(row_weight)(r, i + row);
+                r->row_loss[i + row] =
+                    w * T(cross_entropy_targets)(n, y, z_row, most, logarithm, T(mass_of)(n, y), w, p_row);
+            }
+        }
     }
 }
 
@@ -77,12 +93,25 @@ static void T(cross_entropy_wide)(const mg_loss_rows *r)
 {
     const int64_t n = r->z.columns;
     for (int64_t i = 0; i < r->z.rows; i++) {
-        const real *z = (const real *)r->z.data + i * r->z.ld;
+        const real *z = (const real *)r->z.data + i * r->z.ld, w = T(row_weight)(r, i);
         real *p = r->gradient ? (real *)r->gradient + i * r->gradient_ld : NULL;
-        const real max = T(row_max)(n, z), sum = T(row_exp)(n, z, max, p);
-        if (p)
-            T(row_scale)(n, sum, p);
-        T(cross_entropy_row)(r, i, z, (double)max, log((double)sum), p);
+        if (r->labels) {
+            real max, sum;
+            T(softmax_row)(n, z, w, p, &max, &sum);
+            T(cross_entropy_label)(r, i, z, (double)max, log((double)sum), p);
+            continue;
+        }
+        const real *y = T(targets_of)(r, i), mass = w * T(mass_of)(n, y);
+        T(row_exponents) row;
+        T(row_exp)(n, z, p, &row);
+        const double log_sum = log((double)row.sum);
+        double loss = 0;
+        int b = 0;
+        for (int64_t j = 0; j < n; j += row.block, b++)
+            loss +=
+                T(cross_entropy_targets)(n - j < row.block ? n - j : row.block, y + j, z + j, (double)row.max,
+                                         log_sum, T(block_factor)(&row, b, mass), w, p ? p + j : NULL);
+        r->row_loss[i] = w * loss;
     }
 }
 

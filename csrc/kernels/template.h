@@ -1,5 +1,6 @@
 /* The kernel template of one instruction set: isa_*.c has set MG_VECTOR_BYTES, MG_ROWS, MG_ISA_TARGET and
  * the name of its table, MG_TABLE.  Everything is compiled twice, for float and for double. */
+#include <float.h>
 #include <math.h>
 
 #include "kernels/kernels.h"
