@@ -63,7 +63,7 @@ enum {
     ASLEEP_NS = 100000,  /* how long seats are offered to threads that have to be woken */
     AWAKE_NS = 3000,     /* and to those that are awake, who answer in 200 ns unless they have no processor */
     LENT_NS = 8000000,   /* two time slices: they are lost on an idle machine too, now and then */
-    SAVED_NS = 40000000, /* earned in a tenth of a second; some hosts lose several slices in a row */
+    SAVED_NS = 20000000, /* earned in a twentieth of a second: some hosts take several slices in a row */
     SHARE = 25,
     GLANCES = 16 /* at a word, before the first look at the clock */
 };
