@@ -15,7 +15,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # fixtures that make one file or process, which the threads of a test would all write to
-OF_ONE_THREAD = {"path", "saved", "saver", "large", "tmp_path_factory"}
+OF_ONE_THREAD = {"path", "saved", "saver", "large"}
 
 
 def pytest_collection_modifyitems(items):

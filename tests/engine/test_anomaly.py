@@ -143,6 +143,7 @@ def test_sound_programs_are_unchanged():
     assert (x.grad, y.grad, repr(y)) == (12.0, 2.0, "Value(data=4.0, grad=2.0)")
 
 
+@pytest.mark.thread_unsafe(reason="looks at the modes of all threads")
 def test_only_this_thread_and_this_task():
     x = Value(0.0)
     seen, begin = [], threading.Event()
