@@ -412,7 +412,8 @@ def test_policies_are_values():
     assert checkpoint.every(4) == checkpoint.every(np.int64(4)) != checkpoint.every(5)
     assert checkpoint.every(4) != checkpoint.binomial(4)
     assert len({checkpoint.sqrt(), policies.find("sqrt"), checkpoint.budget(2)}) == 2
-    for policy in (checkpoint.every(2), checkpoint.sqrt(), checkpoint.binomial(1)):
+    some = checkpoint.every(2), checkpoint.sqrt(), checkpoint.binomial(1), checkpoint.budget(9)
+    for policy in some:
         assert repr(policy) == str(policy) and eval(repr(policy)) == policy
         assert len({policy, eval(repr(policy)), checkpoint.budget(2)}) == 2
         assert checkpoint.Checkpoint.from_plain(policy.to_plain()) == policy

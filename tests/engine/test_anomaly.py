@@ -12,6 +12,8 @@ from micrograd import func
 from micrograd.engine import AnomalyError, Value, detect_anomaly, dot, grad, modes, no_grad, watch
 from micrograd.nn import MLP
 
+pytestmark = pytest.mark.thread_unsafe(reason="looks at the modes of all threads")
+
 inf, nan = math.inf, math.nan
 
 
@@ -143,7 +145,6 @@ def test_sound_programs_are_unchanged():
     assert (x.grad, y.grad, repr(y)) == (12.0, 2.0, "Value(data=4.0, grad=2.0)")
 
 
-@pytest.mark.thread_unsafe(reason="looks at the modes of all threads")
 def test_only_this_thread_and_this_task():
     x = Value(0.0)
     seen, begin = [], threading.Event()
