@@ -232,7 +232,8 @@ def budget(bytes: int) -> Checkpoint:
     the network's input, parameters, gradients or workspaces. Sizes and costs of layers may all
     differ. Up to 100 layers a dynamic programme finds the cheapest order (revolve.with_bytes
     says among which); longer networks are cut into 100 groups of layers that are kept or dropped
-    together, or run by binomial(slots) with the most slots that fit, whichever is cheaper.
+    together, or run by binomial(slots) with as many slots as bisection finds to fit, whichever is
+    cheaper: a cheaper order may exist.
 
     Raises:
         TypeError, ValueError: bytes is not an integer, 1 or more. Later, when the size of the batch
