@@ -23,8 +23,8 @@ static inline void T(cross_entropy_label)(const mg_loss_rows *r, int64_t i, cons
 }
 
 /* The loss of some columns, and p = factor * p - w y, if p is there. */
-static inline double T(cross_entropy_targets)(int64_t columns, const real *y, const real *z, double max,
-                                              double log_sum, real factor, real w, real *p)
+static MG_ONE_COPY double T(cross_entropy_targets)(int64_t columns, const real *y, const real *z, double max,
+                                                   double log_sum, real factor, real w, real *p)
 {
     double loss = 0;
     for (int64_t j = 0; j < columns; j++)
@@ -39,7 +39,7 @@ static inline double T(cross_entropy_targets)(int64_t columns, const real *y, co
 }
 
 /* The sum of a row of targets, in blocks, whose chains of additions are short. */
-static inline real T(mass_of)(int64_t columns, const real *y)
+static MG_ONE_COPY real T(mass_of)(int64_t columns, const real *y)
 {
     real mass = 0;
     for (int64_t first = 0; first < columns; first += SOFTMAX_BLOCK) {

@@ -59,7 +59,7 @@ static inline real T(exp_minus)(real d)
 }
 
 /* The first sweep.  y may be NULL where only the sum is wanted. */
-static void T(row_exp)(int64_t columns, const real *x, real *y, T(row_exponents) * row)
+static MG_ONE_COPY void T(row_exp)(int64_t columns, const real *x, real *y, T(row_exponents) * row)
 {
     row->block = SOFTMAX_BLOCK;
     if (columns > SOFTMAX_BLOCK * SOFTMAX_BLOCKS)
@@ -97,7 +97,8 @@ static inline void T(block_scale)(int64_t columns, real factor, real *y)
 }
 
 /* y = mass * softmax(x) for one row; y may be NULL where only max and sum are wanted. */
-static inline void T(softmax_row)(int64_t columns, const real *x, real mass, real *y, real *max, real *sum)
+static MG_ONE_COPY void T(softmax_row)(int64_t columns, const real *x, real mass, real *y, real *max,
+                                       real *sum)
 {
     if (columns <= SOFTMAX_BLOCK) {
         *max = T(block_max)(columns, x);

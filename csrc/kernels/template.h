@@ -26,12 +26,12 @@ MG_PUSH_TARGET(MG_ISA_TARGET)
 #define MG_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* In front of a function that is long and called from several places: gcc makes no copy of it for one of them.
+/* In front of a function that is long and called from several places: no copy of it is made for one of them.
  * Those of `map` and `gate` for the tiles of a GEMM were 8 % of the library and no faster. */
 #ifdef __clang__
-#define MG_ONE_COPY
+#define MG_ONE_COPY __attribute__((noinline))
 #else
-#define MG_ONE_COPY __attribute__((noclone))
+#define MG_ONE_COPY __attribute__((noinline, noclone))
 #endif
 
 /* A compiler knows nothing of the pointer's value behind this. */
