@@ -26,10 +26,11 @@ def step(page):
     return int(page.locator("#now").inner_text().replace(",", ""))
 
 
-def settled_step(page):
-    """The step of a run that has been paused, once what was still under way has been shown."""
+def settled(page, look):
+    """What a page that is paused shows, once what was still under way has been shown: pictures,
+    weights and figures come one after the other."""
     shown = None
-    while shown != (shown := step(page)):
+    while shown != (shown := look(page)):
         page.wait_for_timeout(400)
     return shown
 
@@ -92,7 +93,7 @@ def test_a_reload_in_the_middle_changes_nothing(served, opened):
     assert page.get_by_label("Hidden layers").input_value() == "8, 8"
     page.get_by_role("button", name="Pause").click()
     page.get_by_role("button", name="Play").wait_for()
-    paused = settled_step(page)
+    paused = settled(page, step)
     page.reload()
     until(page, "window.playground && playground.frames()[0] > 0")
     steps_on(page, paused)
@@ -105,11 +106,15 @@ def test_winding_back_brings_the_weights_of_then(served, opened):
     picture = "document.querySelector('#run0 tbody canvas').toDataURL()"
     page.get_by_role("button", name="Step", exact=True).click()
     steps_on(page, 1)
-    one = page.evaluate(picture), number(page, "loss")
+
+    def shown(page):
+        return page.evaluate(picture), number(page, "loss")
+
+    one = settled(page, shown)
     for _ in range(30):
         page.get_by_role("button", name="Step", exact=True).click()
     steps_on(page, 31)
-    late = page.evaluate(picture), number(page, "loss")
+    late = settled(page, shown)
     assert late != one
     page.locator("#time").focus()
     page.keyboard.press("Home")
@@ -117,10 +122,10 @@ def test_winding_back_brings_the_weights_of_then(served, opened):
     page.keyboard.press("ArrowRight")
     until(page, "document.getElementById('now').textContent === '1'")
     until(page, f"{picture} === {json.dumps(one[0])}")
-    assert number(page, "loss") == one[1]
+    assert settled(page, shown) == one
     page.keyboard.press("End")
     until(page, f"{picture} === {json.dumps(late[0])}")
-    assert number(page, "loss") == late[1] and step(page) == 31
+    assert settled(page, shown) == late and step(page) == 31
 
 
 def test_vanishing_gradients_are_cured_by_a_click(served, opened):
