@@ -246,6 +246,7 @@ def test_a_table_is_pasted_and_its_column_chosen(served, opened):
     page.get_by_label("What to predict").select_option("weight")
     page.locator("#run0 .classes li", has_text="below the mean").wait_for()
     assert configs(page)[0].target == "weight"
+    page.get_by_label("Speed").select_option("0")
     page.get_by_role("button", name="Play").click()
     until(page, "parseFloat(document.querySelector('#run0 .loss').textContent) < 0.3", 180)
 
