@@ -39,6 +39,9 @@
 #undef vec
 #undef ivec
 #undef LANES
+#undef wide
+#undef WIDE
+#undef PARTS
 #undef QUAD
 #undef ZIP_LOW
 #undef ZIP_HIGH

@@ -20,28 +20,6 @@
 /* The longest sums: those that lie in one block of gemm_run. */
 enum { T(lanes_depth) = MOST_DEPTH };
 
-/* Sums of the lanes are made in double: WIDE doubles in each of PARTS vectors.  Loops over lanes are not left
- * to the compiler: gcc 12 made four times as slow code of them where it had been asked for -fPIC. */
-#define WIDE (MG_VECTOR_BYTES / (int)sizeof(double))
-#define PARTS (LANES / WIDE)
-#define wide T(wide)
-typedef double wide __attribute__((vector_size(MG_VECTOR_BYTES)));
-typedef real T(narrow) __attribute__((vector_size(MG_VECTOR_BYTES / sizeof(double) * sizeof(real))));
-
-/* A part of the lanes, 0 or 1.  For AVX-512 gcc 12 does it through memory, and in halves. */
-static inline wide T(v_widen)(vec x, int part)
-{
-#if defined(MG_WITH_AVX512) && MG_BITS == 32
-    const __m512d both = (__m512d)x;
-    return (wide)_mm512_cvtps_pd(
-        (__m256)(part ? _mm512_extractf64x4_pd(both, 1) : _mm512_castpd512_pd256(both)));
-#else
-    T(narrow) some;
-    memcpy(&some, (const char *)&x + (size_t)part * sizeof some, sizeof some);
-    return __builtin_convertvector(some, wide);
-#endif
-}
-
 static inline void T(add_squares)(wide *sums, vec x)
 {
     MG_UNROLL
@@ -347,6 +325,3 @@ static void T(lanes_update)(const mg_lanes_update *u, int64_t n, double *largest
         largest[lane] = (double)value[lane];
 }
 #undef LANES_SWEEP
-#undef wide
-#undef WIDE
-#undef PARTS

@@ -22,20 +22,25 @@ static inline void T(cross_entropy_label)(const mg_loss_rows *r, int64_t i, cons
         p[label] -= w;
 }
 
-/* The loss of some columns, and p = factor * p - w y, if p is there. */
+/* The loss of some columns, and p = factor * p - w y, if p is there.  A target of 0 costs nothing, however
+ * far its logit lies below. */
 static MG_ONE_COPY double T(cross_entropy_targets)(int64_t columns, const real *y, const real *z, double max,
                                                    double log_sum, real factor, real w, real *p)
 {
-    double loss = 0;
-    for (int64_t j = 0; j < columns; j++)
-        if (y[j] != 0)
-            loss += (double)y[j] * (log_sum + (max - (double)z[j]));
-    for (int64_t j = 0; p && j < columns; j += LANES) {
+    wide loss[PARTS] = {{0}};
+    for (int64_t j = 0; j < columns; j += LANES) {
         const int rest = columns - j < LANES ? (int)(columns - j) : LANES;
-        const vec weighted = w * T(v_load_first)(y + j, rest);
-        T(v_store_first)(p + j, factor * T(v_load_first)(p + j, rest) - weighted, rest);
+        const vec target = T(v_load_first)(y + j, rest), logit = T(v_load_first)(z + j, rest);
+        MG_UNROLL
+        for (int part = 0; part < PARTS; part++) {
+            const wide share = T(v_widen)(target, part);
+            const wide term = share * (log_sum + (max - T(v_widen)(logit, part)));
+            loss[part] += (wide)((T(wide_mask))term & (share != 0));
+        }
+        if (p)
+            T(v_store_first)(p + j, factor * T(v_load_first)(p + j, rest) - w * target, rest);
     }
-    return loss;
+    return T(sum_wide)(loss);
 }
 
 /* The sum of a row of targets, in blocks, whose chains of additions are short. */

@@ -281,3 +281,40 @@ static inline __attribute__((always_inline)) void T(v_transpose)(vec block[LANES
             block[i] = next[i];
     }
 }
+
+/* Where lanes are summed in double: WIDE doubles in each of PARTS vectors.  Loops over lanes are not left to
+ * the compiler: gcc 12 made four times as slow code of them where it had been asked for -fPIC. */
+#define WIDE (MG_VECTOR_BYTES / (int)sizeof(double))
+#define PARTS (LANES / WIDE)
+#define wide T(wide)
+typedef double wide __attribute__((vector_size(MG_VECTOR_BYTES)));
+typedef int64_t T(wide_mask) __attribute__((vector_size(MG_VECTOR_BYTES)));
+typedef real T(narrow) __attribute__((vector_size(MG_VECTOR_BYTES / sizeof(double) * sizeof(real))));
+
+/* A part of the lanes, 0 or 1.  For AVX-512 gcc 12 does it through memory, and in halves. */
+static inline wide T(v_widen)(vec x, int part)
+{
+#if defined(MG_WITH_AVX512) && MG_BITS == 32
+    const __m512d both = (__m512d)x;
+    return (wide)_mm512_cvtps_pd(
+        (__m256)(part ? _mm512_extractf64x4_pd(both, 1) : _mm512_castpd512_pd256(both)));
+#else
+    T(narrow) some;
+    memcpy(&some, (const char *)&x + (size_t)part * sizeof some, sizeof some);
+    return __builtin_convertvector(some, wide);
+#endif
+}
+
+static inline double T(sum_wide)(const wide parts[PARTS])
+{
+    double lanes[WIDE];
+    wide sum = parts[0];
+    MG_UNROLL
+    for (int part = 1; part < PARTS; part++)
+        sum += parts[part];
+    memcpy(lanes, &sum, sizeof lanes);
+    for (int half = WIDE / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lanes[i] += lanes[i + half];
+    return lanes[0];
+}
