@@ -138,7 +138,7 @@ class DataParallel(Trainable):
 
     optimizer, position, step, metadata = _OfNet(), _OfNet(), _OfNet(), _OfNet()
     dropout_factor = _OfNet()
-    train_batches = train_many = pace = batch_kind = None  # ranks meet after each
+    train_batches = train_many = train_epochs = pace = batch_kind = None  # ranks meet after each
 
     def __getattr__(self, name: str) -> Any:
         if name == "net" or name.startswith("__"):

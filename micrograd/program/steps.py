@@ -25,7 +25,8 @@ class Steps(Trainable):
     layers: tuple[Any, ...] = ()
     out_features = 0  # no outputs but the loss
     step = 0  # nothing in it depends on how many passes there were
-    train_batches = train_many = pace = batch_kind = None  # its steps are of several calls each
+    train_batches = train_many = train_epochs = pace = None  # its steps are of several calls each
+    batch_kind = None
 
     def checked_batch(
         self: Any, where: str, X: Any, y: Any, sample_weight: Any = None, index: Any = None

@@ -67,6 +67,11 @@ class ArrayFeed:
         return self._rows.count
 
     @property
+    def batches_an_epoch(self) -> int:
+        """The last may have fewer rows than the others."""
+        return -(-self._rows.count // self.batch_size)
+
+    @property
     def weighted(self) -> bool:
         """Whether rows have weights."""
         return self._arrays[2] is not None

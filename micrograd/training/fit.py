@@ -47,7 +47,7 @@ def fit(model: Model, given: Arguments) -> History:
         bar = Progress(given.progress, run.state.epochs)
         try:
             while not run.over():
-                whole = run.one_epoch(data)
+                whole = run.next_epochs(data, seen=bool(on_epoch) or bar.each)
                 for call in on_epoch:
                     call(run.state)
                 bar.show(run.state.history)

@@ -18,7 +18,7 @@ from micrograd.training.arguments import Arguments
 from micrograd.training.feeds import ArrayFeed
 from micrograd.training.fit import Prepared, prepared
 from micrograd.training.history import History
-from micrograd.training.side_by_side import Track, fits, train
+from micrograd.training.side_by_side import Track, train
 
 if TYPE_CHECKING:
     from micrograd.checks import Array
@@ -54,7 +54,7 @@ class _Job:
             run = self.begin()
             try:
                 while not (self.stopped or run.over()):
-                    run.finish_epoch(run.one_epoch(self.made.data))
+                    run.finish_epoch(run.next_epochs(self.made.data, seen=False))
             finally:
                 run.restore_dropout()
             run.finish()
@@ -131,7 +131,7 @@ def fit_many(
 
 def _trained(jobs: list[_Job], workers: int, threads: int) -> list[History]:
     """All jobs, by so many workers that have so many threads to themselves."""
-    together = [job for job in jobs if workers == threads and fits(job.made.run, job.optimizer)]
+    together = [job for job in jobs if workers == threads and job.made.run.in_epochs(job.optimizer)]
     if len(together) < 2:
         together = []
     outcomes = _together(together, workers)

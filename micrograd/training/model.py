@@ -21,8 +21,9 @@ class Model(Resumable, Protocol):
     the first row that this process works on, 0 unless the batch is shared out. dropout_factor: of
     the rates of dropout, None where there is no such layer. train_batches: as train_step, for many
     batches in one call: see Network.train_batches; None where each is a call of its own.
-    train_many: the same for many models: see Network.train_many; None where each is trained alone.
-    pace: of several epochs in such a call: see Network.pace.
+    train_many: the same for many models: see Network.train_many; None where each is trained alone,
+    and each of its epochs too. train_epochs, pace: several epochs in such a call, and what they
+    say: see Network.train_epochs and Network.pace.
     batch_kind: models with the same take the same checked batches; None where each has its own.
     """
 
@@ -30,6 +31,7 @@ class Model(Resumable, Protocol):
     dropout_factor: Any
     train_batches: Any
     train_many: Any
+    train_epochs: Any
     pace: Any
     batch_kind: Any
 

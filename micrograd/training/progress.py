@@ -27,6 +27,11 @@ class Progress:
         self._shown = 0.0
         self._unfinished = False  # the cursor stands behind a line
 
+    @property
+    def each(self) -> bool:
+        """Whether it shows every epoch; a terminal is shown some of those that go by fast."""
+        return self.on and not self.terminal
+
     def show(self, history: History) -> None:
         """Shows the last epoch of the history."""
         if not self.on:

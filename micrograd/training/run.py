@@ -13,6 +13,7 @@ import numpy as np
 
 from micrograd.optim.constraints import Constraints, NotFiniteError
 from micrograd.optim.methods import SGD
+from micrograd.optim.optimizer import Optimizer
 from micrograd.saving.position import Position
 from micrograd.saving.read import resume
 from micrograd.training.callbacks import Callback, TrainingState
@@ -30,13 +31,16 @@ if TYPE_CHECKING:
     from micrograd.training.model import Model
 
 
-SHORT, LONG = 5e-3, 2e-2  # seconds that a call of the C core takes at least and at most
+CALL = 5e-3, 2e-2  # seconds that a call of the C core takes at least and at most
+MOST_ROWS = 1 << 21  # of all orders of a call: 16 MB, which malloc keeps for the next one
 
 
-def adjusted(batches: int, seconds: float, shortest: float = SHORT, longest: float = LONG) -> int:
-    """The batches of the next call, after one with so many that took so long."""
+def adjusted(batches: int, used: int, seconds: float, bounds: tuple[float, float] = CALL) -> int:
+    """The batches of the next call, after one that had room for so many, has used some of it and
+    took so long; bounds: the seconds that it should take at least and at most."""
+    shortest, longest = bounds
     if seconds < shortest:
-        return batches * 2
+        return max(batches, 2 * used)
     return max(1, batches // 2) if seconds > longest else batches
 
 
@@ -125,6 +129,23 @@ class Run:
         state.history.seconds.append(self.seconds)
         self._follow()
 
+    def next_epochs(self, data: Data, seen: bool) -> bool:
+        """Trains for an epoch, or for several of them where nobody looks at each; whether none was
+        broken off.
+
+        seen: somebody looks at each, from outside.
+        """
+        epochs = 1 if seen or self.watched(data) else self._epochs_a_call()
+        if epochs == 1:
+            return self.one_epoch(data)
+        self._several(epochs)
+        return True
+
+    def watched(self, data: Data) -> bool:
+        """Whether something is measured, decided or written after each epoch."""
+        setting = self.setting
+        return any(x is not None for x in (data.holdout, setting.patience, setting.file))
+
     def end_epochs(self, losses: list[float], seconds: float) -> None:
         """After epochs with these losses that took so long each, where nothing is measured or
         decided after one: no validation, metrics, early stopping, schedules."""
@@ -184,6 +205,39 @@ class Run:
         together = setting.accumulate == 1 and self.model.train_batches is not None
         return together and not (changing or penalties or setting.on_step)
 
+    def in_epochs(self, optimizer: Any) -> bool:
+        """Whether the C core makes several epochs in one call: no code of the user's own has a part
+        in them."""
+        own = optimizer is not None and type(optimizer).arguments is not Optimizer.arguments
+        return self.model.train_many is not None and self.in_large_calls(optimizer) and not own
+
+    def _epochs_a_call(self) -> int:
+        """How many epochs the next call should have."""
+        if not self.in_epochs(self.state.optimizer):
+            return 1
+        feed = self.array_feed
+        fitting = min(self.batches_a_call // feed.batches_an_epoch, MOST_ROWS // feed.rows)
+        return max(1, min(fitting, self.state.epochs - self.state.epoch))
+
+    def _several(self, epochs: int) -> None:
+        """So many epochs in one call of the C core, beside which other Python threads run."""
+        started, model, feed = time.perf_counter(), self.model, self.array_feed
+        model.position = None  # in the midst of them there is none to go on from
+        order, pace = feed.order(self.rng, epochs), model.pace(feed.rows, epochs)
+        call = (feed.data, order, feed.batch_size, self.state.optimizer, self.constraints)
+        try:
+            model.train_epochs(*call, np.zeros(2), pace)
+        except NotFiniteError as error:
+            self.recent.take(self.constraints.result)
+            first = len(pace.losses) * feed.rows
+            self.end_epochs(pace.losses, (time.perf_counter() - started) / epochs)
+            raise self.diverged_in(error, order[first : first + feed.rows]) from None
+        self.recent.take(self.constraints.result)
+        seconds = time.perf_counter() - started
+        self.end_epochs(pace.losses, seconds / epochs)
+        used = epochs * feed.batches_an_epoch
+        self.batches_a_call = adjusted(self.batches_a_call, used, seconds)
+
     def _many_at_once(self, feed: ArrayFeed) -> tuple[float, bool]:
         """An epoch in few calls of the C core, beside which other Python threads run. Each takes
         some milliseconds, so that an interrupt is heard; of how many batches changes no bit."""
@@ -197,16 +251,20 @@ class Run:
                 model.train_batches(feed.data, index, size, optimizer, constraints, totals)
             except NotFiniteError as error:
                 self.recent.take(constraints.result)
-                start += constraints.result.steps * size
-                raise self.diverged_in(error, order[start : start + size]) from None
+                raise self.diverged_in(error, index) from None
             self.recent.take(constraints.result)
-            self.batches_a_call = adjusted(self.batches_a_call, time.perf_counter() - started)
+            used, seconds = -(-len(index) // size), time.perf_counter() - started
+            self.batches_a_call = adjusted(self.batches_a_call, used, seconds)
             start += len(index)
         return model.epoch_mean(float(totals[0]), start), start == len(order)
 
     def diverged_in(self, error: NotFiniteError, index: Array) -> FloatingPointError:
-        """What to raise where a call has failed in the batch of these rows."""
-        return self._diverged(error, self.array_feed.arrays(index))
+        """What to raise where a call has failed in one of the batches of these rows, which are all
+        of an epoch or the first that the call has had."""
+        feed = self.array_feed
+        batch = self.constraints.result.steps % -(-len(index) // feed.batch_size)
+        first = batch * feed.batch_size
+        return self._diverged(error, feed.arrays(index[first : first + feed.batch_size]))
 
     @property
     def array_feed(self) -> ArrayFeed:

@@ -12,8 +12,7 @@ import numpy as np
 from micrograd import core
 from micrograd.data.batching import STORED_ROWS
 from micrograd.optim.constraints import NotFiniteError
-from micrograd.optim.optimizer import Optimizer
-from micrograd.training.run import adjusted
+from micrograd.training.run import MOST_ROWS, adjusted
 
 if TYPE_CHECKING:
     from micrograd.core import Array
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 CALL = 0.1, 0.4  # seconds that a call takes at least and at most: an interrupt is heard after it
 FIRST = 0.02  # seconds of the first call, at SPEED
 SPEED = 5e10  # floating-point operations a second of a thread, about
-MOST_ROWS = 1 << 21  # of all orders of a call: 16 MB, which malloc keeps for the next one
 
 
 @dataclass
@@ -40,12 +38,6 @@ class Track:
     def __post_init__(self) -> None:
         self.feed = self.run.array_feed
         self.size = self.feed.batch_size  # the rows of a batch
-
-    @property
-    def watched(self) -> bool:
-        """Whether something is measured, or decided, after each epoch."""
-        setting = self.run.setting
-        return any(x is not None for x in (self.data.holdout, setting.patience, setting.file))
 
     def begin(self) -> None:
         """Before an epoch, or several in one call."""
@@ -66,9 +58,7 @@ class Track:
         self.run.recent.take(self.run.constraints.result)
         self.failed = error
         if isinstance(error, NotFiniteError):
-            steps = self.run.constraints.result.steps % -(-len(index) // self.size)
-            first = steps * self.size
-            self.failed = self.run.diverged_in(error, index[first : first + self.size])
+            self.failed = self.run.diverged_in(error, index)
 
 
 def _begin(tracks: list[Track], epochs: int, threads: int) -> None:
@@ -91,13 +81,6 @@ def _begin(tracks: list[Track], epochs: int, threads: int) -> None:
             track.order = track.feed.selected(order)
             if rng is not first:
                 rng.bit_generator.state = state
-
-
-def fits(run: Run, optimizer: Any) -> bool:
-    """Whether a run can be one of several: the C core makes many of its steps in a call, and no
-    code of the user's own has a part in one."""
-    own = optimizer is not None and type(optimizer).arguments is not Optimizer.arguments
-    return run.model.train_many is not None and run.in_large_calls(optimizer) and not own
 
 
 def train(tracks: list[Track], threads: int) -> None:
@@ -126,17 +109,12 @@ def _first(tracks: list[Track], threads: int) -> int:
 def _epochs(tracks: list[Track], batches: int) -> int:
     """How many epochs of all the next call has: several where nobody looks at them one by one. All
     have equally many rows and batches."""
-    rows, size = tracks[0].feed.rows, tracks[0].size
+    feed = tracks[0].feed
     left = min(t.run.state.epochs - t.run.state.epoch for t in tracks)
-    if left == 1 or any(t.watched for t in tracks):
+    if left == 1 or any(t.run.watched(t.data) for t in tracks):
         return 1
     orders = len({t.run.seed for t in tracks})
-    return max(1, min(left, batches // -(-rows // size), MOST_ROWS // (rows * orders)))
-
-
-def _next(batches: int, used: int, seconds: float) -> int:
-    """The batches of the next call, after one that had room for so many and has used some."""
-    return min(adjusted(batches, seconds, *CALL), max(batches, 2 * used))
+    return max(1, min(left, batches // feed.batches_an_epoch, MOST_ROWS // (feed.rows * orders)))
 
 
 def _several(tracks: list[Track], epochs: int, batches: int, threads: int) -> int:
@@ -154,7 +132,7 @@ def _several(tracks: list[Track], epochs: int, batches: int, threads: int) -> in
         track.run.end_epochs(losses, seconds / epochs)
         first = len(losses) * rows
         track.take(error, track.order[first : first + rows])
-    return _next(batches, epochs * -(-rows // tracks[0].size), seconds)
+    return adjusted(batches, epochs * tracks[0].feed.batches_an_epoch, seconds, CALL)
 
 
 def _one(tracks: list[Track], batches: int, threads: int) -> int:
@@ -171,7 +149,7 @@ def _one(tracks: list[Track], batches: int, threads: int) -> int:
             track.take(error, part)
         place += batches
         used = max(-(-len(part) // t.size) for t, part in zip(left, parts, strict=True))
-        batches = _next(batches, used, time.perf_counter() - started)
+        batches = adjusted(batches, used, time.perf_counter() - started, CALL)
     for track in tracks:
         if track.failed is None:
             loss = track.run.model.epoch_mean(float(track.totals[0]), len(track.order))

@@ -12,6 +12,7 @@ X, Y = RNG.normal(size=(50, 4)), RNG.normal(size=(50, 2))
 WEIGHTS = RNG.uniform(0.5, 2, size=50)
 WEIGHTS[20:30] = 0  # the third batch in the order of the rows
 ORDER = np.arange(50)
+EPOCHS = 40  # of fit: the last of them several in a call
 
 
 def trained(weights, batches, order=ORDER):
@@ -104,7 +105,7 @@ def fitted(watched, **options):
         mg.Linear(4, 6), mg.Tanh(), mg.Dropout(0.2), mg.Linear(6, 2), loss="mse", seed=1
     )
     history = net.fit(
-        X, Y, epochs=3, batch_size=8, seed=4, progress=False, callbacks=watched, **options
+        X, Y, epochs=EPOCHS, batch_size=8, seed=4, progress=False, callbacks=watched, **options
     )
     return net.parameters().flat.copy(), history, net.optimizer.steps, net.step
 
@@ -116,20 +117,46 @@ def test_fit_has_the_same_bits_whether_its_steps_are_watched(options):
     watching = Watching()
     flat, history, *counts = fitted([watching], **options)
     got, same, *others = fitted([], **options)
-    assert watching.steps == 3 * 7
+    assert watching.steps == EPOCHS * 7
     np.testing.assert_array_equal(got, flat)
     assert same.loss == history.loss and same.val_loss == history.val_loss and others == counts
 
 
-def test_fit_makes_many_steps_a_call(monkeypatch):
+def test_fit_makes_many_steps_a_call_and_many_epochs(monkeypatch):
     net = mg.Network(mg.Linear(4, 2), loss="mse", seed=0)
-    calls, many = [], type(net).train_batches
-    monkeypatch.setattr(
-        type(net), "train_batches", lambda self, *a: calls.append(len(a[1])) or many(self, *a)
-    )
-    net.fit(X, Y, epochs=20, batch_size=10, seed=0, progress=False)
-    assert sum(calls) == 20 * 50 and net.optimizer.steps == 100
+    calls = []
+    for name in ("train_batches", "train_epochs"):
+        own = getattr(type(net), name)
+        monkeypatch.setattr(type(net), name, lambda *a, own=own: calls.append(len(a[2])) or own(*a))
+    history = net.fit(X, Y, epochs=200, batch_size=10, seed=0, progress=False)
+    assert sum(calls) == 200 * 50 and net.optimizer.steps == 1000
     assert len(calls) < 50  # twice as many batches each time, until a call takes milliseconds
+    assert len(history.loss) == len(history.seconds) == 200
+    assert np.all(np.diff(history.seconds) >= 0)
+
+
+def test_who_looks_at_each_epoch_sees_each(capsys):
+    seen = []
+    net = mg.Network(mg.Linear(4, 2), loss="mse", seed=0)
+    callback = [lambda state: seen.append((state.epoch, state.history.loss[-1]))]
+    history = net.fit(X, Y, epochs=EPOCHS, seed=0, progress=False, callbacks=callback)
+    assert seen == list(enumerate(history.loss, 1))
+    same = mg.Network(mg.Linear(4, 2), loss="mse", seed=0)
+    assert same.fit(X, Y, epochs=EPOCHS, seed=0, progress=True).loss == history.loss
+    assert len(capsys.readouterr().err.splitlines()) == EPOCHS
+
+
+def test_training_goes_on_from_several_epochs_in_a_call(tmp_path):
+    """A file is written after each epoch: each is a call of its own there."""
+    once, twice, file = (mg.Network(mg.Linear(4, 2), loss="mse", seed=0) for _ in range(3))
+    once.fit(X, Y, epochs=2 * EPOCHS, batch_size=16, seed=3, progress=False)
+    twice.fit(X, Y, epochs=EPOCHS, batch_size=16, seed=3, progress=False)
+    mg.save(twice, tmp_path / "half.npz")
+    path = tmp_path / "half.npz"
+    twice.fit(X, Y, epochs=2 * EPOCHS, batch_size=16, seed=3, progress=False, resume=path)
+    file.fit(X, Y, epochs=2 * EPOCHS, batch_size=16, seed=3, progress=False, resume=tmp_path / "f")
+    assert np.array_equal(once.parameters().flat, twice.parameters().flat)
+    assert np.array_equal(once.parameters().flat, file.parameters().flat)
 
 
 def test_divergence_is_told_with_the_same_words_and_steps_before():
