@@ -15,8 +15,9 @@ class History:
 
     loss: mean training loss over the epoch, while the weights changed; val_loss, val_accuracy:
     after the epoch, on the validation data (accuracy for classes); seconds: since the start of
-    training, validation included; metrics: the others that fit was asked for, by name.
-    best_epoch: of early stopping, counted from 1, or None.
+    training, validation included (of epochs that one call of the C core makes, each takes as long
+    as the others); metrics: the others that fit was asked for, by name. best_epoch: of early
+    stopping, counted from 1, or None.
 
     >>> history = net.fit(X, y, epochs=3, validation=0.2, seed=0)
     >>> len(history.loss), len(history.val_accuracy), history.loss[-1] < history.loss[0]
