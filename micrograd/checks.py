@@ -349,3 +349,8 @@ def require(where: str, package: str, module: str, extra: str) -> Any:
         raise ImportError(
             f"{where} needs {package}: pip install 'micrograd-core[{extra}]'{reason}"
         ) from None
+
+
+def is_none(cell: Any) -> bool:
+    """Whether an object says that there is no value: None, NaN, and pandas' NA and NaT."""
+    return cell is None or type(cell).__name__ == "NAType" or bool(cell != cell)

@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,19 +23,28 @@ _AFFIXES = re.compile(
     rf"\s*(?P<suffix>%|‰|[{CURRENCY}]|°[CF]?|[^\W\d_]{{1,5}}[²³23]?(?:/[^\W\d_]{{1,5}})?)?",
 )
 _DURATION = re.compile(r"[+-]?[0-9]+:[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?", re.ASCII)
+_DOTTED = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
 _BOUND = re.compile(r"[<>≤≥~≈±]\s*=?\s*[0-9]")
 
 
 @dataclass(frozen=True)
 class Notation:
-    """How numbers are written: decimal is "." or ","; thousands a separator, "" for none.
+    """How numbers are written: decimal is "." or ","; thousands a separator, "" for none, "?" where
+    it is not known whether the other of "." and "," is one or the decimal mark.
 
-    sure: the user has said so: what fits is read, without a look at how often it occurs.
+    sure: the user has said so: what fits is read, without a look at how often it occurs; told: some
+    cell can be read in this way only.
     """
 
     decimal: str = "."
     thousands: str = ""
     sure: bool = False
+    told: bool = field(default=False, compare=False)
+
+    @property
+    def other(self) -> str:
+        """The mark that is not the decimal one."""
+        return "." if self.decimal == "," else ","
 
 
 @dataclass
@@ -118,24 +127,48 @@ def split_unit(cell: str) -> tuple[str, str]:
 def find_notation(columns: Iterable[Sequence[str]]) -> Notation:
     """How the numbers in these columns are written, from cells that can be read in one way only.
 
-    A comma that is followed by other than three digits, or a dot behind a comma, tells; the decimal
+    A mark that is followed by other than three digits, or one behind the other, tells; the decimal
     mark of the greater number of cells wins, and cells in the other are odd afterwards. Where only
-    cells such as 57,037 have a mark, both are possible: `thousands` is then "?".
+    cells such as 57,037 have a mark, both are possible: `thousands` is then "?". With a dot they
+    are what programs write with three decimals, unless numbers without any stand among them.
     """
     point: Counter[str] = Counter()
     maybe: Counter[str] = Counter()
     groups: Counter[str] = Counter()
+    dots = False  # some column may have them between groups
     for cells in columns:
-        for cell in set(cells):
-            if "," in cell or "." in cell:
-                _count_marks(split_unit(cell)[1].lstrip("+-"), point, maybe, groups)
-    decimal = "," if point[","] > point["."] else "."
+        texts = [split_unit(cell)[1].lstrip("+-") for cell in set(cells)]
+        for text in texts:
+            if "," in text or "." in text:
+                _count_marks(text, point, maybe, groups)
+        dots = dots or _may_be_grouped(texts)
+    decimal = "," if (point[","], groups["."]) > (point["."], groups[","]) else "."
     other = "." if decimal == "," else ","
+    told = point[decimal] > 0 or groups[other] > 0
     if groups[other] or (maybe[other] and (point[decimal] or groups[decimal])):
-        return Notation(decimal, other)
+        return Notation(decimal, other, told=told)
     if maybe[","] and not point["."] and not point[","]:
         return Notation(".", "?")
-    return Notation(decimal)
+    if dots and not point["."] and not point[","]:
+        return Notation(",", "?")
+    return Notation(decimal, told=told)
+
+
+def _may_be_grouped(texts: Sequence[str]) -> bool:
+    """Whether a column has numbers such as 1.250 beside some such as 950, and no others."""
+    marked = [text for text in texts if "." in text]
+    plain = [text for text in texts if text.isdecimal()]
+    short = bool(plain) and all(len(text) <= 3 for text in plain)
+    return short and bool(marked) and all(map(_DOTTED.fullmatch, marked))
+
+
+def doubtful(cell: str, mark: str) -> str:
+    """What a cell such as 57,037 may be, with this mark between groups or before decimals; "" where
+    it is one number only, or none."""
+    text = split_unit(cell)[1]
+    if not re.fullmatch(rf"[+-]?[1-9][0-9]{{0,2}}{re.escape(mark)}[0-9]{{3}}", text):
+        return ""
+    return f"{text.replace(mark, '')} or {text.replace(mark, '.')}"
 
 
 def _count_marks(text: str, point: Counter[str], maybe: Counter[str], groups: Counter[str]) -> None:

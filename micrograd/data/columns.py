@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from micrograd.data.cells import Numbers, looks_numeric
+from micrograd import checks
+from micrograd.data.cells import Numbers, doubtful, looks_numeric
 from micrograd.data.frame import Frame
 
 ALMOST_ALL = 0.8  # share of numbers from which on the other cells are slips
@@ -27,7 +28,7 @@ def as_text(cells: NDArray[Any]) -> list[str]:
 
 
 def _text(cell: Any) -> str:
-    if cell is None or cell != cell:
+    if checks.is_none(cell):
         return ""
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
         return str(int(cell))
@@ -52,9 +53,13 @@ def check_slips(frame: Frame, name: str, texts: Sequence[str], numbers: Numbers)
         ValueError: it is; names the first cell that is none.
     """
     present = int((~numbers.missing).sum())
+    notation = frame.notation
     good = present - len(numbers.odd)
     odd = Counter(texts[row] for row in numbers.odd.tolist())
     numeric = good + sum(count for text, count in odd.items() if looks_numeric(text))
+    if notation.thousands == "?" and numeric == present:
+        for row in numbers.odd.tolist():
+            refuse_doubtful(frame, name, row, notation.other)
     few = len(odd) <= FEW and present >= 3 * len(odd)
     if good >= ALMOST_ALL * present or (numeric == present and not few):
         row = int(numbers.odd[0])
@@ -69,12 +74,46 @@ def check_slips(frame: Frame, name: str, texts: Sequence[str], numbers: Numbers)
         )  # fmt: skip
 
 
-def _remedy(cell: str, name: str) -> str:
+def refuse_doubtful(frame: Frame, name: str, row: int, mark: str) -> None:
+    """Refuses a number with this mark that may be one of two.
+
+    Raises:
+        ValueError: it is.
+    """
+    both = doubtful(as_text(frame[name][row : row + 1])[0], mark)
+    if both:
+        raise ValueError(
+            odd_cell(
+                frame, name, row, f"may be {both}",
+                f"say which: thousands={mark!r} (--thousands {mark}) or decimal={mark!r} "
+                f"(--decimal {mark})",
+            )
+        )  # fmt: skip
+
+
+def refuse_odd_number(frame: Frame, name: str, row: int) -> None:
+    """Refuses a cell that is no number in the notation of the table.
+
+    Raises:
+        ValueError: names the cell.
+    """
+    if frame.notation.thousands == "?":
+        refuse_doubtful(frame, name, row, frame.notation.other)
+    cell = as_text(frame[name][row : row + 1])[0]
+    raise ValueError(odd_cell(frame, name, row, "is not a number", _plain_remedy(cell)))
+
+
+def _plain_remedy(cell: str) -> str:
     said = "correct the cell, or leave it empty if it is unknown"
     if re.search(r"[0-9],[0-9]", cell):
         said += (
             "; thousands=',' (--thousands ,) or decimal=',' (--decimal ,) says what the comma is"
         )
+    return said
+
+
+def _remedy(cell: str, name: str) -> str:
+    said = _plain_remedy(cell)
     if re.match(r"\s*\(.*[0-9]", cell):
         said = f"write -{cell.strip('() ')} if that is meant"
     elif ":" in cell:

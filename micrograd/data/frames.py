@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from micrograd import checks
 from micrograd.data.frame import Frame
 
 FEW_ROWS = 16
 
 
 def as_frame(data: Any, source: str = "X") -> Frame:
-    """A table with its columns by name, one array each; columns of numbers are not copied.
+    """A table with its columns by name, one array each; columns of numbers are not copied, and
+    durations become numbers of seconds.
 
     Args:
         data: a pandas or polars frame, a pyarrow table, a mapping of names to columns, or a matrix
@@ -46,7 +49,7 @@ def as_frame(data: Any, source: str = "X") -> Frame:
         raise ValueError(f"{source}: two columns are named {twice!r}; rename one")
     if len({len(column) for column in columns}) > 1:
         raise ValueError(f"{source}: columns of different lengths")
-    return Frame(source, names, columns)
+    return Frame(source, names, [_seconds(column) for column in columns])
 
 
 def _matrix(data: Any, source: str) -> Frame:
@@ -60,7 +63,8 @@ def _matrix(data: Any, source: str) -> Frame:
             "your data: one feature is X.reshape(-1, 1), one row X.reshape(1, -1)"
         )
     names = [f"x{i}" for i in range(array.shape[1])]
-    return Frame(source, names, [array[:, i] for i in range(array.shape[1])], header=False)
+    columns = [_seconds(array[:, i]) for i in range(array.shape[1])]
+    return Frame(source, names, columns, header=False)
 
 
 def _pandas(data: Any) -> list[NDArray[Any]]:
@@ -83,7 +87,7 @@ def _few_rows(data: Any) -> list[NDArray[Any]]:
 
 def _series(series: Any) -> NDArray[Any]:
     kind = getattr(series.dtype, "kind", "O")
-    if isinstance(series.dtype, np.dtype) and kind in "biufM":
+    if isinstance(series.dtype, np.dtype) and kind in "biufmM":
         return np.asarray(series.to_numpy())
     numeric = str(series.dtype).lower().startswith(("int", "uint", "float"))
     if numeric:  # nullable numbers: a missing one is NaN
@@ -110,6 +114,21 @@ def _arrow(column: Any) -> NDArray[Any]:
         return np.asarray(column.to_numpy())
     cells = np.array(column.to_pylist(), dtype=object)
     return _objects(cells, np.array([cell is None for cell in cells.tolist()], dtype=bool))
+
+
+def _seconds(column: NDArray[Any]) -> NDArray[Any]:
+    """A column of durations as seconds, NaN where there is none; any other as it is."""
+    if column.dtype.kind == "O" and len(column):
+        cells = column.tolist()
+        known = [isinstance(cell, timedelta) and not checks.is_none(cell) for cell in cells]
+        others = (cell for cell, is_known in zip(cells, known, strict=True) if not is_known)
+        if not any(known) or not all(checks.is_none(cell) or cell == "" for cell in others):
+            return column
+        given = [c if k else "NaT" for c, k in zip(cells, known, strict=True)]
+        column = np.array(given, dtype="timedelta64[us]")
+    if column.dtype.kind != "m":
+        return column
+    return np.asarray(column / np.timedelta64(1, "s"), np.float64)
 
 
 def _objects(cells: NDArray[Any], missing: NDArray[Any]) -> NDArray[Any]:

@@ -254,7 +254,7 @@ def _notation(reading: Reading, columns: Sequence[NDArray[Any]]) -> Notation:
 
 def _said(notation: Notation, header: bool) -> list[str]:
     said = [] if header else ["no header: the columns are called x0, x1, ..."]
-    if notation.decimal == ",":
+    if notation.decimal == "," and notation.thousands != "?":
         said.append("numbers with a decimal comma")
     return said
 
@@ -315,6 +315,9 @@ def _excel(raw: bytes, source: str, reading: Reading) -> Frame:
         raise ValueError(f"{source}: sheet {reading.sheet!r} is empty, wanted rows of cells")
     columns = [np.array([row[i] for row in rows], dtype=object) for i in range(len(rows[0]))]
     frame = _frame(columns, layout.Records(lines, rows), source, reading, [])
+    cells = read.to_numpy(dtype=object).ravel().tolist()
+    if frame.notation == Notation(",", "?") and any(isinstance(cell, float) for cell in cells):
+        frame.notation = Notation(told=True)  # numbers of the sheet, which have no comma
     if len(sheets) > 1:
         which = reading.sheet if isinstance(reading.sheet, str) else sheets[reading.sheet]
         others = ", ".join(name for name in sheets if name != which)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from micrograd.data import dates
 from micrograd.data.cells import is_missing, numbers_of, parse_number
-from micrograd.data.columns import as_text, check_slips, odd_cell
+from micrograd.data.columns import as_text, check_slips, odd_cell, refuse_doubtful
 from micrograd.data.frame import Frame
 
 KINDS = ("auto", "classes", "numbers")
@@ -111,6 +111,8 @@ def _refuse(frame: Frame, name: str, row: int) -> None:
         said = "is empty" if not text.strip() else "says that there is no value"
         wanted, advice = f"{said}, a target needs one", "fill it, or delete the line"
     else:
+        if frame.notation.thousands == "?":
+            refuse_doubtful(frame, name, row, frame.notation.other)
         wanted, advice = "is not a finite number", "correct the cell, or delete the line"
     raise ValueError(odd_cell(frame, name, row, wanted, advice))
 

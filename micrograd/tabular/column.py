@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micrograd.data import dates
-from micrograd.data.cells import MISSING, is_missing, numbers_of
-from micrograd.data.columns import as_text, odd_cell
+from micrograd.data.cells import MISSING, doubtful, is_missing, numbers_of
+from micrograd.data.columns import as_text, odd_cell, refuse_doubtful, refuse_odd_number
 from micrograd.data.dates import DAY, PERIODS
 from micrograd.data.frame import Frame
 
@@ -45,10 +45,11 @@ class Column:
 
     name; kind: one of KINDS; why: what the choice rests on, in words; missing: cells without a
     value among the rows it was inferred from, which make an indicator beside it; unit: beside every
-    number; centre, scale: of numbers, one each for every number it becomes: scale * (x - centre);
-    categories: their names; form: the format of dates; parts: what is made of them; clip: whether
-    numbers are held within +-3, smoothly; embedded: a category becomes its code, for a network that
-    begins with an Embedding, instead of flags.
+    number; decimal: the mark before decimals in its table; centre, scale: of numbers, one each for
+    every number it becomes: scale * (x - centre); categories: their names; form: the format of
+    dates; parts: what is made of them; clip: whether numbers are held within +-3, smoothly;
+    embedded: a category becomes its code, for a network that begins with an Embedding, instead of
+    flags.
 
     >>> frame = {"area": [50.0, 70.0, 90.0], "price": [1.0, 1.4, 1.8]}
     >>> column = mg.tabular.Schema.infer(frame, target="price").columns[0]
@@ -61,6 +62,7 @@ class Column:
     why: str = ""
     missing: int = 0
     unit: str = ""
+    decimal: str = "."
     centre: list[float] = field(default_factory=list)
     scale: list[float] = field(default_factory=list)
     categories: list[str] = field(default_factory=list)
@@ -169,9 +171,14 @@ class Column:
                     "X contains infinity"
                 )
             return values, np.isnan(values)
-        found = numbers_of(as_text(cells), frame.notation)
+        texts, notation = as_text(cells), frame.notation
+        found = numbers_of(texts, notation)
         if len(found.odd):
-            raise ValueError(odd_cell(frame, self.name, int(found.odd[0]), "is not a number"))
+            refuse_odd_number(frame, self.name, int(found.odd[0]))
+        if self.decimal != notation.decimal and not (notation.sure or notation.told):
+            mark = notation.decimal
+            for row in (row for row, text in enumerate(texts) if doubtful(text, mark)):
+                refuse_doubtful(frame, self.name, row, mark)
         if found.unit != self.unit and not found.missing.all():
             row = int(np.flatnonzero(~found.missing)[0])
             unit = f"numbers with {self.unit!r}" if self.unit else "numbers without a unit"
@@ -299,6 +306,8 @@ class Column:
         texts = (self.name, self.kind, self.why, self.unit, self.form)
         if not all(isinstance(text, str) for text in texts) or self.kind not in KINDS:
             raise ValueError(f"{where}: kind {self.kind!r}, one of {', '.join(KINDS)} is wanted")
+        if self.decimal not in (".", ","):
+            raise ValueError(f"{where}: decimal is {self.decimal!r}, '.' or ',' is wanted")
         if type(self.clip) is not bool:
             raise ValueError(f"{where}: clip is {self.clip!r}, true or false is wanted")
         if self.embedded is not False and (self.embedded, self.kind) != (True, CATEGORY):

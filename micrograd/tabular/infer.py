@@ -107,7 +107,7 @@ def embed(columns: Sequence[Column], above: int | None) -> None:
 def _asked(frame: Frame, name: str, cells: NDArray[Any], kind: str, form: str) -> Column:
     if kind == NUMBER:
         unit = "" if cells.dtype.kind in "biuf" else numbers_of(as_text(cells), frame.notation).unit
-        return Column(name, NUMBER, "as asked", unit=unit)
+        return Column(name, NUMBER, "as asked", unit=unit, decimal=frame.notation.decimal)
     texts = [text.strip() for text in as_text(cells)]
     if kind == CATEGORY:
         return Column(name, CATEGORY, "as asked", categories=_categories(texts))
@@ -175,7 +175,7 @@ def _text(frame: Frame, name: str, raw: Sequence[str]) -> Column:
         if _counts_rows(name, numbers.values):
             return Column(name, LEFT_OUT, "a whole number that tells rows apart")
         why = ("whole numbers" if whole else "numbers") + _beside(numbers.unit)
-        return Column(name, NUMBER, why, unit=numbers.unit)
+        return Column(name, NUMBER, why, unit=numbers.unit, decimal=frame.notation.decimal)
     forms = dates.find_formats(present)
     if forms:
         return _one_format(frame, name, texts, forms, "dates")

@@ -57,3 +57,36 @@ def test_numbers_encoded_at_once_are_those_encoded_one_by_one():
     assert found[3, schema.encoded_names.index("double")] == 0
     with pytest.raises(ValueError, match=r"column 2 .'double'.: the value inf is not finite"):
         schema.transform(other.assign(double=np.inf))
+
+
+def test_durations_are_seconds_from_wherever_they_come():
+    seconds = np.arange(ROWS) * 90.5
+    whole = (seconds * 1000).astype("timedelta64[ms]")
+    gaps = whole.copy()
+    gaps[3] = "NaT"
+    objects = np.array(gaps.tolist(), object)
+    words = np.where(np.arange(ROWS) == 3, None, objects)
+    frames = [
+        pandas.DataFrame({"t": gaps}),
+        pandas.DataFrame({"t": gaps})[: FEW_ROWS - 1],
+        {"t": gaps},
+        {"t": words},
+        objects[:, None],
+    ]
+    if polars := pytest.importorskip("polars"):
+        frames += [polars.DataFrame({"t": gaps}), polars.DataFrame({"t": whole})]
+    frames.append(pytest.importorskip("pyarrow").table({"t": gaps}))
+    for frame in frames:
+        (found,) = as_frame(frame).columns
+        want = seconds[: len(found)].copy()
+        if frame is not frames[-2]:
+            want[3] = np.nan
+        np.testing.assert_array_equal(found, want)
+    schema = Schema.infer({"t": gaps, "y": ["a", "b"] * 20}, "y")
+    assert schema.columns[0].kind == "number" and schema.columns[0].missing == 1
+
+
+def test_what_is_missing_in_objects():
+    cells = np.array([pandas.NA, None, np.nan, pandas.NaT, *range(36)], object)
+    schema = Schema.infer({"a": cells, "y": ["a", "b"] * 20}, "y")
+    assert (schema.columns[0].kind, schema.columns[0].missing) == ("number", 4)
