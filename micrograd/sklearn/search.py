@@ -30,6 +30,7 @@ from micrograd.sklearn.side_by_side import (
     last_step,
     own_score,
 )
+from micrograd.sklearn.undo import as_before_on_failure
 
 Result = dict[str, Any]  # of one fit, as scikit-learn's functions want it
 
@@ -95,6 +96,10 @@ class MLPSearchCV(GridSearchCV):
         Returns:
             The search itself.
         """
+        with as_before_on_failure(self):
+            return self._searched(X, y, params)
+
+    def _searched(self, X: Any, y: Any, params: dict[str, Any]) -> Any:
         mlp = last_step(self.estimator)
         plain = params or y is None or self.verbose > 1 or get_config()["enable_metadata_routing"]
         if mlp is None or plain or getattr(self, "_skl_callbacks", None):

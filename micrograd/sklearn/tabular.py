@@ -12,6 +12,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from micrograd import checks
 from micrograd.core import Array
 from micrograd.network.loss_functions import Poisson, Quantile
 from micrograd.network.losses import softmax
@@ -111,8 +112,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"TabularClassifier.fit: y has one class, {self.classes_[0]!r}; two or more are "
-                "wanted"
+                f"TabularClassifier.fit: y has one class, {self.classes_.tolist()[0]!r}; two or "
+                "more are wanted"
             )
         return codes.astype(np.int64)
 
@@ -215,7 +216,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     def predict(self, X: Any) -> Array:
         """The quantity for each row, (rows,), or (rows, outputs); of quantiles the middle one."""
         answers = self._answers(self._raw(X))
-        if self.loss == "quantile":
+        if self._loss == "quantile":
             return np.asarray(answers[:, len(self.levels_) // 2])
         return answers if self._columns else answers[:, 0]
 
@@ -226,9 +227,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             ValueError: the loss is another.
         """
         check_is_fitted(self)
-        if self.loss != "quantile":
+        if self._loss != "quantile":
             raise ValueError(
-                f"TabularRegressor.predict_quantiles: loss is {self.loss!r}; fit with "
+                f"TabularRegressor.predict_quantiles: fitted with loss={self._loss!r}; fit with "
                 "loss='quantile'"
             )
         return np.sort(self._answers(self._raw(X)), axis=1)
@@ -254,6 +255,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
                 )
 
     def _targets(self, y: Any, rows: int, weights: Array | None) -> Array:
+        self._loss = self.loss  # that of the networks, whatever set_params says afterwards
         y = _checked_y(self, y, rows, columns=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -295,16 +297,16 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return Poisson() if self.loss == "poisson" else named[self.loss]
 
     def _answers(self, outputs: list[Array]) -> Array:
-        if self.loss == "poisson":
+        if self._loss == "poisson":
             return np.asarray(np.mean([np.exp(z) for z in outputs], axis=0) * self._scale)
         z = np.mean(outputs, axis=0) if len(outputs) > 1 else outputs[0]
         answers = self._centre + self._scale * z
-        if self.loss == "squared_error":
+        if self._loss == "squared_error":
             answers = np.clip(answers, self._least, self._most)
         return np.asarray(answers)
 
     def _unit(self) -> Any:
-        return 1.0 if self.loss == "poisson" else self._scale
+        return 1.0 if self._loss == "poisson" else self._scale
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -320,18 +322,35 @@ def _checked_y(estimator: Any, y: Any, rows: int, columns: bool = False) -> Arra
             f"{name}.fit: y is None: this estimator requires y to be passed, but the target y is "
             "None"
         )
-    if columns:
-        array: Array = check_array(
-            y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name="y"
-        )
-    else:
-        array = np.asarray(column_or_1d(y, warn=True))
+    array = _numbers(name, y) if columns else np.asarray(column_or_1d(y, warn=True))
     if len(array) != rows:
         raise ValueError(
             f"{name}.fit: X has {rows} rows, y {len(array)}: inconsistent numbers of samples"
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{name}.fit: Input y contains NaN or infinity; give every row a class")
-    if array.dtype.kind == "O" and any(cell is None or cell != cell for cell in array.tolist()):
+        wanted = "number" if columns else "class"
+        raise ValueError(f"{name}.fit: Input y contains NaN or infinity; give every row a {wanted}")
+    if array.dtype.kind == "O" and any(map(checks.is_none, array.tolist())):
         raise ValueError(f"{name}.fit: Input y contains NaN; give every row a class")
+    return array
+
+
+def _numbers(name: str, y: Any) -> Array:
+    """Targets as float64, NaN where one is missing."""
+    kind = np.asarray(y).dtype.kind
+    if kind in "mM":
+        raise TypeError(
+            f"{name}.fit: y has {'dates' if kind == 'M' else 'durations'}, numbers are wanted, "
+            "such as the days since one date"
+        )
+    try:
+        array: Array = check_array(
+            y, ensure_2d=False, allow_nd=False, dtype=np.float64, input_name="y",
+            ensure_all_finite=False, ensure_min_samples=0,
+        )  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name}.fit: y: {error}; a number for each row is wanted: for words there is "
+            "TabularClassifier"
+        ) from None
     return array

@@ -29,6 +29,7 @@ from micrograd.sklearn.tabular_recipe import (
     train,
     trained_at_once,
 )
+from micrograd.sklearn.undo import as_before_on_failure
 from micrograd.tabular import Column, Frame, Schema, Target
 from micrograd.tabular.infer import embed, infer_column
 from micrograd.tabular.schema import as_table, is_frame
@@ -79,8 +80,13 @@ class BaseTabular(Explaining, BaseEstimator):
             The estimator itself.
 
         Raises:
-            TypeError, ValueError: a parameter, or the data; names column and cell.
+            TypeError, ValueError: a parameter, or the data; names column and cell. The estimator is
+                then as it was before.
         """
+        with as_before_on_failure(self):
+            return self._fit(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Any:
         started = time.monotonic()
         self._check_parameters()
         frame = self._checked_table(X, y, reset=True)
@@ -125,9 +131,14 @@ class BaseTabular(Explaining, BaseEstimator):
 
     def _checked_table(self, X: Any, y: Any = None, reset: bool = False) -> Frame:
         """X as a table, the number and the names of its columns checked."""
+        name = type(self).__name__
         if is_frame(X):
             frame = as_table(X)
+            if not len(frame):
+                raise ValueError(f"{name}: X has no rows, one or more are wanted")
             if reset:
+                if len(frame) < 2:
+                    raise ValueError(f"{name}.fit: X has 1 row, 2 or more are wanted")
                 self.n_features_in_ = len(frame.names)
                 self.feature_names_in_ = np.array(frame.names, dtype=object)
             return frame
@@ -135,7 +146,7 @@ class BaseTabular(Explaining, BaseEstimator):
             self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=1,
         )  # fmt: skip
         if reset and len(X) < 2:
-            raise ValueError(f"{type(self).__name__}.fit: n_samples=1, 2 or more are wanted")
+            raise ValueError(f"{name}.fit: n_samples=1, 2 or more are wanted")
         return as_table(X)
 
     def _infer(self, frame: Frame, weights: Array | None) -> Schema:
@@ -237,6 +248,8 @@ class BaseTabular(Explaining, BaseEstimator):
         if not (plain and X.shape[1] == self.n_features_in_ and not schema.header):
             X = X if is_frame(X) else self._checked_table(X)
         encoded = self._encoded(schema.transform(X))
+        if not len(encoded):
+            raise ValueError(f"{type(self).__name__}: X has no rows, one or more are wanted")
         return [net.predict(encoded).astype(np.float64) for net in self.networks_]
 
     def save(self, path: Any) -> None:
@@ -250,7 +263,7 @@ class BaseTabular(Explaining, BaseEstimator):
             ValueError: the loss is "quantile", whose outputs are several for one target.
         """
         check_is_fitted(self)
-        if getattr(self, "loss", None) == "quantile":
+        if getattr(self, "_loss", None) == "quantile":
             raise ValueError(
                 f"{type(self).__name__}.save: loss 'quantile' has several outputs for one target; "
                 "pickle it, or save networks_[0], which gives them unscaled"
