@@ -57,7 +57,6 @@ class Parameter:
 
     @grad.setter
     def grad(self, values: Any) -> None:
-        self._owner.settle()
         self._owner.write(self._grad, f"{self.name}.grad", values)
 
     @property
@@ -124,7 +123,6 @@ class Parameters(Sequence[Parameter]):
 
     @flat_grad.setter
     def flat_grad(self, values: Any) -> None:
-        self.settle()
         self.write(self._flat_grad, "flat_grad", values)
 
     def write(self, view: Array, name: str, values: Any) -> None:
@@ -140,17 +138,19 @@ class Parameters(Sequence[Parameter]):
                 f"parameters: {name} has shape {view.shape}, an array of shape {array.shape} came"
             )
         with self.access.writing(f"parameters: {name}"):
+            self.settle()
             view[...] = array
 
-    # ---- copies: each has arrays and an Access of its own ----
+    # ---- copies, made while nobody writes: each has arrays and an Access of its own ----
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            "shapes": [(p.name, p.shape) for p in self],
-            "dtype": self.dtype.name,
-            "flat": self._flat.copy(),
-            "flat_grad": None if self.stale else self._flat_grad.copy(),
-        }
+        with self.access.reading():
+            return {
+                "shapes": [(p.name, p.shape) for p in self],
+                "dtype": self.dtype.name,
+                "flat": self._flat.copy(),
+                "flat_grad": None if self.stale else self._flat_grad.copy(),
+            }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Parameters.__init__(self, state["shapes"], np.dtype(state["dtype"]))
@@ -161,9 +161,10 @@ class Parameters(Sequence[Parameter]):
     def __copy__(self) -> Parameters:
         other = type(self).__new__(type(self))
         Parameters.__init__(other, [(p.name, p.shape) for p in self], self.dtype)
-        other._flat[...] = self._flat
-        if not self.stale:
-            other._flat_grad[...] = self._flat_grad
+        with self.access.reading():
+            other._flat[...] = self._flat
+            if not self.stale:
+                other._flat_grad[...] = self._flat_grad
         return other
 
     def zeros(self) -> Parameters:
@@ -175,22 +176,43 @@ class Parameters(Sequence[Parameter]):
         return other
 
     def settle(self) -> None:
-        """Carries out a zeroing that was put off."""
+        """Carries out a zeroing that was put off: for those who train or write."""
         if self.stale:
             self._flat_grad.fill(0)
             self.stale = False
 
     def expose_gradients(self) -> None:
-        """Called before anybody outside gets an array of the gradients."""
-        self.settle()
+        """Called before anybody outside gets an array of the gradients.
+
+        Raises:
+            RuntimeError: another thread is training the model, and is about to set them.
+        """
+        if self.stale:
+            with self.access.training("parameters: gradients"):
+                self.settle()
         self._exposed = True
 
-    def zero_grad(self) -> None:
-        """Sets all gradients to zero."""
-        if self._exposed:
-            self._flat_grad.fill(0)
-        else:
+    def zero_grad(self, where: str = "zero_grad") -> None:
+        """Sets all gradients to zero.
+
+        Raises:
+            RuntimeError: another thread is training the model.
+        """
+        free = self.access.free
+        if self._exposed or not free:
+            with self.access.training(where):
+                self.stale = True
+                if self._exposed:
+                    self.settle()
+            return
+        try:  # access.enter and leave, written out: it is a hundredth of a small step
+            free.pop()
+        except IndexError:
+            return self.zero_grad(where)
+        try:
             self.stale = True
+        finally:
+            free.append(None)
 
     @overload
     def __getitem__(self, index: int) -> Parameter: ...

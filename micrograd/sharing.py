@@ -231,11 +231,12 @@ class Access:
     # ---- reading ----
 
     def begin_read(self) -> None:
-        """Waits until nobody writes; `end_read` has to follow."""
+        """Waits until nobody writes; `end_read` has to follow. Who reads already does not wait: a
+        write that waits for it would wait for ever."""
         me = get_ident()
         try:
             self.readers.append(me)
-            if self.written:
+            if self.written and self.readers.count(me) == 1:
                 self.end_read()
                 self._wait(me)
         except BaseException:  # an interrupt while it stood in line, or before

@@ -121,6 +121,20 @@ class Network(Trained, Classifying, Storable):
     # ---- copies and pickles: all but the pass that is under way ----
 
     def __getstate__(self) -> dict[str, Any]:
+        if self.optimizer is None:
+            return self._state()
+        with self._access.reading():  # parameters and optimizer, of one moment
+            return copy.deepcopy(self._state())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
+        other = object.__new__(type(self))
+        memo[id(self)] = other
+        with self._access.reading():
+            state = copy.deepcopy(self._state(), memo)
+        other.__setstate__(state)
+        return other
+
+    def _state(self) -> dict[str, Any]:
         own = {name: x for name, x in vars(self).items() if name not in self.not_copied}
         state = {name.removeprefix("fixed_"): x for name, x in own.items()}
         flat = pack(self.layers)
@@ -199,8 +213,12 @@ class Network(Trained, Classifying, Storable):
         return list(self.planner.functions.leaves)
 
     def zero_grad(self) -> None:
-        """Sets all gradients to zero."""
-        self._parameters.zero_grad()
+        """Sets all gradients to zero.
+
+        Raises:
+            RuntimeError: another thread is training the network.
+        """
+        self._parameters.zero_grad("Network.zero_grad")
 
     def __repr__(self) -> str:
         layers = ", ".join(str(layer) for layer in self.layers)

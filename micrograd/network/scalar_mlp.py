@@ -58,7 +58,8 @@ def to_scalar(net: NetworkView) -> MLP:
     state = random.getstate()  # the weights that MLP draws are thrown away
     mlp = MLP(sizes[0], sizes[1:])
     random.setstate(state)
-    data = {p.name: np.asarray(p.data, float).tolist() for p in net.parameters()}
+    with net.parameters().access.reading():
+        data = {p.name: np.asarray(p.data, float).tolist() for p in net.parameters()}
     linear = [i for i, layer in enumerate(net.layers) if isinstance(layer, Linear)]
     for row, i, has_relu in zip(mlp.layers, linear, nonlin, strict=True):
         bias = data.get(f"{i}.bias")

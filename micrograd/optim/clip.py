@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ def clip_grad_norm_(
 
     Raises:
         TypeError, ValueError: arguments out of their range; the gradients are as before.
-        RuntimeError: the norm is not finite, and error_if_nonfinite is true; the same.
+        RuntimeError: the norm is not finite, and error_if_nonfinite is true; the same. Or another
+            thread is training the model.
 
     Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks"
     (2013), algorithm 1.
@@ -58,15 +60,16 @@ def clip_grad_norm_(
     if norm_type != -math.inf:
         norm_type = checks.number(where, "norm_type", norm_type, most=math.inf)
     chosen = choose(where, params)
-    norm = _norm(chosen, norm_type)
-    if error_if_nonfinite and not math.isfinite(norm):
-        raise RuntimeError(
-            f"{where}: the norm of the gradients is {norm}; "
-            "with error_if_nonfinite=False they are clipped all the same"
-        )
-    scale = max_norm / (norm + 1e-6)
-    if not scale >= 1:
-        _scale(chosen, scale, math.inf)
+    with _alone(where, chosen):
+        norm = _norm(chosen, norm_type)
+        if error_if_nonfinite and not math.isfinite(norm):
+            raise RuntimeError(
+                f"{where}: the norm of the gradients is {norm}; "
+                "with error_if_nonfinite=False they are clipped all the same"
+            )
+        scale = max_norm / (norm + 1e-6)
+        if not scale >= 1:
+            _scale(chosen, scale, math.inf)
     return float(norm)
 
 
@@ -79,6 +82,7 @@ def clip_grad_value_(params: Parameters | Iterable[Any], clip_value: float) -> N
 
     Raises:
         TypeError, ValueError: arguments out of their range; the gradients are as before.
+        RuntimeError: another thread is training the model.
 
     >>> w = Value(1.0)
     >>> (5 * w).backward(); mg.clip_grad_value_([w], 2.0); w.grad
@@ -86,7 +90,18 @@ def clip_grad_value_(params: Parameters | Iterable[Any], clip_value: float) -> N
     """
     where = "clip_grad_value_"
     clip_value = checks.number(where, "clip_value", clip_value, most=math.inf)
-    _scale(choose(where, params), 1.0, clip_value)
+    chosen = choose(where, params)
+    with _alone(where, chosen):
+        _scale(chosen, 1.0, clip_value)
+
+
+def _alone(where: str, chosen: Chosen) -> AbstractContextManager[None]:
+    """No other thread trains the model inside.
+
+    Raises:
+        RuntimeError: one does.
+    """
+    return nullcontext() if chosen.owner is None else chosen.owner.access.training(where)
 
 
 def _parts(owner: Parameters, chosen: Chosen) -> Iterator[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ import numpy as np
 from micrograd import checks
 from micrograd.core import Array
 from micrograd.optim.chosen import choose
+from micrograd.optim.optimizer import zero_spans
 from micrograd.parameters import Parameters
 
 
@@ -83,6 +84,7 @@ class LBFGS:
         Raises:
             FloatingPointError: loss or gradient at the start are not finite; the parameters are as
                 before. Further on, the line search goes back from such points.
+            RuntimeError: another thread is training the model.
         """
         start = self._read()
         best, worst = (math.inf, start), 0.0
@@ -124,10 +126,9 @@ class LBFGS:
             for p in self.items:
                 p.grad = 0.0
         elif self._spans is None:
-            self.owner.zero_grad()
+            self.owner.zero_grad("LBFGS.zero_grad")
         else:
-            for first, last in self._spans:
-                self.owner.flat_grad[first:last] = 0
+            zero_spans("LBFGS.zero_grad", self.owner, self._spans)
 
     def state_dict(self) -> dict[str, Any]:
         """The number of iterations: a step() begins without memory of the one before."""
@@ -161,9 +162,10 @@ class LBFGS:
                 p.data = value
             return
         start = 0
-        for first, last in self._places(self.owner):
-            self.owner.flat[first:last] = x[start : start + last - first]
-            start += last - first
+        with self.owner.access.writing("LBFGS.step"):
+            for first, last in self._places(self.owner):
+                self.owner.flat[first:last] = x[start : start + last - first]
+                start += last - first
 
     def _gradient(self) -> Array:
         if self.owner is None:

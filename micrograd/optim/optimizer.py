@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from threading import get_ident
 from typing import Any, ClassVar
@@ -71,7 +72,7 @@ class Optimizer:
         name = type(self).__name__
         if self.kind < 0:
             raise TypeError(f"{name}: choose one of its kinds, such as SGD or Adam")
-        self._where = f"{name}.step"
+        self._where, self._zeroing = f"{name}.step", f"{name}.zero_grad"
         chosen = choose(name, params)
         self.params, self.items, self.owner = chosen.given, chosen.items, chosen.owner
         self.spans = chosen.spans
@@ -246,15 +247,17 @@ class Optimizer:
         """Sets the gradients of its parameters to zero.
 
         `set_to_none`, which PyTorch has, changes nothing: gradients are arrays here, or numbers.
+
+        Raises:
+            RuntimeError: another thread is training the model.
         """
         if self.owner is None:
             for p in self.items:
                 p.grad = 0.0
         elif self.spans is None:
-            self.owner.zero_grad()
+            self.owner.zero_grad(self._zeroing)
         else:
-            for first, last in self.spans:
-                self.owner.flat_grad[first:last] = 0
+            zero_spans(self._zeroing, self.owner, self.spans)
 
     # ---- state ----
 
@@ -279,8 +282,9 @@ class Optimizer:
 
         Settings are not part of it: who loads it makes the optimizer as it was made before.
         """
-        state: dict[str, Any] = {"steps": self.steps}
-        state |= {name: np.array(values) for name, values in self.state.items()}
+        with nullcontext() if self.owner is None else self.owner.access.reading():
+            state: dict[str, Any] = {"steps": self.steps}
+            state |= {name: np.array(values) for name, values in self.state.items()}
         remembered = {name: f.state_dict() for name, f in self.schedules().items()}
         return state | {name: inner for name, inner in remembered.items() if inner}
 
@@ -289,6 +293,7 @@ class Optimizer:
 
         Raises:
             ValueError: the state is not one of this optimizer; nothing has changed then.
+            RuntimeError: another thread is training the model.
         """
         where = f"{type(self).__name__}.load_state_dict"
         own = self.state_dict()
@@ -307,12 +312,13 @@ class Optimizer:
                     f"{where}: {name} has shape {taken[name].shape}, {own[name].shape} is wanted: "
                     "a number for each parameter"
                 )
-        for name, schedule in self.schedules().items():
-            if name in own:
-                schedule.load_state_dict(state[name])
-        for name, values in taken.items():
-            self.state[name][:] = values.tolist() if self.owner is None else values
-        self.steps, self.c.largest = steps, math.inf
+        with nullcontext() if self.owner is None else self.owner.access.writing(where):
+            for name, schedule in self.schedules().items():
+                if name in own:
+                    schedule.load_state_dict(state[name])
+            for name, values in taken.items():
+                self.state[name][:] = values.tolist() if self.owner is None else values
+            self.steps, self.c.largest = steps, math.inf
 
     def numbers_of_groups(self) -> list[tuple[list[int], dict[str, Any]]]:
         """The groups as numbers of parameters of the model, or of the Values, and own settings."""
@@ -334,6 +340,17 @@ class Optimizer:
         texts = (f"{n}={v:g}" if isinstance(v, float) else f"{n}={v}" for n, v in values)
         text = f"{type(self).__name__}({', '.join(texts)})"
         return text if self.param_groups[0].alone else f"{text} in {len(self.param_groups)} groups"
+
+
+def zero_spans(where: str, owner: Parameters, spans: Sequence[tuple[int, int]]) -> None:
+    """Sets the gradients of some parameters of a model to zero.
+
+    Raises:
+        RuntimeError: another thread is training the model.
+    """
+    with owner.access.training(where):
+        for first, last in spans:
+            owner.flat_grad[first:last] = 0
 
 
 def grouped(

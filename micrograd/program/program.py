@@ -168,7 +168,7 @@ class Program(Steps):
         """
         parameters = self.parameters()
         with parameters.access.training("Program.zero_grad"):
-            parameters.zero_grad()
+            parameters.zero_grad("Program.zero_grad")
 
     def write_back(self) -> None:
         """Copies data and gradients of the parameters into the Values they come from.

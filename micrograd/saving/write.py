@@ -153,13 +153,32 @@ def _write_model(
     """further: tensors of other members, with which nothing of the training is kept."""
     require_safetensors(where)
     parameters = model.parameters()
+    with parameters.access.reading():  # parameters, optimizer and position of one moment
+        text, tensors = _contents(model, where, description, further or {})
+        encoded = _encoded(text, where)
+        if len(tensors) > MOST_TENSORS:
+            raise ValueError(
+                f"{where}: there are {len(tensors)} tensors, {MOST_TENSORS} is the most that a "
+                "model file holds"
+            )
+        head, rest = _file_of(tensors, encoded)
+    with replacing(path) as file:
+        file.write(head)
+        file.write(rest)
+
+
+def _contents(
+    model: Resumable, where: str, description: dict[str, Any], further: Mapping[str, Array]
+) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The text of a model file, and its tensors by name."""
+    parameters = model.parameters()
     for p in parameters:
         check_finite(where, p.name, p.data)
     names = tensor_names([p.name for p in parameters])
     tensors = {name: p.data for name, p in zip(names, parameters, strict=True)}
     text: dict[str, Any] = {"version": VERSION, "dtype": model.dtype, **description}
     text["step"] = model.step
-    for name, array in (further or {}).items():
+    for name, array in further.items():
         check_finite(where, name, array)
         tensors[name] = array
     if model.optimizer is not None and not further:
@@ -179,6 +198,15 @@ def _write_model(
         text["training"] = {name: value for name, value in values.items() if name not in FLAT}
         arrays = {TRAINING + name: values[name] for name in FLAT if values[name] is not None}
         tensors.update(arrays)
+    return text, tensors
+
+
+def _encoded(text: dict[str, Any], where: str) -> str:
+    """The text as JSON, which gives it back as it is.
+
+    Raises:
+        ValueError: that cannot be, or it is too long.
+    """
     try:
         encoded = json.dumps(text)
         parsed(encoded)  # 1 and "1" are two names here, and one there
@@ -189,41 +217,28 @@ def _write_model(
             f"{where}: layers, history and metadata take {len(encoded)} bytes of JSON, "
             f"{TEXT_LIMIT} is the most that a model file holds"
         )
-    if len(tensors) > MOST_TENSORS:
-        raise ValueError(
-            f"{where}: there are {len(tensors)} tensors, {MOST_TENSORS} is the most that a model "
-            "file holds"
-        )
-    metadata = {"micrograd": encoded, "digest": digest(encoded, tensors.items())}
-    write_file(path, tensors, metadata)
+    return encoded
 
 
-def write_file(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Writes a safetensors file so that `path` is at any moment the old file or the new one.
+def _file_of(tensors: Mapping[str, Array], encoded: str) -> tuple[bytes, memoryview]:
+    """A safetensors file: its header, and what is behind that.
 
-    Raises:
-        OSError: it cannot be written.
+    The metadata stand in it in the order of their names: the safetensors package writes them in
+    another order each time, and the same model would give other bytes. The digest is that of the
+    bytes of the file: somebody may write into the arrays meanwhile.
     """
     from safetensors.numpy import save as to_bytes
 
-    arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    content = to_bytes(arrays, metadata=dict(metadata))
-    head, rest = _in_order(content)
-    with replacing(path) as file:
-        file.write(head)
-        file.write(rest)
-
-
-def _in_order(content: bytes) -> tuple[bytes, memoryview]:
-    """The header with its metadata in the order of their names, and what is behind it.
-
-    The safetensors package writes them in another order each time, and the same model would give
-    other bytes.
-    """
+    content = to_bytes({name: np.asarray(array, order="C") for name, array in tensors.items()})
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:end])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":")).encode()
+    written = {}
+    for name, array in tensors.items():
+        first = end + header[name]["data_offsets"][0]
+        flat = np.frombuffer(content, array.dtype, array.size, first)
+        written[name] = flat.reshape(array.shape)
+    metadata = {"digest": digest(encoded, written.items()), "micrograd": encoded}
+    text = json.dumps({"__metadata__": metadata, **header}, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the tensors stay on 8 bytes
     return len(text).to_bytes(8, "little") + text, memoryview(content)[end:]
 

@@ -118,10 +118,11 @@ def to_c(
         if table.rounding > NOTICEABLE:
             warnings.warn(f"to_c: {str(table).splitlines()[-1]}", stacklevel=2)
         return replace(table.network, function=table.function, rounding=table.rounding)
-    text, header = header_of(
-        "to_c", net, prefix=prefix, quantize=quantize, probabilities=probabilities, X=X, y=y,
-        scaling=scaling,
-    )  # fmt: skip
+    with net.parameters().access.reading():
+        text, header = header_of(
+            "to_c", net, prefix=prefix, quantize=quantize, probabilities=probabilities, X=X, y=y,
+            scaling=scaling,
+        )  # fmt: skip
     write_bytes(path, text.encode("ascii"))
     if arduino is not None:
         write_library("to_c", arduino, text, header, header.function)

@@ -55,6 +55,7 @@ def to_onnx(net: Any, path: Path, *, probabilities: bool = False) -> None:
             f"to_onnx: {net.parameters().flat.nbytes} bytes of parameters, but an ONNX file "
             "has at most 2 GiB"
         )
-    model = Builder(onnx, net, schema).model(function)
+    with net.parameters().access.reading():
+        model = Builder(onnx, net, schema).model(function)
     onnx.checker.check_model(model, full_check=True)
     write_bytes(path, model.SerializeToString())

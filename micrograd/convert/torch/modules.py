@@ -272,7 +272,8 @@ def state_dict(net: Network) -> dict[str, torch.Tensor]:
     """
     torch = checks.require("state_dict", "PyTorch", "torch", "torch")
     check_network("state_dict", net)
-    return {p.name: torch.from_numpy(p.data.copy()) for p in net.parameters()}
+    with net.parameters().access.reading():
+        return {p.name: torch.from_numpy(p.data.copy()) for p in net.parameters()}
 
 
 def load_state_dict(net: Network, mapping: Mapping[str, Any]) -> None:
@@ -286,6 +287,7 @@ def load_state_dict(net: Network, mapping: Mapping[str, Any]) -> None:
     Raises:
         TypeError: net is no Network, mapping no mapping, or a value no array of real numbers.
         ValueError: names are missing or not known, or a shape differs.
+        RuntimeError: another thread is training the network.
 
     >>> twin = mg.Network(mg.Linear(64, 32), mg.ReLU(), mg.Linear(32, 10))
     >>> mg.convert.load_state_dict(twin, mg.convert.state_dict(net))
@@ -309,8 +311,9 @@ def load_state_dict(net: Network, mapping: Mapping[str, Any]) -> None:
                 f"load_state_dict: {name} has shape {arrays[name].shape}, "
                 f"the network's is {parameter.shape}"
             )
-    for name, parameter in parameters.items():
-        parameter.data[...] = arrays[name]
+    with net.parameters().access.writing("load_state_dict"):
+        for name, parameter in parameters.items():
+            parameter.data[...] = arrays[name]
 
 
 def _listed(names: list[str]) -> str:
