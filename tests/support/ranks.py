@@ -40,3 +40,12 @@ def run_ranks(ranks, source, *arguments, check=True, timeout=120, **environment)
     done.seconds = time.monotonic() - started
     assert not check or done.returncode == 0, done.stderr
     return done
+
+
+START = "from mpi4py import MPI; import micrograd as mg; mg.data.digits(); MPI.COMM_WORLD.Barrier()"
+
+
+def ended_soon(done, ranks):
+    """Whether a job that was harmed ended within ten seconds, beyond what it takes here and now to
+    start: three times as long as a job that does nothing else, which a busy machine draws out."""
+    return done.returncode != 0 and done.seconds < 10 + 3 * run_ranks(ranks, START).seconds
