@@ -53,7 +53,7 @@ class History:
         """The last epoch in words."""
         text = f"epoch {len(self.loss):{len(str(epochs))}d}/{epochs}"
         for name, value in self.last().items():
-            text += f"  {name} {value:.4f}"
+            text += f"  {name} {in_short(value)}"
         return text + f"  {self.seconds[-1]:.2f} s"
 
     def last(self) -> dict[str, float]:
@@ -86,3 +86,8 @@ class History:
         from micrograd import plot
 
         return plot.training_curves(self.to_dict(), path, title, self.best_epoch)
+
+
+def in_short(value: float) -> str:
+    """With four decimals, or four digits where that would leave few of them or very many."""
+    return f"{value:.4f}" if value == 0 or 1e-2 <= abs(value) < 1e6 else f"{value:.4g}"

@@ -7,7 +7,7 @@ import time
 from importlib.util import find_spec
 from typing import Any
 
-from micrograd.training.history import History
+from micrograd.training.history import History, in_short
 
 REFRESH = 0.05  # seconds between two changes of a line on a terminal
 
@@ -25,7 +25,8 @@ class Progress:
         self.epochs = epochs
         self._bar: Any = None
         self._shown = 0.0
-        self._unfinished = False  # the cursor stands behind a line
+        self._history: History | None = None  # of which the cursor stands behind a line
+        self._standing = 0  # the epoch of that line
 
     @property
     def each(self) -> bool:
@@ -40,8 +41,15 @@ class Progress:
             print(history.line(self.epochs), file=sys.stderr, flush=True)
         elif find_spec("tqdm") is not None:
             self._show_bar(history)
-        elif len(history.loss) == self.epochs or time.perf_counter() - self._shown > REFRESH:
-            self._shown, self._unfinished = time.perf_counter(), True
+        else:
+            self._history = history
+            if time.perf_counter() - self._shown > REFRESH:
+                self._show_line(history)
+
+    def _show_line(self, history: History) -> None:
+        """The last epoch, unless its line stands there."""
+        if len(history.loss) != self._standing:
+            self._shown, self._standing = time.perf_counter(), len(history.loss)
             print("\r\x1b[K" + history.line(self.epochs), end="", file=sys.stderr, flush=True)
 
     def _show_bar(self, history: History) -> None:
@@ -50,13 +58,14 @@ class Progress:
             from tqdm import tqdm
 
             self._bar = tqdm(total=self.epochs, initial=done - 1, unit="epoch", dynamic_ncols=True)
-        shown = {name: f"{value:.4f}" for name, value in history.last().items()}
+        shown = {name: in_short(value) for name, value in history.last().items()}
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """Leaves the cursor at the start of a line."""
+        """Shows the last epoch, and leaves the cursor at the start of a line."""
         if self._bar is not None:
             self._bar.close()
-        elif self._unfinished:
+        elif self._history is not None:
+            self._show_line(self._history)
             print(file=sys.stderr, flush=True)
