@@ -40,8 +40,18 @@ def __getattr__(name: str) -> Any:
     elif name in _ROOMS:
         globals()[name] = import_module(f"micrograd.{name}")
     else:
-        raise AttributeError(f"module 'micrograd' has no attribute {name!r}")
+        raise AttributeError(f"module 'micrograd' has no attribute {name!r}{_near(name)}")
     return globals()[name]
+
+
+def _near(name: str) -> str:
+    """Which name may have been meant, in words."""
+    same = [known for known in __dir__() if known.lower() == name.lower()]
+    if not same and not name.startswith("_"):
+        from difflib import get_close_matches
+
+        same = get_close_matches(name, __dir__(), 1, 0.75)
+    return f"; did you mean {same[0]!r}?" if same else ""
 
 
 def __dir__() -> list[str]:

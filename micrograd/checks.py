@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 def describe(value: object) -> str:
     """What came, for an error message: dtype and shape of an array, else type and value."""
+    if value is None:
+        return "None"
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray):
         return f"an array of {value.dtype} with shape {value.shape}"
@@ -112,6 +114,33 @@ def _integer(value: Any) -> int | None:
         return None
 
 
+def flag(where: str, name: str, value: Any) -> bool:
+    """`value` as a bool: True, False, or an integer 0 or 1. Of text, "no" would be true.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    if _integer(value) not in (0, 1):
+        raise TypeError(f"{where}: {name} is {describe(value)}, True or False is wanted")
+    return bool(value)
+
+
+def items(where: str, name: str, values: Any, wanted: str) -> list[Any]:
+    """What can be gone through, as a list; text is none.
+
+    Raises:
+        TypeError: it is something else; `wanted` says what is wanted: "a list of sizes".
+    """
+    try:
+        if isinstance(values, (str, bytes)):
+            raise TypeError
+        return list(values)
+    except TypeError:
+        raise TypeError(f"{where}: {name} is {describe(values)}, {wanted} is wanted") from None
+
+
 def seed(where: str, value: Any, name: str = "seed") -> int | None:
     """A seed, an int of 0 or more, or None.
 
@@ -176,7 +205,8 @@ def reals(where: str, name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     except ValueError as error:
         raise ValueError(f"{where}: {name} is no rectangular array: {error}") from None
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{where}: {name} is {describe(array)}, real numbers are wanted")
+        came = describe(array if array.shape else value)
+        raise TypeError(f"{where}: {name} is {came}, real numbers are wanted")
     with np.errstate(over="ignore"):
         out = plain(array, dtype)
     if out.dtype.itemsize < array.dtype.itemsize and array.dtype.kind == "f":
@@ -237,9 +267,10 @@ def labels(where: str, y: Any, rows: int, classes: int) -> Array | None:
     if array.ndim == 2 and array.shape == (rows, classes) and array.dtype.kind in "fiub":
         return None
     if array.dtype.kind not in "iub":
+        hint = "; use y.astype(int)" if _whole(array) and array.shape == (rows,) else ""
         raise TypeError(
-            f"{where}: y is {describe(array)}; integer labels of shape ({rows},) or "
-            f"probability rows of shape ({rows}, {classes}) are wanted"
+            f"{where}: y is {describe(array if array.shape else y)}; integer labels of shape "
+            f"({rows},) or probability rows of shape ({rows}, {classes}) are wanted{hint}"
         )
     if array.shape != (rows,):
         hint = "; use y.ravel()" if array.shape == (rows, 1) else ""
@@ -251,6 +282,11 @@ def labels(where: str, y: Any, rows: int, classes: int) -> Array | None:
         row = int(array.argmax())
         raise ValueError(f"{where}: y[{row}] is {array[row]}, the network has {classes} classes")
     return plain(array, int64)
+
+
+def _whole(array: Array) -> bool:
+    """Whether these are integers in a type of numbers with a point."""
+    return array.dtype.kind == "f" and bool(array.size) and bool((array % 1 == 0).all())
 
 
 # ---- attributes ----

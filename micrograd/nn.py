@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from micrograd import checks
 from micrograd.engine.functions import dot
 from micrograd.engine.value import Operand, Value
 
@@ -46,6 +47,7 @@ class Neuron(Module):
     """
 
     def __init__(self, nin: int, nonlin: bool = True) -> None:
+        nin = checks.count("Neuron", "nin", nin)
         self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
         self.b = Value(0.0)
         self.nonlin = nonlin
@@ -76,11 +78,16 @@ class Layer(Module):
     """
 
     def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
+        nout = checks.count("Layer", "nout", nout)
         self.neurons = [Neuron(nin, **kwargs) for _ in range(nout)]
 
     def __call__(self, x: Iterable[Operand]) -> Any:
         # Made once, as the dot nodes of all neurons share the tuple.
-        x = tuple([v if isinstance(v, Value) else Value(v, requires_grad=False) for v in x])
+        try:
+            x = tuple([v if isinstance(v, Value) else Value(v, requires_grad=False) for v in x])
+        except TypeError:
+            checks.items("Layer", "x", x, "a list of Values or numbers")
+            raise
         out = [neuron(x) for neuron in self.neurons]
         return out[0] if len(out) == 1 else out
 
@@ -102,9 +109,9 @@ class MLP(Module):
     """
 
     def __init__(self, nin: int, nouts: Sequence[int]) -> None:
-        sizes = [nin, *nouts]
+        sizes = [nin, *checks.items("MLP", "nouts", nouts, "a list of sizes, such as [16, 1],")]
         self.layers = [
-            Layer(fan_in, fan_out, nonlin=i != len(nouts) - 1)
+            Layer(fan_in, fan_out, nonlin=i != len(sizes) - 2)
             for i, (fan_in, fan_out) in enumerate(pairwise(sizes))
         ]
 

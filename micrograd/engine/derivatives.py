@@ -8,7 +8,7 @@ from typing import Any
 
 from micrograd.engine import modes
 from micrograd.engine.backward import check_requires_grad, gradients, topological
-from micrograd.engine.node import number_of, operand
+from micrograd.engine.node import listed, number_of, operand
 from micrograd.engine.value import Operand, Value, constant, derivative
 
 
@@ -38,8 +38,8 @@ def grad(
     >>> dy.data, d2y.data, x.grad
     (12.0, 12.0, 0.0)
     """
-    outs = [outputs] if isinstance(outputs, Value) else list(outputs)
-    ins = [inputs] if isinstance(inputs, Value) else list(inputs)
+    outs = [outputs] if isinstance(outputs, Value) else listed(outputs, "grad: outputs")
+    ins = [inputs] if isinstance(inputs, Value) else listed(inputs, "grad: inputs")
     for what, values in (("outputs", outs), ("inputs", ins)):
         for value in values:
             if not isinstance(value, Value):
@@ -64,7 +64,11 @@ def grad(
 def _seeds(grad_outputs: Any, n: int) -> list[Operand]:
     if grad_outputs is None:
         return [1.0] * n
-    given = [grad_outputs] if isinstance(grad_outputs, (Value, Real)) else list(grad_outputs)
+    given = (
+        [grad_outputs]
+        if isinstance(grad_outputs, (Value, Real))
+        else listed(grad_outputs, "grad: grad_outputs")
+    )
     if any(isinstance(g, bool) for g in given):
         raise TypeError("grad: grad_outputs holds a bool; create_graph is wanted by its name")
     if len(given) != n:

@@ -7,7 +7,7 @@ from typing import Any
 
 from micrograd.engine import modes, rules
 from micrograd.engine.modes import active
-from micrograd.engine.node import FROZEN, Identity, number_of, operand
+from micrograd.engine.node import FROZEN, Identity, listed, number_of, operand
 from micrograd.engine.rules import DOT
 from micrograd.engine.value import Operand, Value, record
 
@@ -98,7 +98,7 @@ def sum(values: Iterable[Operand]) -> Value:
     >>> mg.sum(values).data
     3.0
     """
-    return record(rules.SUM, *[operand(x, "sum") for x in values])
+    return record(rules.SUM, *[operand(x, "sum") for x in listed(values, "sum")])
 
 
 def softmax(values: Iterable[Operand]) -> list[Value]:
@@ -109,7 +109,7 @@ def softmax(values: Iterable[Operand]) -> list[Value]:
     >>> [round(a.data, 3) for a in mg.softmax([1.0, 2.0, 3.0])]
     [0.09, 0.245, 0.665]
     """
-    zs = [operand(z, "softmax") for z in values]
+    zs = [operand(z, "softmax") for z in listed(values, "softmax")]
     if active and (recorder := modes.recorder.get()) is not None:
         shift = recorder.largest(zs)
     else:

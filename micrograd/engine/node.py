@@ -6,7 +6,7 @@ A node is a leaf, or holds the `Rule` that made it and the operands. Its arithme
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from math import inf
 from numbers import Real
@@ -175,6 +175,16 @@ def number_of(x: Operand) -> float:
 def operand(x: Any, where: str) -> Any:
     """x as an op takes it: a Value, or a number as a float. Anything else is a TypeError."""
     return x if isinstance(x, Node) else number(x, where)
+
+
+def listed(values: Any, where: str) -> list[Any]:
+    """Values that are gone through, as a list. What cannot be gone through is a TypeError."""
+    try:
+        return list(values)
+    except TypeError:
+        if isinstance(values, Iterable):
+            raise
+        raise TypeError(f"{where}: {shown(values)}; want a list of Values or numbers") from None
 
 
 def plain(x: Operand) -> Any:

@@ -198,7 +198,7 @@ class Residual(Block):
     projection: bool
 
     def __init__(self, *layers: Layer, projection: bool = False) -> None:
-        object.__setattr__(self, "projection", bool(projection))
+        object.__setattr__(self, "projection", checks.flag("Residual", "projection", projection))
         super().__init__(*layers)
 
     def _check(self) -> None:

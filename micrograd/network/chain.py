@@ -21,7 +21,11 @@ def check_kinds(where: str, layers: Iterable[Any]) -> None:
                 f"{where}: layer {i} is the class {layer.__name__}; write {layer.__name__}()"
             )
         if not isinstance(layer, Layer):
-            raise TypeError(f"{where}: layer {i} is {checks.describe(layer)}, a layer is wanted")
+            listed = isinstance(layer, (list, tuple)) and all(isinstance(x, Layer) for x in layer)
+            hint = f"; write {where}(*layers), with a star" if listed and layer else ""
+            raise TypeError(
+                f"{where}: layer {i} is {checks.describe(layer)}, a layer is wanted{hint}"
+            )
 
 
 def check_chain(where: str, layers: Sequence[Layer]) -> int | None:

@@ -249,9 +249,12 @@ class PiecewiseLinear(Columnwise):
     function = "piecewise"
 
     def __post_init__(self) -> None:
+        wanted = "a list of rising numbers for each number, [[0, 1, 2], [5, 6, 9]],"
+        rows = checks.items("PiecewiseLinear", "edges", self.edges, wanted)
+        rows = [checks.items("PiecewiseLinear", "a row of edges", row, wanted) for row in rows]
         edges = tuple(
             tuple(checks.number("PiecewiseLinear", "an edge", e, least=-math.inf) for e in each)
-            for each in self.edges
+            for each in rows
         )
         lengths = {len(each) for each in edges}
         if len(lengths) != 1 or min(lengths) < 2:
@@ -334,7 +337,8 @@ class Embedding(Columnwise):
 
     @staticmethod
     def _counts(name: str, values: Sequence[int]) -> tuple[int, ...]:
-        return tuple(checks.count("Embedding", name, value, below=2**24) for value in values)
+        each = checks.items("Embedding", name, values, "a number for each column of codes, (3,),")
+        return tuple(checks.count("Embedding", name, value, below=2**24) for value in each)
 
     @property
     def pairs(self) -> list[tuple[int, int]]:

@@ -105,6 +105,7 @@ class Linear(Layer):
             size = getattr(self, name)
             size = checks.count("Linear", name, size, below=2**31)
             object.__setattr__(self, name, size)
+        object.__setattr__(self, "bias", checks.flag("Linear", "bias", self.bias))
         if self.init is not None and self.init not in INITS:
             raise ValueError(f"Linear: init is {self.init!r}, one of {', '.join(INITS)} is wanted")
 

@@ -67,7 +67,7 @@ class Adam(Optimizer):
         super().__init__(
             params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize
         )
-        self.amsgrad = bool(amsgrad)
+        self.amsgrad = checks.flag(type(self).__name__, "amsgrad", amsgrad)
         if self.amsgrad:
             self.add_state(2, "max_exp_avg_sq")
 

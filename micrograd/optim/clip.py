@@ -59,10 +59,11 @@ def clip_grad_norm_(
     max_norm = checks.number(where, "max_norm", max_norm, most=math.inf)
     if norm_type != -math.inf:
         norm_type = checks.number(where, "norm_type", norm_type, most=math.inf)
+    raises = checks.flag(where, "error_if_nonfinite", error_if_nonfinite)
     chosen = choose(where, params)
     with _alone(where, chosen):
         norm = _norm(chosen, norm_type)
-        if error_if_nonfinite and not math.isfinite(norm):
+        if raises and not math.isfinite(norm):
             raise RuntimeError(
                 f"{where}: the norm of the gradients is {norm}; "
                 "with error_if_nonfinite=False they are clipped all the same"

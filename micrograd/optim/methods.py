@@ -138,7 +138,7 @@ class RMSprop(Optimizer):
             params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum,
             maximize=maximize,
         )  # fmt: skip
-        self.centered = bool(centered)
+        self.centered = checks.flag("RMSprop", "centered", centered)
         if self.centered:
             self.add_state(2, "grad_avg")
 

@@ -49,11 +49,26 @@ class Holder:
     def follow(self, step: int) -> None:
         """Has the functions say what the numbers of this step are."""
         for field, function in self.schedules.items():
-            self._write(field, float(function(step)))
+            self._write(field, _of_step(field, function, step))
 
     def value(self, field: str) -> Any:
         """A number, or the function that it comes from."""
         return self.schedules.get(field, self.numbers.get(field))
+
+
+def _of_step(field: str, function: Callable[[int], float], step: int) -> float:
+    """What a function of the step says."""
+    given: Any = function(step)
+    try:
+        value = float(given)
+    except (TypeError, ValueError):
+        value = -math.inf
+    if value < 0:
+        raise (ValueError if checks.is_number(given) else TypeError)(
+            f"optimizer: {field} in step {step} is {checks.describe(given)}, which {function!r} "
+            "gives; a number, 0 or more, is wanted"
+        )
+    return value
 
 
 class Setting:
@@ -87,6 +102,10 @@ class Setting:
         Raises:
             TypeError, ValueError: it is no number, or out of its range.
         """
+        if isinstance(value, type):
+            raise TypeError(
+                f"{where}: {self.name} is the class {value.__name__}; write {value.__name__}(...)"
+            )
         if callable(value):
             return {self.field: value}
         return {self.field: checks.number(where, self.name, value, 0, self.below)}
@@ -105,7 +124,7 @@ class Flag(Setting):
     """A setting that is true or false."""
 
     def parse(self, where: str, value: Any) -> dict[str, Any]:
-        return {self.field: int(bool(value))}
+        return {self.field: int(checks.flag(where, self.name, value))}
 
     def read(self, holder: Holder) -> bool:
         return bool(holder.value(self.field))

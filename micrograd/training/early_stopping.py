@@ -41,6 +41,8 @@ class EarlyStopping:
         min_delta = checks.number("EarlyStopping", "min_delta", self.min_delta)
         object.__setattr__(self, "patience", patience)
         object.__setattr__(self, "min_delta", min_delta)
+        restore = checks.flag("EarlyStopping", "restore_best", self.restore_best)
+        object.__setattr__(self, "restore_best", restore)
         if self.mode not in (None, "min", "max"):
             raise ValueError(f"EarlyStopping: mode is {self.mode!r}, 'min' or 'max' is wanted")
 

@@ -111,6 +111,9 @@ def prepared(
         raise ValueError(f"{where}: an optimizer that maximizes would maximize l1 and l2 too")
     on_step, on_epoch = split_callbacks(where, given.callbacks)
     seed = _checked_seed(where, given.seed)
+    shuffle = checks.flag(where, "shuffle", given.shuffle)
+    if given.progress is not None:
+        checks.flag(where, "progress", given.progress)
     saved = file = None
     if given.resume is not None:
         file = Own(given.resume)
@@ -129,7 +132,7 @@ def prepared(
         check(where, saved, kept, given)
     setting = Setting(where, constraints, accumulate, on_step, dropout_factor, patience, file, kept)
     run = Run(model, data.feed, setting)
-    begin = partial(run.start, given.optimizer, epochs, seed, bool(given.shuffle), saved)
+    begin = partial(run.start, given.optimizer, epochs, seed, shuffle, saved)
     return Prepared(run, data, on_epoch, begin), names
 
 
@@ -162,8 +165,10 @@ def _check_optimizer(where: str, model: Model, optimizer: Any) -> None:
     if optimizer is None:
         return
     if not isinstance(optimizer, Optimizer):
+        name = optimizer.__name__ if isinstance(optimizer, type) else "Adam"
         raise TypeError(
-            f"{where}: optimizer is {checks.describe(optimizer)}, one of micrograd.optim is wanted"
+            f"{where}: optimizer is {checks.describe(optimizer)}, one of micrograd.optim is "
+            f"wanted, such as {name}(net.parameters())"
         )
     if optimizer.owner is not model.parameters():
         raise ValueError(f"{where}: the optimizer is for the parameters of another model")
