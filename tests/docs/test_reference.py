@@ -14,6 +14,7 @@ import micrograd as mg
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 PRELUDE = re.search(r"```python\n(.*?)```", (REFERENCE / "index.md").read_text(), re.DOTALL)[1]
+pytest.importorskip("sklearn")  # every room is imported
 PAGES = {page.stem: page.read_text() for page in REFERENCE.glob("*.md") if page.stem != "index"}
 NEEDS = {  # what the examples of a room want beyond numpy
     "convert": ["torch", "onnx", "sklearn"],

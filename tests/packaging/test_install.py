@@ -95,6 +95,55 @@ def test_the_source_distribution_holds_all_that_its_tests_need(tree, tmp_path):
     assert there - names == set()
 
 
+@pytest.mark.parametrize("command", ["sdist", "bdist_wheel"])
+def test_two_builds_have_the_same_bytes(tree, tmp_path, command):
+    """By people with other umasks, an hour apart, from files of other times."""
+    nothing, archives = tmp_path / "nothing", []
+    nothing.mkdir()
+    settings = {"PATH": str(nothing), "SOURCE_DATE_EPOCH": "1700000000"}
+    environment = {k: v for k, v in os.environ.items() if k not in {"CC", "MICROGRAD_REQUIRE_CORE"}}
+    code = "import gzip, os, runpy, sys, time; os.umask(int(sys.argv.pop(1), 8)); "
+    code += (
+        "hours = int(sys.argv.pop(1)); now = time.time; time.time = lambda: now() + 3600 * hours; "
+    )
+    code += "runpy.run_path('setup.py', run_name='__main__')"
+    for mask, hours in (("022", "0"), ("077", "1")):
+        copied = tmp_path / f"tree-{hours}"
+        shutil.copytree(tree, copied, ignore=shutil.ignore_patterns("*.egg-info", "build"))
+        for path in copied.rglob("*"):
+            os.utime(path, (1.6e9 + 9999 * int(hours),) * 2)
+        out = tmp_path / f"out-{hours}"
+        done = run(
+            *(sys.executable, "-c", code, mask, hours, "-q", command, "-d", out),
+            cwd=copied,
+            env={**environment, **settings},
+        )
+        assert done.returncode == 0, done.stderr
+        archives.append(next(out.iterdir()))
+    one, other = (path.read_bytes() for path in archives)
+    assert one == other and archives[0].name == archives[1].name
+
+
+def test_the_stable_abi_is_that_of_any_python_on_windows_too(tree, tmp_path):
+    """setuptools would link with the DLL of the version that builds, and no other has that."""
+    code = """
+import os, runpy, sys
+import setuptools
+sys.argv = ["setup.py", "--version"]
+found = runpy.run_path("setup.py")
+build, limited, other = found["BuildSideBySide"], *(
+    setuptools.Extension("micrograd._core", [], libraries=["m"], py_limited_api=x) for x in (1, 0)
+)
+command = build(setuptools.Distribution())
+command.compiler = object()
+sys.platform = "win32"
+print(*(command.get_libraries(each) for each in (limited, other)))
+"""
+    done = run(sys.executable, "-c", code, cwd=tree)
+    version = f"python{sys.version_info.major}{sys.version_info.minor}"
+    assert done.stdout.splitlines()[-1] == f"['m', 'python3'] ['m', '{version}']", done.stderr
+
+
 def test_every_room_and_its_data_are_in_the_wheel(tree, scalar_build):
     wheel, _ = scalar_build
     names = set(zipfile.ZipFile(wheel).namelist())

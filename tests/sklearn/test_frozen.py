@@ -7,6 +7,8 @@ import threading
 import numpy as np
 import pytest
 
+pytest.importorskip("sklearn")
+
 import micrograd as mg
 from micrograd.network.predictor import Predictor
 from micrograd.sklearn import MLPClassifier, MLPRegressor
