@@ -9,7 +9,9 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from micrograd import checks
 
 Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -39,10 +41,23 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             could not be flushed to the disk.
     """
     target = checked_target(path)
-    if os.path.exists(target) and not os.path.isfile(target):
-        with open(target, "wb") as stream:
-            yield stream
-        return
+    try:
+        if os.path.exists(target) and not os.path.isfile(target):
+            with open(target, "wb") as stream:
+                yield stream
+            return
+        with _beside(target) as file:
+            yield file
+    except OSError as error:
+        name_file(error, path)
+        raise
+    if os.name != "nt":  # Windows has no such thing
+        _flush_folder(os.path.dirname(target), target)
+
+
+@contextmanager
+def _beside(target: str) -> Iterator[BinaryIO]:
+    """A file under another name, which is `target` where the block ends."""
     folder, base = os.path.split(target)
     _remove_stale(folder, base)
     temporary = os.path.join(folder, f"{_start(base)}{secrets.token_hex(8)}.tmp")
@@ -58,8 +73,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    if os.name != "nt":  # Windows has no such thing
-        _flush_folder(folder, target)
+
+
+def name_file(error: OSError, path: Path) -> None:
+    """Has an error say which file it is about: those of reading and writing do not."""
+    if error.errno is not None and error.filename is None:
+        error.filename = os.fsdecode(path)
 
 
 class Own:
@@ -69,7 +88,8 @@ class Own:
     of them finds it out.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, where: str) -> None:
+        file_name(path, where)
         self.path = path
         self._seen = _stamp(path)
 
@@ -97,13 +117,38 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
+def file_name(path: Any, where: str = "") -> str:
+    """The path of a file as text; where: what errors begin with.
+
+    Raises:
+        TypeError: it is no path.
+        ValueError: no file can have it.
+    """
+    where = f"{where}: " if where else ""
+    try:
+        name = os.fsdecode(path)
+        os.fsencode(name)
+    except TypeError:
+        raise TypeError(
+            f"{where}{checks.describe(path)} came, the path of a file is wanted: str, bytes, "
+            "os.PathLike"
+        ) from None
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{where}{path!r}: no file can have this name: {error}") from None
+    if not name or "\0" in name:
+        what = "holds a zero byte" if name else "is empty"
+        raise ValueError(f"{where}{name!r}: the path {what}; that of a file is wanted")
+    return name
+
+
 def checked_target(path: Path) -> str:
     """The file that a path leads to, there or not; links are followed.
 
     Raises:
         OSError: it is a folder, or in a folder that does not exist or cannot be written to.
+        TypeError, ValueError: it is no path.
     """
-    name = os.fsdecode(path)
+    name = file_name(path)
     try:
         target = os.path.realpath(name)
     except FileNotFoundError as error:  # of a relative name, from the working folder
@@ -112,7 +157,7 @@ def checked_target(path: Path) -> str:
             "path, or os.chdir to a folder that is there"
         ) from error
     folder = os.path.dirname(target)
-    if os.path.isdir(target):
+    if os.path.isdir(target) or name.endswith(("/", os.sep)):
         raise IsADirectoryError(f"{name} is a folder; the name of a file is wanted")
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"{name}: the folder {folder} does not exist")

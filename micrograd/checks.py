@@ -33,11 +33,21 @@ def describe(value: object) -> str:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray):
         return f"an array of {value.dtype} with shape {value.shape}"
-    text = repr(value)
+    text = _text(value)
     return f"{type(value).__name__} {text if len(text) < 40 else text[:37] + '...'}"
 
 
+def _text(value: object) -> str:
+    """Its repr; Python refuses that of an integer with more than some thousand digits."""
+    try:
+        return repr(value)
+    except ValueError:
+        return f"of {value.bit_length()} bits" if isinstance(value, int) else "that has no repr"
+
+
 # ---- numbers ----
+
+MOST = 2**63  # counts are less: the C core has them in 64 bits
 
 
 def is_number(value: object) -> bool:
@@ -68,8 +78,12 @@ def number(
     high = value < below if most is None else value <= most
     if not (low and high):
         bounds = _bounds(least, below, above, most)
-        raise ValueError(f"{where}: {name} is {value}, {bounds} is wanted")
-    return float(value)
+        shown = _text(value) if isinstance(value, int) else value
+        raise ValueError(f"{where}: {name} is {shown}, {bounds} is wanted")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{where}: {name} is {describe(value)}, too large for a float") from None
 
 
 def _bounds(least: float, below: float, above: float | None, most: float | None) -> str:
@@ -84,7 +98,8 @@ def _bounds(least: float, below: float, above: float | None, most: float | None)
 
 
 def count(where: str, name: str, value: Any, least: int = 1, below: int | None = None) -> int:
-    """`value` as an int of at least `least`, and less than `below` where that is given.
+    """`value` as an int of at least `least`, and less than `below` where that is given: less than
+    2**63 in any case, where the C core's integers end.
 
     Raises:
         TypeError, ValueError: it is no integer, or out of its range.
@@ -92,9 +107,11 @@ def count(where: str, name: str, value: Any, least: int = 1, below: int | None =
     whole = _integer(value)
     if whole is None:
         raise TypeError(f"{where}: {name} is {describe(value)}, an integer is wanted")
-    if whole < least or (below is not None and whole >= below):
-        limit = "" if below is None else f" and less than {below}"
-        raise ValueError(f"{where}: {name} is {whole}, {least} or more{limit} is wanted")
+    if whole < least or whole >= (MOST if below is None else below):
+        limit = (
+            " and less than 2**63" * (whole >= MOST) if below is None else f" and less than {below}"
+        )
+        raise ValueError(f"{where}: {name} is {_text(whole)}, {least} or more{limit} is wanted")
     return whole
 
 

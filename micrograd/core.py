@@ -83,10 +83,12 @@ def _threads_from_environment() -> int:
         text = os.environ.get(variable, "").split(",")[0].strip()
         if not text:
             continue
-        if not text.isdecimal() or int(text) < 1:
+        if not (text.isdecimal() and len(text) < 10 and int(text)):
             if variable == "OMP_NUM_THREADS":  # not ours to judge
                 continue
-            raise ImportError(f"{variable}={text!r}: a number of threads, 1 or more, is wanted")
+            raise ImportError(
+                f"{variable}={text[:40]!r}: a number of threads, 1 to 999999999, is wanted"
+            )
         return int(text)
     return len(processors())
 
@@ -123,14 +125,14 @@ def set_num_threads(n: int) -> None:
 
     Raises:
         TypeError: n is not an integer.
-        ValueError: n is less than 1.
+        ValueError: n is less than 1, or 2**31 or more.
 
     >>> mg.set_num_threads(1)
     >>> mg.get_num_threads()
     1
     """
     global threads
-    n = checks.count("set_num_threads", "n", n)
+    n = checks.count("set_num_threads", "n", n, below=2**31)
     threads = n if lib.mg_has_threads() else 1
     lib.mg_set_max_threads(threads)
 

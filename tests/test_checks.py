@@ -171,3 +171,39 @@ def test_checks_import_no_numpy():
            "print(micrograd.checks.describe([1.5]))"  # fmt: skip
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "list [1.5]\n"
+
+
+def test_counts_and_numbers_beyond_what_the_c_core_holds():
+    assert checks.count("f", "n", 2**63 - 1) == 2**63 - 1
+    for huge in (2**63, 2**64, 10**400, 10**5000):
+        wanted = r"^f: n is (\d+|of 16610 bits), 1 or more and less than 2\*\*63 is wanted$"
+        with pytest.raises(ValueError, match=wanted):
+            checks.count("f", "n", huge)
+    with pytest.raises(ValueError, match=r"^f: x is int 1000*\.\.\., too large for a float$"):
+        checks.number("f", "x", 10**400)
+
+
+HUGE = {
+    "set_num_threads": lambda net, n: mg.set_num_threads(n),
+    "fit_many": lambda net, n: mg.fit_many([net, net.twin()], *DATA, epochs=1, n_threads=n),
+    "Network.fit: batch_size": lambda net, n: net.fit(*DATA, epochs=1, batch_size=n),
+    "Network.fit: accumulate": lambda net, n: net.fit(*DATA, epochs=1, accumulate=n),
+    "Network: step": lambda net, n: setattr(net, "step", n),
+    "clip_grad_norm_": lambda net, n: mg.clip_grad_norm_(net.parameters(), n**17),
+    "SGD: lr": lambda net, n: mg.optim.SGD(net.parameters(), lr=n**17),
+}
+DATA = np.zeros((4, 3)), [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("where", HUGE)
+@pytest.mark.parametrize("n", [2**63, 2**64, 10**400])
+def test_huge_numbers_are_refused_by_name(where, n):
+    net, threads = mg.Network(mg.Linear(3, 2), seed=0), mg.get_num_threads()
+    with pytest.raises(ValueError, match=f"^{where}"):
+        HUGE[where](net, n)
+    assert mg.get_num_threads() == threads
+
+
+def test_more_parameters_than_any_memory_holds():
+    with pytest.raises(MemoryError, match=r"^Network: \d+ parameters are more than"):
+        mg.Network(mg.Linear(2**31 - 1, 2**31 - 1))

@@ -129,11 +129,17 @@ def test_without_variables_there_are_as_many_threads_as_processors():
     )
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "9" * 12, "9" * 40])
 def test_a_number_of_threads_that_is_none(value):
     done = run_python("import micrograd as mg; mg.isa()", check=False, MICROGRAD_NUM_THREADS=value)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError") and "MICROGRAD_NUM_THREADS" in last and value in last
+
+
+@pytest.mark.parametrize("value", ["0", "two", "9" * 25, "9" * 5000])
+def test_a_number_of_openmp_threads_that_is_none_is_not_ours_to_judge(value):
+    count = "import micrograd as mg; print(mg.get_num_threads())"
+    assert run_python(count, OMP_NUM_THREADS=value).stdout == run_python(count).stdout
 
 
 @POOL

@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             run(sys.argv[1:], Clock(process_start()))
         else:
             run(argv, Clock(time.perf_counter()))
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as where a shell has closed it
+            sys.stdout.flush()
     except SystemExit as stop:  # argparse, after --help or --version
         return int(stop.code or 0)
     except KeyboardInterrupt as interrupt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -68,6 +69,9 @@ class Planner:
         """The first values of all parameters, drawn in float64."""
         shapes = [shape for start in self._starts for shape in start.shapes()]
         shapes += [(name, ()) for name in self.functions.names()]
+        size = sum(math.prod(shape) for _, shape in shapes)
+        if size > sys.maxsize // 8:
+            raise MemoryError(f"Network: {size} parameters are more than any memory holds")
         firsts = [*draw(self._starts, self._seed), *(v.data for v in self.functions.leaves)]
         parameters = Parameters(shapes, np.dtype(self._dtype))
         for parameter, first in zip(parameters, firsts, strict=True):

@@ -77,7 +77,7 @@ class Trained:
 
     @step.setter
     def step(self, step: int) -> None:
-        self._step = step
+        self._step = step = checks.count("Network", "step", step, 0)
         if self._plan is not None:
             self._plan.step = step
 

@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from micrograd import checks
+from micrograd.atomic import file_name
 from micrograd.saving import parts
 from micrograd.saving.header import parsed
 from micrograd.saving.layout import (
@@ -44,7 +45,7 @@ class File:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = os.fsdecode(path)
+        self.path = file_name(path)
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ValueError("it is no regular file")
         self._file = Tensors(self.path)

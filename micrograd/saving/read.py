@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from micrograd import checks
-from micrograd.atomic import checked_target
+from micrograd.atomic import checked_target, file_name, name_file
 from micrograd.checkpoint.policies import Checkpoint
 from micrograd.network.initial import starts
 from micrograd.network.network import Network
@@ -79,15 +79,20 @@ class Saved:
 
 @contextmanager
 def _naming(path: Path, where: str) -> Iterator[None]:
-    """Whatever a file makes go wrong becomes a ValueError that names it; no memory stays that."""
+    """Whatever a file makes go wrong becomes a ValueError that names it; no memory stays that, and
+    so does an error of the system's."""
+    name = file_name(path, where)
     try:
         yield
     except MemoryError as error:
-        raise MemoryError(f"{where}: {os.fspath(path)}: {str(error) or 'no memory'}") from None
+        raise MemoryError(f"{where}: {name}: {str(error) or 'no memory'}") from None
+    except OSError as error:
+        name_file(error, path)
+        raise
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
             ValueError) as error:  # fmt: skip
         text = str(error) or type(error).__name__
-        raise ValueError(f"{where}: {os.fsdecode(path)}: {text}") from None
+        raise ValueError(f"{where}: {name}: {text}") from None
 
 
 def load(path: Path) -> Network:

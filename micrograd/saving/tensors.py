@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from json import JSONDecodeError
 from types import TracebackType
 from typing import Any
@@ -35,8 +36,10 @@ class Tensors:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._file = open(path, "rb")  # noqa: SIM115
+        self._file = open(path, "rb", opener=_at_once)  # noqa: SIM115
         try:
+            if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+                raise ValueError("it is no regular file")
             self._start, header = self._header()
             self.metadata = _texts(header.pop("__metadata__", {}))
             self.entries = {name: _entry(name, value) for name, value in header.items()}
@@ -93,6 +96,11 @@ class Tensors:
                 raise _damaged("it became shorter while it was read")
             left = left[count:]
         return array
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens a file; a pipe that has come in its place would wait for somebody who writes."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _damaged(what: str) -> ValueError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from micrograd import checks
-from micrograd.atomic import replacing
+from micrograd.atomic import file_name, replacing
 from micrograd.core import Array
 from micrograd.network.network import Network
 from micrograd.saving import parts
@@ -152,6 +152,7 @@ def _write_model(
 ) -> None:
     """further: tensors of other members, with which nothing of the training is kept."""
     require_safetensors(where)
+    file_name(path, where)
     parameters = model.parameters()
     with parameters.access.reading():  # parameters, optimizer and position of one moment
         text, tensors = _contents(model, where, description, further or {})

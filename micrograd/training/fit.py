@@ -116,7 +116,7 @@ def prepared(
         checks.flag(where, "progress", given.progress)
     saved = file = None
     if given.resume is not None:
-        file = Own(given.resume)
+        file = Own(given.resume, where)
         saved = model.read_progress(given.resume, given.optimizer)
     if saved is not None and saved.position is not None and saved.position.seed is not None:
         seed = saved.position.seed

@@ -114,7 +114,7 @@ def fit_many(
     """
     models = _checked_models(networks)
     threads = core.get_num_threads() if n_threads is None else n_threads
-    workers = min(checks.count("fit_many", "n_threads", threads), len(models))
+    workers = min(checks.count("fit_many", "n_threads", threads, below=2**31), len(models))
     each = {
         "optimizer": _one_each("optimizers", optimizers, len(models)),
         "seed": _one_each("seeds", seeds, len(models)),

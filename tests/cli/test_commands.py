@@ -360,3 +360,12 @@ def test_unsupported_instruction_set():
 def test_time_counts_from_the_start_of_python():
     """Not from that of a shell that became this process: its waiting is no processor time."""
     assert IMPORTED - time.process_time() <= process_start() < IMPORTED
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+def test_where_standard_output_is_closed():
+    command = 'exec "$0" -m micrograd info >&-'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
