@@ -81,12 +81,15 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
         )
     net = nets[0]
     options.unscaled = options.unscaled or bool(options.torch) or is_plain(schema)
-    if options.onnx:
-        said = write_onnx(nets, schema, options)
-    elif options.c:
-        said = write_c(net, schema, options)
-    else:
-        said = write_state_dict(net, path)
+    try:
+        if options.onnx:
+            said = write_onnx(nets, schema, options)
+        elif options.c:
+            said = write_c(net, schema, options)
+        else:
+            said = write_state_dict(net, path)
+    except TypeError as error:  # a layer that has no form there
+        raise ValueError(str(error)) from error
     features = [column.name for column in schema.features]
     if options.unscaled:
         features = schema.encoded_names
@@ -107,17 +110,19 @@ def shown(names: list[str]) -> str:
 def write_onnx(nets: list[Network], schema: Schema, options: argparse.Namespace) -> str:
     """The network, or the whole way from the columns to the answers."""
     from micrograd import convert
+    from micrograd.cli.models import clamped
 
     if options.unscaled:
         convert.to_onnx(nets[0], options.onnx, probabilities=options.probabilities)
     else:
-        convert.table_to_onnx(nets, schema, options.onnx)
+        convert.table_to_onnx(nets, schema, options.onnx, clamp=clamped(nets[0]))
     return ""
 
 
 def write_c(net: Network, schema: Schema, options: argparse.Namespace) -> str:
     """The network, or the way from the numbers of a row to the answers."""
     from micrograd import convert
+    from micrograd.cli.models import clamped
     from micrograd.convert.c.source import identifier
 
     settings: dict[str, Any] = {
@@ -142,6 +147,7 @@ def write_c(net: Network, schema: Schema, options: argparse.Namespace) -> str:
             X = np.concatenate([column.values(frame)[0] for column in schema.features], axis=1)
     if options.unscaled:
         return f"\n{convert.to_c(net, options.c, X=X, **settings)}"
+    settings["clamp"] = clamped(net)
     return f"\n{convert.table_to_c(net, schema, options.c, X=X, **settings)}"
 
 

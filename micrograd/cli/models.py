@@ -97,12 +97,20 @@ def targets_of(schema: Schema, frame: Frame) -> Array | None:
 
 def answers(nets: Sequence[Network], schema: Schema, X: Array) -> Array:
     """Probabilities of the classes, or quantities in the units of the file: (rows, outputs), as
-    means over the networks.
+    means over the networks, held within what training had where the model does that.
 
     X: what Schema.transform gives.
     """
     mean: Array = np.mean([_answers(net, schema, X) for net in nets], axis=0)
-    return mean
+    if not clamped(nets[0]):
+        return mean
+    least, most = ([getattr(t, name) for t in schema.targets] for name in ("least", "most"))
+    return np.clip(mean, least, most)
+
+
+def clamped(net: Network) -> bool:
+    """Whether a model holds its answers within what training had, as a TabularRegressor does."""
+    return net.metadata.get("clamp") is True
 
 
 def _answers(net: Network, schema: Schema, X: Array) -> Array:

@@ -25,7 +25,7 @@ def parts_of(where: str, model: Any) -> tuple[list[Network], Schema, bool]:
     """
     if not hasattr(model, "networks_"):
         raise ValueError(f"{where}: this {type(model).__name__} is not fitted; call fit first")
-    loss = getattr(model, "loss", "squared_error")
+    loss = getattr(model, "fitted_loss_", None)
     if loss in ("poisson", "quantile"):
         raise ValueError(
             f"{where}: loss {loss!r} has outputs that are no quantities of one scale; pass its "
@@ -33,7 +33,7 @@ def parts_of(where: str, model: Any) -> tuple[list[Network], Schema, bool]:
         )
     if not model.schema_.features:
         raise ValueError(f"{where}: the table has no feature that says anything; nothing to write")
-    return list(model.networks_), model.schema_, loss == "squared_error" and hasattr(model, "loss")
+    return list(model.networks_), model.schema_, loss == "squared_error"
 
 
 def single(where: str, networks: list[Network]) -> Network:

@@ -216,7 +216,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     def predict(self, X: Any) -> Array:
         """The quantity for each row, (rows,), or (rows, outputs); of quantiles the middle one."""
         answers = self._answers(self._raw(X))
-        if self._loss == "quantile":
+        if self.fitted_loss_ == "quantile":
             return np.asarray(answers[:, len(self.levels_) // 2])
         return answers if self._columns else answers[:, 0]
 
@@ -227,10 +227,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             ValueError: the loss is another.
         """
         check_is_fitted(self)
-        if self._loss != "quantile":
+        if self.fitted_loss_ != "quantile":
             raise ValueError(
-                f"TabularRegressor.predict_quantiles: fitted with loss={self._loss!r}; fit with "
-                "loss='quantile'"
+                f"TabularRegressor.predict_quantiles: fitted with loss={self.fitted_loss_!r}; fit "
+                "with loss='quantile'"
             )
         return np.sort(self._answers(self._raw(X)), axis=1)
 
@@ -255,7 +255,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
                 )
 
     def _targets(self, y: Any, rows: int, weights: Array | None) -> Array:
-        self._loss = self.loss  # that of the networks, whatever set_params says afterwards
+        self.fitted_loss_ = self.loss  # that of the networks, whatever set_params says afterwards
         y = _checked_y(self, y, rows, columns=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -297,16 +297,16 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return Poisson() if self.loss == "poisson" else named[self.loss]
 
     def _answers(self, outputs: list[Array]) -> Array:
-        if self._loss == "poisson":
+        if self.fitted_loss_ == "poisson":
             return np.asarray(np.mean([np.exp(z) for z in outputs], axis=0) * self._scale)
         z = np.mean(outputs, axis=0) if len(outputs) > 1 else outputs[0]
         answers = self._centre + self._scale * z
-        if self._loss == "squared_error":
+        if self.fitted_loss_ == "squared_error":
             answers = np.clip(answers, self._least, self._most)
         return np.asarray(answers)
 
     def _unit(self) -> Any:
-        return 1.0 if self._loss == "poisson" else self._scale
+        return 1.0 if self.fitted_loss_ == "poisson" else self._scale
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

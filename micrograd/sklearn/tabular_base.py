@@ -255,7 +255,8 @@ class BaseTabular(Explaining, BaseEstimator):
     def save(self, path: Any) -> None:
         """Writes the networks and the schema of the table to one safetensors file.
 
-        `micrograd predict` and `export` apply the schema. `mg.load` gives one network back, and
+        `micrograd predict` and `export` apply the schema, and hold quantities within the range of
+        those in training where predict does. `mg.load` gives one network back, and
         micrograd.saving.load_members the several that preset "best" has.
 
         Raises:
@@ -263,13 +264,14 @@ class BaseTabular(Explaining, BaseEstimator):
             ValueError: the loss is "quantile", whose outputs are several for one target.
         """
         check_is_fitted(self)
-        if getattr(self, "_loss", None) == "quantile":
+        if getattr(self, "fitted_loss_", None) == "quantile":
             raise ValueError(
                 f"{type(self).__name__}.save: loss 'quantile' has several outputs for one target; "
                 "pickle it, or save networks_[0], which gives them unscaled"
             )
         net = self.networks_[0]
         net.metadata["schema"] = self.schema_.to_dict()
+        net.metadata["clamp"] = getattr(self, "fitted_loss_", None) == "squared_error"
         save_members(self.networks_, path) if len(self.networks_) > 1 else net.save(path)
 
     def _unit(self) -> Any:

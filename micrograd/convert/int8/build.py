@@ -31,12 +31,9 @@ MOST_BIAS = 1 << 29
 HEADROOM = 1.1  # of the outputs: a row may give a little more than the rows that were shown
 SHARE = Quant(1 / 255, LOW)  # of the gate of a Highway
 
-REFUSED = {
+REFUSED: dict[type, str] = {
     layers.Softmax: "end the network with its logits (loss='cross_entropy'), whose largest is the "
     "class",
-    columns.Periodic: "quantize='int8-weights' keeps its arithmetic in float",
-    columns.PiecewiseLinear: "quantize='int8-weights' keeps its arithmetic in float",
-    columns.Embedding: "quantize='int8-weights' keeps its arithmetic in float",
 }
 
 
@@ -159,7 +156,9 @@ class _Builder:
                 centre, factor = self.scaling
                 scaled = (inputs[0] - centre) * factor
                 return scaled, lambda: self._factors(step, factor, centre, scaled)
-        advice = REFUSED.get(step.kind, "quantize='int8-weights' keeps its arithmetic in float")
+        advice = REFUSED.get(
+            step.kind, "quantize='int8-weights' (--int8-weights) keeps its arithmetic in float"
+        )
         raise TypeError(
             f"{self.where}: layer {step.path} {step.layer} has no form in 8-bit integers; {advice}"
         )
