@@ -220,8 +220,13 @@ class Column:
             missing = np.isnat(cells)
             times = cells.astype("datetime64[us]").astype(np.int64) / 1e6
             return np.where(missing, np.nan, times), missing
-        if cells.dtype.kind in "iuf":  # seconds since 1970, as an exported model takes them
-            return cells.astype(np.float64), np.isnan(cells.astype(np.float64))
+        if cells.dtype.kind in "iuf":
+            there = np.flatnonzero(~np.isnan(cells.astype(np.float64)))
+            if len(there):
+                wanted = "is a number, a date is wanted"
+                advice = "pandas.to_datetime makes one, with unit='s' of seconds since 1970"
+                raise ValueError(odd_cell(frame, self.name, int(there[0]), wanted, advice))
+            return np.full(len(cells), np.nan), np.ones(len(cells), np.bool_)
         texts = as_text(cells)
         missing = np.array([is_missing(text) for text in texts], np.bool_)
         known = {text: dates.seconds(text, self.form) for text in set(texts)}

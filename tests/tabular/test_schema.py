@@ -111,6 +111,17 @@ def test_cells_that_do_not_fit_are_named(table, column, cell, complaint):
         schema.transform({**new, column: cells})
 
 
+@pytest.mark.parametrize("cells", [[20240131] * ROWS, [np.nan] * 3 + [1.7e9] * (ROWS - 3)])
+def test_numbers_are_no_dates(table, cells):
+    """20240131 was taken for seconds since 1970, a day in August of that year."""
+    schema = Schema.infer(table, "price")
+    with pytest.raises(ValueError, match=r"\('sold'\): the cell .* is a number, a date is wanted"):
+        schema.transform({**table, "sold": np.array(cells)})
+    gaps = schema.transform({**table, "sold": np.full(ROWS, np.nan)})
+    place = [i for i, name in enumerate(schema.encoded_names) if name.startswith("sold")]
+    assert place and not gaps[:, place].any()
+
+
 def test_overrides(table):
     table["code"] = np.tile([1, 2, 3, 4], ROWS // 4)
     schema = Schema.infer(
