@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Lock, get_ident
 from time import sleep
 from typing import Any, Generic, TypeVar
@@ -107,7 +108,7 @@ class Access:
                 self.contend(where)
             self.holder = me
         elif self.owner != me:
-            raise in_use(where)
+            self.refuse(where)
 
     def contend(self, where: str) -> None:
         """Nothing is in `free`: somebody trains, or an interrupt (Ctrl-C) has struck between two
@@ -116,8 +117,10 @@ class Access:
         Raises:
             RuntimeError: another thread trains.
         """
-        if self.holder == get_ident():  # a call of this thread that an interrupt has ended
-            return
+        self.give_up()
+        with _LOST:
+            if self.holder == get_ident():  # a call of this thread that an interrupt has ended
+                return
         naps = 0  # not the clock: on a busy machine, or in a process that is stopped for a while,
         while self.holder is None:  # the other thread may be late in saying that it is the holder
             try:
@@ -134,6 +137,29 @@ class Access:
             if self.holder is not None or self.owner is not None:
                 raise in_use(where)
             self.holder = get_ident()
+
+    def give_up(self) -> None:
+        """Ends what a thread has begun that is in no call of this package any more: an interrupt
+        has struck it there, on the way out."""
+        holder = self.owner or self.holder
+        if holder is None or at_work(holder):
+            return
+        with _LOST:
+            if (self.owner or self.holder) != holder or at_work(holder):
+                return
+            self.owner, self.holder, self._depth = None, None, 0
+            self.end_write()
+
+    def refuse(self, where: str) -> None:
+        """Another thread is in a `training` block: an error, unless it is lost, and is taken over.
+
+        Raises:
+            RuntimeError: it is not.
+        """
+        self.give_up()
+        if self.owner is not None:
+            raise in_use(where)
+        self.enter(where)
 
     def leave(self) -> None:
         """Ends what `enter` began."""
@@ -177,7 +203,7 @@ class Access:
                 self.contend(where)
             self.holder = me
         elif self.owner != me:
-            raise in_use(where)
+            self.refuse(where)
         try:
             self.written = True  # before `readers` is looked at; a reader does it the other way
             if self.readers:
@@ -192,7 +218,10 @@ class Access:
         while me in self.readers:  # a call of this thread that an interrupt has ended
             self.readers.remove(me)
         while self.readers:
-            self._drained.wait(GRACE)
+            if not self._drained.wait(GRACE):
+                for thread in [each for each in self.readers if not at_work(each)]:
+                    with suppress(ValueError):  # struck by an interrupt as it left; or just gone
+                        self.readers.remove(thread)
             self._drained.clear()
 
     def end_write(self) -> None:
@@ -256,7 +285,8 @@ class Access:
         self.waiting.append(gate)
         try:
             if self.written or not self._gone(gate):
-                gate.lock.acquire()
+                while not gate.lock.acquire(timeout=GRACE):
+                    self.give_up()
                 return
         except BaseException:
             self._gone(gate)
@@ -316,6 +346,16 @@ class _Gate:
         self.lock.acquire()
 
 
+def at_work(thread: int) -> bool:
+    """Whether a thread is in a call of this package: a claim that it holds is none else."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def in_use(where: str) -> RuntimeError:
     """What a second thread is told that wants to train a model."""
     return RuntimeError(
@@ -324,6 +364,7 @@ def in_use(where: str) -> RuntimeError:
     )
 
 
+_PACKAGE = __name__.partition(".")[0]
 _ALL: WeakSet[Access] = WeakSet()
 _LOST = Lock()  # held while somebody decides that a claim is lost
 
