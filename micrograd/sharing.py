@@ -142,6 +142,10 @@ class Access:
         """Ends what a thread has begun that is in no call of this package any more: an interrupt
         has struck it there, on the way out."""
         holder = self.owner or self.holder
+        if holder is None and self.written:  # of a write in a block that has ended since
+            with suppress(IndexError):
+                self.free.pop()  # nobody else begins one meanwhile
+                self.end_write()
         if holder is None or at_work(holder):
             return
         with _LOST:

@@ -73,6 +73,20 @@ def test_other_threads_go_on(name, use, monkeypatch):
     assert (list(access.free), access.readers, access.written) == ([None], [], False)
 
 
+def test_a_write_in_a_block_that_has_ended_since(monkeypatch):
+    net = network()
+    access = net.parameters().access
+
+    def writes():
+        with access.training("here"):
+            net.parameters().flat = np.ones(39)
+
+    struck(monkeypatch, "end_write", writes)
+    assert access.written and access.owner is None and access.free
+    assert np.isfinite(in_a_thread(lambda: net.predict(X))).all()
+    assert not access.written and np.isfinite(in_a_thread(lambda: trained(net)))
+
+
 def test_one_whose_exit_was_never_run():
     net = network()
     block = net.parameters().access.training("here")
