@@ -3,7 +3,7 @@ PYTHON ?= python3
 FUZZ_SECONDS ?= 30
 FUZZ_TARGETS ?= $(shell command -v clang >/dev/null || echo model idx table lowering play)
 
-.PHONY: all test house lint types format-c c clang safety bench demos notebooks docs
+.PHONY: all test house lint types format-c c clang isas safety bench demos notebooks docs
 all: lint types format-c test c
 
 test:      ## all tests
@@ -32,6 +32,11 @@ clang:     ## the core built by clang, in a folder of its own, and the tests of 
 	    $(PYTHON) -c 'from micrograd import core; name = core.ffi.string(core.lib.mg_compiler()); print(name); assert b"clang" in name' && \
 	    $(PYTHON) -m pytest -q -p no:cacheprovider tests/kernels tests/network/test_network.py tests/network/test_layers.py \
         tests/training/test_fit_many.py tests/sklearn/test_together.py
+
+isas:      ## the numbers on the other instruction sets of this machine; kernels are tested on each anyway
+	for isa in $$($(PYTHON) -c 'from micrograd import core; print(*core.supported_isas()[:-1])'); do \
+	    echo "-- $$isa" && MICROGRAD_ISA=$$isa $(PYTHON) -m pytest -q tests/core tests/network tests/optim tests/program \
+	    tests/training || exit 1; done
 
 safety:    ## sanitizers, fuzzing and random networks: the quick part of each
 	$(PYTHON) tools/sanitize.py --quick
