@@ -49,6 +49,7 @@ MUST_NOT_MATTER = {
     "lseek",
     "getdents64",
 }  # an old file's rights, what is left of one
+# What an allocator asks for, and other errors than a disk's.
 ERRORS = {"mmap": ["ENOMEM"], "brk": ["ENOMEM"], "munmap": ["EINVAL"], "madvise": ["EINVAL"]}
 
 
@@ -117,7 +118,9 @@ def test_each_system_call_of_a_save_fails_once(saver, tmp_path):
             case = name, n, error
             (tmp_path / "m").write_bytes(contents["old"])
             said, lines = saver.save("-e", f"inject={name}:error={error}:when={n}")
-            assert any("(INJECTED)" in line for line in lines), (case, "it was not reached")
+            if not any("(INJECTED)" in line for line in lines):  # memory is not asked for each time
+                assert name in ERRORS and said == "saved", (case, "it was not reached")
+                continue
             written = said == "saved" or "has been written, whole" in said
             assert (tmp_path / "m").read_bytes() == contents["new" if written else "old"], (
                 case,
