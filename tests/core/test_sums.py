@@ -61,7 +61,7 @@ def test_gradients_of_a_compiled_function_over_two_million_rows():
     X = np.full((rows, 1), 0.1, np.float32)
     loss = program.loss(X)
     program.backward()
-    # Equal numbers are rounded in one direction, in a block of rows: the fewer lanes, the more of them.
+    # Equal numbers are rounded in one direction: the fewer lanes, the more of them in each.
     for found, want in ((loss, 0.01), (program.parameters()[0].grad, 0.1)):
         assert abs(float(found) / want - 1) < 1e-5
 
