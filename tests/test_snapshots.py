@@ -1,6 +1,7 @@
 """What others take of a model in training is of one moment; what changes it is refused."""
 
 import copy
+import io
 import pickle
 import threading
 
@@ -229,3 +230,45 @@ def test_a_file_holds_what_its_digest_says_whoever_writes_into_the_arrays(tmp_pa
     monkeypatch.setattr(numpy, "save", late)
     net.save(tmp_path / "m")
     assert same_bits(mg.load(tmp_path / "m").parameters().flat, net.parameters().flat)
+
+
+class Stepping(pickle.Pickler):
+    """Makes a step of training in the midst of a pickle, as another thread may."""
+
+    def __init__(self, file, step):
+        super().__init__(file)
+        self.step = step
+
+    def reducer_override(self, seen):
+        if self.step and type(seen).__name__ in ("Adam", "Parameters"):
+            self.step()
+        return NotImplemented
+
+
+def test_a_pickle_is_of_one_moment_and_keeps_who_belongs_to_whom():
+    rows, y = np.eye(3), np.eye(3)
+    net = mg.Network(mg.Linear(3, 3), loss="mse", dtype="float64", seed=0)
+    net.optimizer = mg.optim.Adam(net.parameters(), lr=0.1)
+
+    def step():
+        net.loss(rows, y)
+        net.backward()
+        net.optimizer.step()
+
+    step()
+    for change in (step, None):
+        wanted = net.parameters().flat.copy(), net.optimizer.state_dict()
+        gradients = net.parameters().flat_grad.copy()
+        file = io.BytesIO()
+        Stepping(file, change).dump((net, net.optimizer))
+        other, optimizer = pickle.loads(file.getvalue())
+        assert optimizer is other.optimizer and optimizer.owner is other.parameters()
+        assert np.array_equal(other.parameters().flat, wanted[0])
+        assert np.array_equal(other.parameters().flat_grad, gradients)
+        found = optimizer.state_dict()
+        assert found.keys() == wanted[1].keys()
+        assert all(np.array_equal(found[name], value) for name, value in wanted[1].items())
+        other.loss(rows, y)
+        other.backward()
+        optimizer.step()  # on the parameters of this network
+        assert not np.array_equal(other.parameters().flat, wanted[0])

@@ -18,6 +18,7 @@ from micrograd.network.c_plan import Batch
 from micrograd.network.chain import check_chain, check_kinds
 from micrograd.network.classes import Classifying
 from micrograd.network.layers import Layer, Linear
+from micrograd.network.moment import Moment, bring_back
 from micrograd.network.plans import Planner
 from micrograd.network.predictor import Predictor
 from micrograd.network.trained import Trained
@@ -121,10 +122,11 @@ class Network(Trained, Classifying, Storable):
     # ---- copies and pickles: all but the pass that is under way ----
 
     def __getstate__(self) -> dict[str, Any]:
-        if self.optimizer is None:
-            return self._state()
-        with self._access.reading():  # parameters and optimizer, of one moment
-            return copy.deepcopy(self._state())
+        with self._access.reading():
+            state = self._state()
+            if self.optimizer is not None:
+                state["moment"] = Moment(self._parameters, self.optimizer)  # behind the two
+            return state
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Network:
         other = object.__new__(type(self))
@@ -142,13 +144,14 @@ class Network(Trained, Classifying, Storable):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         own = dict(state)
-        parameters, step = own.pop("parameters"), own.pop("step")
+        parameters, step, moment = own.pop("parameters"), own.pop("step"), own.pop("moment", None)
         own["layers"] = unpack(own["layers"])
         del own["out_features"]  # _make finds it again
         for name, value in own.items():
             setattr(self, name, value)
         self._make(parameters)
         self.step = step
+        bring_back(moment, parameters, self.optimizer)
 
     def __copy__(self) -> Network:
         return copy.deepcopy(self)
