@@ -272,3 +272,42 @@ def test_a_pickle_is_of_one_moment_and_keeps_who_belongs_to_whom():
         other.backward()
         optimizer.step()  # on the parameters of this network
         assert not np.array_equal(other.parameters().flat, wanted[0])
+
+
+def test_the_best_parameters_are_put_back_while_nobody_reads():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), rng.integers(0, 2, 60)
+    net = mg.Network(mg.Linear(3, 4), mg.Tanh(), mg.Linear(4, 2), seed=0)
+    steep = mg.optim.SGD(net.parameters(), lr=5.0)
+    at_the_end, inside, may_leave = (threading.Event() for _ in range(3))
+    seen = []
+
+    def read():
+        at_the_end.wait(60)
+        with net.parameters().access.reading():
+            seen.append(net.parameters().flat.copy())
+            inside.set()
+            may_leave.wait(60)
+            seen.append(net.parameters().flat.copy())
+
+    def last_epoch(state):
+        if state.epoch == state.epochs:
+            at_the_end.set()
+            inside.wait(60)
+
+    def train():
+        net.fit(
+            X, y, epochs=8, optimizer=steep, validation=(X[:9], y[:9]), seed=0, progress=False,
+            callbacks=[last_epoch], early_stopping=mg.EarlyStopping(patience=9, restore_best=True),
+        )  # fmt: skip
+
+    threads = [threading.Thread(target=read), threading.Thread(target=train)]
+    for thread in threads:
+        thread.start()
+    inside.wait(60)
+    threads[1].join(0.2)  # it would have ended by now
+    may_leave.set()
+    for thread in threads:
+        thread.join(60)
+    assert np.array_equal(seen[0], seen[1])
+    assert not np.array_equal(net.parameters().flat, seen[0])  # an epoch before was better

@@ -332,9 +332,9 @@ class Run:
         if patience is not None:
             self.state.history.best_epoch = patience.best_epoch or None
             if self.best is not None:
-                flat = self.model.parameters().flat
-                last = flat.copy()
-                flat[...] = self.best
+                parameters = self.model.parameters()
+                last = parameters.flat.copy()
+                parameters.flat = self.best  # a write, for which those who predict are waited for
                 self.best = None
         if not self.whole:
             return
