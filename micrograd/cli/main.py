@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         package = Path(__file__).parents[1]
         return complain(f"error: {installed.collision(package) or installed.FOREIGN}", FAILURE)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a report is not lost for a name it cannot print
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if argv is None:
             run(sys.argv[1:], Clock(process_start()))

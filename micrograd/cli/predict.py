@@ -86,6 +86,8 @@ def write(
     for row, cells in enumerate(lines(schema, output, options.probabilities)):
         table.writerow([*(column[row] for column in kept.values()), *cells])
     if not options.output:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="strict")  # data: as they are, or an error
         sys.stdout.write(text.getvalue())
         return
     from micrograd.atomic import write_bytes

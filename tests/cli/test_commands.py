@@ -369,3 +369,27 @@ def test_where_standard_output_is_closed():
         ["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_terminal_that_cannot_print_a_name_loses_no_model(tmp_path):
+    """A report shows the name by its numbers; predictions, which are data, are as they are or an
+    error that says so."""
+    rows = "".join(f"{i % 7},{'süß' if i % 7 > 3 else 'sauer'}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text("größe,geschmack\n" + rows, encoding="utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+
+    def run(*command):
+        return subprocess.run(
+            [sys.executable, "-m", "micrograd", *command], cwd=tmp_path, env=environment,
+            capture_output=True, check=False,
+        )  # fmt: skip
+
+    target = ("--target", "geschmack", "--epochs", "2")
+    done = run("train", "t.csv", *target, "--save", "m.safetensors")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "m.safetensors").exists() and rb"\xf6" in done.stdout + done.stderr
+    done = run("predict", "m.safetensors", "t.csv")
+    assert done.returncode == 1 and done.stderr.startswith(b"micrograd: error: "), done.stderr
+    assert not done.stdout
+    assert run("predict", "m.safetensors", "t.csv", "--output", "p.csv").returncode == 0
+    assert "süß" in (tmp_path / "p.csv").read_text(encoding="utf-8")
