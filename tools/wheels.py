@@ -12,7 +12,7 @@ zig's linker binds to the symbols of glibc 2.28, so that a symbol of a later one
 wheel is built in two folders, and the two must have the same bytes; that for this machine has to
 offer each instruction set that its processor has.
 
-musl, windows and macos compile and link the C core (for macOS the whole extension module) with
+musl, windows and macos compile and link the C core with
 zig or mingw-w64, which shows that the sources are fit for them; nothing is run.
 """
 
