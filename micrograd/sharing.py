@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Event, Lock, get_ident
 from time import sleep
 from typing import Any, Generic, TypeVar
@@ -108,7 +107,7 @@ class Access:
                 self.contend(where)
             self.holder = me
         elif self.owner != me:
-            self.refuse(where)
+            raise in_use(where)
 
     def contend(self, where: str) -> None:
         """Nothing is in `free`: somebody trains, or an interrupt (Ctrl-C) has struck between two
@@ -117,10 +116,8 @@ class Access:
         Raises:
             RuntimeError: another thread trains.
         """
-        self.give_up()
-        with _LOST:
-            if self.holder == get_ident():  # a call of this thread that an interrupt has ended
-                return
+        if self.holder == get_ident():  # a call of this thread that an interrupt has ended
+            return
         naps = 0  # not the clock: on a busy machine, or in a process that is stopped for a while,
         while self.holder is None:  # the other thread may be late in saying that it is the holder
             try:
@@ -137,33 +134,6 @@ class Access:
             if self.holder is not None or self.owner is not None:
                 raise in_use(where)
             self.holder = get_ident()
-
-    def give_up(self) -> None:
-        """Ends what a thread has begun that is in no call of this package any more: an interrupt
-        has struck it there, on the way out."""
-        holder = self.owner or self.holder
-        if holder is None and self.written:  # of a write in a block that has ended since
-            with suppress(IndexError):
-                self.free.pop()  # nobody else begins one meanwhile
-                self.end_write()
-        if holder is None or at_work(holder):
-            return
-        with _LOST:
-            if (self.owner or self.holder) != holder or at_work(holder):
-                return
-            self.owner, self.holder, self._depth = None, None, 0
-            self.end_write()
-
-    def refuse(self, where: str) -> None:
-        """Another thread is in a `training` block: an error, unless it is lost, and is taken over.
-
-        Raises:
-            RuntimeError: it is not.
-        """
-        self.give_up()
-        if self.owner is not None:
-            raise in_use(where)
-        self.enter(where)
 
     def leave(self) -> None:
         """Ends what `enter` began."""
@@ -207,7 +177,7 @@ class Access:
                 self.contend(where)
             self.holder = me
         elif self.owner != me:
-            self.refuse(where)
+            raise in_use(where)
         try:
             self.written = True  # before `readers` is looked at; a reader does it the other way
             if self.readers:
@@ -222,10 +192,7 @@ class Access:
         while me in self.readers:  # a call of this thread that an interrupt has ended
             self.readers.remove(me)
         while self.readers:
-            if not self._drained.wait(GRACE):
-                for thread in [each for each in self.readers if not at_work(each)]:
-                    with suppress(ValueError):  # struck by an interrupt as it left; or just gone
-                        self.readers.remove(thread)
+            self._drained.wait(GRACE)
             self._drained.clear()
 
     def end_write(self) -> None:
@@ -289,8 +256,7 @@ class Access:
         self.waiting.append(gate)
         try:
             if self.written or not self._gone(gate):
-                while not gate.lock.acquire(timeout=GRACE):
-                    self.give_up()
+                gate.lock.acquire()
                 return
         except BaseException:
             self._gone(gate)
@@ -350,16 +316,6 @@ class _Gate:
         self.lock.acquire()
 
 
-def at_work(thread: int) -> bool:
-    """Whether a thread is in a call of this package: a claim that it holds is none else."""
-    frame = sys._current_frames().get(thread)
-    while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
-            return True
-        frame = frame.f_back
-    return False
-
-
 def in_use(where: str) -> RuntimeError:
     """What a second thread is told that wants to train a model."""
     return RuntimeError(
@@ -368,7 +324,6 @@ def in_use(where: str) -> RuntimeError:
     )
 
 
-_PACKAGE = __name__.partition(".")[0]
 _ALL: WeakSet[Access] = WeakSet()
 _LOST = Lock()  # held while somebody decides that a claim is lost
 

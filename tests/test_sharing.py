@@ -11,12 +11,6 @@ from micrograd import sharing
 from micrograd.sharing import KEPT, Access, Pool
 
 
-@pytest.fixture(autouse=True)
-def claims_of_tests(monkeypatch):
-    """Tests hold claims outside of any call of the package, where they would count as lost."""
-    monkeypatch.setattr(sharing, "at_work", lambda thread: True)
-
-
 def in_another_thread(function):
     caught = []
 

@@ -10,15 +10,8 @@ import pytest
 from support.bits import same_bits
 
 import micrograd as mg
-from micrograd import sharing
 
 LONG = 20.0  # seconds that nothing here takes
-
-
-@pytest.fixture(autouse=True)
-def claims_of_tests(monkeypatch):
-    """Tests hold claims outside of any call of the package, where they would count as lost."""
-    monkeypatch.setattr(sharing, "at_work", lambda thread: True)
 
 
 def network():

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import micrograd as mg
-from micrograd import sharing
 from micrograd.nn import MLP
 
 SLOPE = mg.Value(1.5, label="slope")
@@ -88,8 +87,7 @@ def test_a_call_leaves_a_pending_loss_alone():
     assert program.parameters().flat_grad.tobytes() == want.tobytes()
 
 
-def test_training_from_two_threads_at_once_is_refused(monkeypatch):
-    monkeypatch.setattr(sharing, "at_work", lambda thread: True)  # here, in no call of the package
+def test_training_from_two_threads_at_once_is_refused():
     program = mlp_program()
     X, y = batch(40, 0)
     program.loss(X, y)
