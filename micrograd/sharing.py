@@ -232,11 +232,13 @@ class Access:
 
     def begin_read(self) -> None:
         """Waits until nobody writes; `end_read` has to follow. Who reads already does not wait: a
-        write that waits for it would wait for ever."""
+        write that waits for it would wait for ever. Nor does who writes: it would wait for itself,
+        where a schedule or a signal's handler looks at the model between two calls of the C core.
+        """
         me = get_ident()
         try:
             self.readers.append(me)
-            if self.written and self.readers.count(me) == 1:
+            if self.written and self.holder != me and self.readers.count(me) == 1:
                 self.end_read()
                 self._wait(me)
         except BaseException:  # an interrupt while it stood in line, or before

@@ -212,6 +212,34 @@ def test_who_reads_may_read_again_while_a_write_waits():
     assert wrote == [None] and not same_bits(first[0], then[0])
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_schedule_may_look_at_the_model_that_it_is_of(accumulate):
+    """It is asked between two steps, by the thread that makes them, which then has the model to
+    itself: so has a signal's handler, which runs in that thread too."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 5)), np.arange(40) % 3
+
+    def trained(looks):
+        net, seen = network(), []
+
+        def rate(step):
+            if looks:
+                seen.append(net.evaluate(X, y)[0])
+                copy.deepcopy(net)
+            return 0.1 / (1 + step)
+
+        sgd = mg.optim.SGD(net.parameters(), lr=rate)
+        net.fit(X, y, epochs=2, batch_size=10, optimizer=sgd, seed=0, accumulate=accumulate)
+        return net, seen
+
+    thread, found = in_a_thread(lambda: trained(True))
+    thread.join(LONG)
+    assert not thread.is_alive()
+    net, seen = found[0]
+    assert same_bits(net.parameters().flat, trained(False)[0].parameters().flat)
+    assert seen[0] == network().evaluate(X, y)[0] and len(set(seen)) == 8 // accumulate
+
+
 def test_a_file_holds_what_its_digest_says_whoever_writes_into_the_arrays(tmp_path, monkeypatch):
     numpy = pytest.importorskip("safetensors.numpy")
     net, real = network(), numpy.save
