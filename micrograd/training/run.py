@@ -320,14 +320,20 @@ class Run:
                 self.best = self.model.parameters().flat.copy()
         state.optimizer.update_schedules((state.history.val_loss or state.history.loss)[-1])
 
+    def _take_back(self) -> None:
+        """A callback may have made a fit of the same model, which has left its own in it."""
+        self.model.optimizer, self.model.position = self.state.optimizer, None
+
     def finish_epoch(self, whole: bool) -> None:
         """Writes the model file, if there is one, unless the epoch was broken off."""
         self.whole = whole
+        self._take_back()
         if self.setting.file is not None and whole:
             self._write()
 
     def finish(self) -> None:
         """Puts the best parameters back, and leaves the position in the model."""
+        self._take_back()
         last, patience = None, self.setting.patience
         if patience is not None:
             self.state.history.best_epoch = patience.best_epoch or None

@@ -9,7 +9,7 @@ from support.fits import QUIET, X, Y, binary, by_hand, fitted, steps_of
 from support.runs import data, network
 
 import micrograd as mg
-from micrograd.optim import SGD
+from micrograd.optim import SGD, Adam
 
 # ---- validation, metrics, early stopping ----
 
@@ -174,6 +174,32 @@ def test_a_callback_stops_training():
     by_hand(twin, list(steps_of(X, Y))[:8])
     assert same_bits(net.parameters().flat, twin.parameters().flat)
     assert len(history.loss) == 2 and history.loss[1] != history.loss[0]
+
+
+def test_a_fit_within_a_callback_leaves_the_run_its_optimizer_and_its_position(tmp_path):
+    pytest.importorskip("safetensors")
+
+    class Tune:
+        def __init__(self, after):
+            self.after = after
+
+        def on_epoch(self, state):
+            if state.epoch == 1:
+                state.model.fit(X, Y, epochs=3, optimizer=SGD(net.parameters(), lr=0.01), seed=1)
+
+        def on_step(self, state):
+            if state.step == self.after:
+                state.model.fit(X, Y, epochs=1, seed=2)
+                state.stop()
+
+    net, path = network(), tmp_path / "run"
+    adam = Adam(net.parameters())
+    net.fit(X, Y, epochs=2, optimizer=adam, seed=0, callbacks=Tune(0), resume=path)
+    assert net.optimizer is adam and len(net.position.history["loss"]) == 2
+    saved = mg.load(path)
+    assert saved.optimizer.state_dict()["steps"] == adam.steps and type(saved.optimizer) is Adam
+    net.fit(X, Y, epochs=2, batch_size=20, optimizer=adam, seed=0, callbacks=Tune(adam.steps + 2))
+    assert net.optimizer is adam and net.position is None  # broken off within an epoch
 
 
 # ---- the history ----
