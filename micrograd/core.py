@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -44,6 +45,62 @@ except ImportError as error:
         "micrograd: the C extension micrograd._core is missing or does not load "
         f"({error}); the scalar engine works without it. {_cure()}"
     ) from error
+
+
+def _declared(header: str) -> dict[str, set[str]]:
+    """What a header in the style of csrc/micrograd.h declares: constants and functions, with their
+    number of operands, as "MG_RELU" and "mg_norm/5", and structures with their members' names.
+    """
+    code = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+    names = {name: set[str]() for name in re.findall(r"\bMG_\w+", code)}
+    for name, operands in re.findall(r"\b(mg_\w+)\(([^)]*)\);", code):
+        names[f"{name}/{operands.count(',') + (operands != 'void')}"] = set()
+    for body, name in re.findall(r"typedef struct[ \w]* \{(.*?)\n\} (\w+);", code, re.DOTALL):
+        names[name] = set(re.findall(r"(\w+)(?=(?:\[\w+\])?[,;]|\)\()", body))
+    return names
+
+
+def _compiled() -> dict[str, set[str]]:
+    """The same of the compiled extension."""
+    names = {name: set[str]() for name in dir(lib)}
+    for name in filter(re.compile("mg_").match, dir(lib)):
+        names[f"{name}/{len(ffi.typeof(getattr(lib, name)).args)}"] = set()
+    for name in ffi.list_types()[0]:
+        with suppress(ffi.error):  # no size: declared without members
+            ffi.sizeof(name)
+            names[name] = {member for member, _ in ffi.typeof(name).fields}
+    return names
+
+
+def _check_age(sources: Path, extension: Path) -> None:
+    """Raises ImportError where the extension lacks what the C core in `sources` declares.
+
+    So it is where an installation in place has been followed by `git pull`: Python is of today,
+    the extension is not. A comment that has changed is no reason, nor a kernel. The header is read
+    only where it is newer than the extension; beside a wheel there is none.
+    """
+    header = sources / "csrc" / "micrograd.h"
+    try:
+        if not (sources / "setup.py").is_file() or (
+            header.stat().st_mtime <= extension.stat().st_mtime
+        ):
+            return
+        wanted = _declared(header.read_text(encoding="utf-8"))
+    except OSError:
+        return
+    found = _compiled()
+    for name, members in wanted.items():
+        if name in found and members <= found[name]:
+            continue
+        what = f"{name}.{min(members - found[name])}" if name in found else name.partition("/")[0]
+        raise ImportError(
+            f"micrograd: the C core in {extension} was built from older sources than those in "
+            f"{header.parent}, whose {what} it does not have: build it again, by "
+            f"`pip install -e {sources}`"
+        )
+
+
+_check_age(Path(__file__).parents[1], Path(sys.modules["micrograd._core"].__file__ or ""))
 
 Array = npt.NDArray[Any]
 
