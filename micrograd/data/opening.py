@@ -9,6 +9,7 @@ import io
 import lzma
 import os
 import re
+import stat
 import zipfile
 import zlib
 from typing import Any
@@ -23,18 +24,26 @@ BYTE_ORDER_MARKS = (  # utf-32 first: its mark starts with that of utf-16
 GZIP, BZIP2, XZ, ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"PK\x03\x04"
 OLD_EXCEL, PARQUET = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PAR1"
 _JSON = re.compile(rb'(?:\[\s*)?\{\s*"')
-LARGEST = 1 << 34  # bytes that a compressed file may grow to
+LARGEST = 1 << 34  # bytes that a compressed file, or what comes through a pipe, may grow to
+PIECE = 1 << 20  # bytes read at a time from what does not tell its size
 
 
 def read_bytes(path: str | os.PathLike[str], where: str) -> bytes:
-    """The bytes of a file; of a gzip, bzip2, xz or zip file those of what is packed in it.
+    """The bytes of a file or pipe; of a gzip, bzip2, xz or zip file those of what is packed in it.
 
     Raises:
-        ValueError: it is damaged, a zip file holds more than one file, or it grows too large.
+        ValueError: it is damaged, a zip file holds more than one file, it grows too large, or it is
+            a device such as /dev/zero, which has no end.
         OSError: the file cannot be opened.
     """
     with open(path, "rb") as file:
-        raw = file.read()
+        about = os.fstat(file.fileno())
+        if stat.S_ISREG(about.st_mode):
+            raw = file.read()
+        elif not stat.S_ISCHR(about.st_mode) or file.isatty() or _is_null(about):
+            raw = _bounded(file, where, "came through this pipe; write a file")
+        else:
+            raise ValueError(f"{where}: a device, which may have no end; wanted a file or a pipe")
     try:
         if raw.startswith(GZIP):
             return _bounded(gzip.GzipFile(fileobj=io.BytesIO(raw)), where)
@@ -51,12 +60,21 @@ def read_bytes(path: str | os.PathLike[str], where: str) -> bytes:
     return raw
 
 
-def _bounded(stream: Any, where: str) -> bytes:
+def _is_null(about: os.stat_result) -> bool:
+    """Whether an open device is the one without a byte: standard input where there is none."""
+    return about.st_rdev == os.stat(os.devnull).st_rdev
+
+
+def _bounded(stream: Any, where: str, how: str = "unpacked; split the file") -> bytes:
+    """All bytes of a stream, taken piece by piece: asked for as many as there may be, Python's
+    streams take the memory for them first."""
+    data = io.BytesIO()
     with stream:
-        data: bytes = stream.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise ValueError(f"{where}: more than {LARGEST >> 30} GiB unpacked; split the file")
-    return data
+        while piece := stream.read(PIECE):
+            data.write(piece)
+            if data.tell() > LARGEST:
+                raise ValueError(f"{where}: more than {LARGEST >> 30} GiB {how}")
+    return data.getvalue()
 
 
 def _only_member(raw: bytes, where: str) -> bytes:
