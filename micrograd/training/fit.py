@@ -170,5 +170,11 @@ def _check_optimizer(where: str, model: Model, optimizer: Any) -> None:
             f"{where}: optimizer is {checks.describe(optimizer)}, one of micrograd.optim is "
             f"wanted, such as {name}(net.parameters())"
         )
+    if getattr(optimizer.step, "__func__", None) is not Optimizer.step:
+        raise TypeError(
+            f"{where}: {type(optimizer).__name__} has a step() of its own, and the C core makes "
+            "fit's steps; call loss, backward and step for the rows of micrograd.data.batches, or "
+            "give an optimizer of micrograd.optim and a callback with on_step"
+        )
     if optimizer.owner is not model.parameters():
         raise ValueError(f"{where}: the optimizer is for the parameters of another model")

@@ -22,6 +22,24 @@ def test_an_iterator_of_metrics():
     assert len(history.val_accuracy) == len(history.metrics["val_balanced_accuracy"]) == 2
 
 
+def test_an_optimizer_whose_step_would_not_be_called():
+    class Halved(mg.optim.SGD):
+        def step(self, closure=None):
+            super().step(closure)
+            self.owner.flat *= 0.5
+
+    net = network()
+    patched = mg.optim.SGD(net.parameters(), lr=0.1)
+    patched.step = lambda closure=None: None
+    before = net.parameters().flat.copy()
+    for optimizer in (Halved(net.parameters(), lr=0.1), patched):
+        with pytest.raises(TypeError, match=r"Network\.fit: (Halved|SGD) has a step\(\) of"):
+            net.fit(X, Y, epochs=1, optimizer=optimizer, progress=False)
+        assert same_bits(net.parameters().flat, before) and net.optimizer is None
+    with pytest.raises(TypeError, match=r"fit_many: network 1: SGD has a step\(\) of its own"):
+        mg.fit_many([network(), net], X, Y, optimizers=[None, patched])
+
+
 @pytest.mark.parametrize("accumulate", [1, 3])
 @pytest.mark.parametrize("label", [-1, 3, 2**62])
 def test_labels_that_are_overwritten(accumulate, label):
