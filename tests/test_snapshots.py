@@ -118,6 +118,9 @@ def changes(net, adam):
             net, {p.name: p.data + 1 for p in params}
         ),
         "parameters: gradients": lambda: params.flat_grad,
+        "Network.reseed": lambda: net.reseed(5),
+        "Network.step": lambda: setattr(net, "step", 7),
+        "Network.dropout_factor": lambda: setattr(net, "dropout_factor", 0.5),
     }
 
 
@@ -132,6 +135,9 @@ def changes(net, adam):
         "Adam.load_state_dict",
         "load_state_dict",
         "parameters: gradients",
+        "Network.reseed",
+        "Network.step",
+        "Network.dropout_factor",
     ],
 )
 def test_what_would_change_a_model_in_training_is_refused(where):
@@ -148,6 +154,7 @@ def test_what_would_change_a_model_in_training_is_refused(where):
     if stale:
         net.parameters().stale = True
     before = copy.deepcopy((net.parameters().__getstate__(), adam.state_dict()))
+    masks = net.seed, net.step, net.dropout_factor
     with net.parameters().access.training("here"):
         thread, found = in_a_thread(change)
         thread.join(LONG)
@@ -160,6 +167,7 @@ def test_what_would_change_a_model_in_training_is_refused(where):
     for name, value in before[1].items():
         assert np.array_equal(after[1][name], value)
     assert same_bits(after[0]["flat"], before[0]["flat"])
+    assert (net.seed, net.step, net.dropout_factor) == masks
     change()  # and taken where nobody trains
 
 

@@ -77,9 +77,11 @@ class Trained:
 
     @step.setter
     def step(self, step: int) -> None:
-        self._step = step = checks.count("Network", "step", step, 0)
-        if self._plan is not None:
-            self._plan.step = step
+        step = checks.count("Network", "step", step, 0)
+        with self._access.training("Network.step"):
+            self._step = step
+            if self._plan is not None:
+                self._plan.step = step
 
     @property
     def first_row(self) -> int:
@@ -89,9 +91,10 @@ class Trained:
 
     @first_row.setter
     def first_row(self, row: int) -> None:
-        self._first_row = row
-        if self._plan is not None:
-            self._plan.place(self.seed, row)
+        with self._access.training("Network.first_row"):
+            self._first_row = row
+            if self._plan is not None:
+                self._plan.place(self.seed, row)
 
     @property
     def dropout_factor(self) -> Any:
@@ -101,16 +104,27 @@ class Trained:
 
     @dropout_factor.setter
     def dropout_factor(self, factor: Any) -> None:
-        self._dropout_factor = checks.number("Network", "dropout_factor", factor, 0, most=1)
-        if self._plan is not None:
-            self._plan.scale_dropout(self._dropout_factor)
+        factor = checks.number("Network", "dropout_factor", factor, 0, most=1)
+        with self._access.training("Network.dropout_factor"):
+            self._dropout_factor = factor
+            if self._plan is not None:
+                self._plan.scale_dropout(factor)
 
     def reseed(self, seed: int) -> None:
-        """Takes another seed for the dropout masks to come; parameters stay."""
-        self.fixed_seed = seed
-        self.planner.reseed(seed)
-        if self._plan is not None:
-            self._plan.place(seed, self._first_row)
+        """Takes another seed for the dropout masks to come; parameters stay.
+
+        Raises:
+            TypeError, ValueError: seed is no integer of 0 or more.
+            RuntimeError: another thread is training the network, as of `step` and `dropout_factor`.
+        """
+        given = checks.seed("Network.reseed", seed)
+        if given is None:
+            raise TypeError("Network.reseed: seed is None, an integer, 0 or more, is wanted")
+        with self._access.training("Network.reseed"):
+            self.fixed_seed = given
+            self.planner.reseed(given)
+            if self._plan is not None:
+                self._plan.place(given, self._first_row)
 
     def _plan_for(self, targets: int | None, rows: int) -> Plan:
         """The training plan for such targets (None: any) and so many rows, a new one where the one

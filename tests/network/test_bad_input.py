@@ -325,3 +325,14 @@ def test_one_output_takes_a_vector_of_targets():
 def test_a_network_that_cannot_be(make, error):
     with pytest.raises(error, match=r"^(Network|Linear|LeakyReLU): "):
         make()
+
+
+@pytest.mark.parametrize(
+    ("seed", "error"), [(-1, ValueError), (1.5, TypeError), (None, TypeError), (True, TypeError)]
+)
+def test_reseed_takes_what_the_constructor_takes(seed, error):
+    net = mg.Network(mg.Linear(2, 2), mg.Dropout(0.5), mg.Linear(2, 2), seed=3)
+    net.loss(np.ones((4, 2)), [0, 1, 0, 1])
+    with pytest.raises(error, match=r"^Network\.reseed: seed is"):
+        net.reseed(seed)
+    assert net.seed == 3 and net.step == 1
