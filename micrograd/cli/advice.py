@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 FEWEST = 5  # epochs, below which a course says nothing
@@ -12,31 +13,32 @@ FALLING = 0.97  # of the held-out loss a fifth of the epochs ago: below, trainin
 def advice(history: Mapping[str, Sequence[float]]) -> str:
     """One sentence from the course of the held-out loss, or why there is none.
 
-    history: lists by name, "loss" and "val_loss" among them, one number for each epoch.
+    history: lists by name, "loss" and "val_loss" among them, one number for each epoch, NaN where
+    it was not measured.
     """
-    held_out = [float(value) for value in history.get("val_loss", ())]
+    losses = enumerate(map(float, history.get("val_loss", ())), start=1)
+    held_out = [(value, epoch) for epoch, value in losses if not math.isnan(value)]
     epochs = len(held_out)
     if epochs < FEWEST:
         return (
             f"the model file tells of {epochs} epochs with held-out rows, {FEWEST} at least are "
             "wanted to say whether data, regularisation or a longer run would help"
         )
-    best = min(held_out)
-    when = held_out.index(best) + 1
-    then = held_out[-1 - max(1, epochs // 5)]
-    if held_out[-1] > RISEN * best:
+    best, when = min(held_out)
+    last, then = held_out[-1][0], held_out[-1 - max(1, epochs // 5)][0]
+    if last > RISEN * best:
         return (
-            f"held-out loss {best:.4g} in epoch {when}, {held_out[-1]:.4g} in the last: it learns "
+            f"held-out loss {best:.4g} in epoch {when}, {last:.4g} in the last: it learns "
             "the training rows by heart; more data or more regularisation (--dropout, "
             "--weight-decay, a smaller network) would help, a longer run would not"
         )
-    if held_out[-1] < FALLING * then:
+    if last < FALLING * then:
         return (
-            f"held-out loss still falling, from {then:.4g} to {held_out[-1]:.4g} in the last fifth "
+            f"held-out loss still falling, from {then:.4g} to {last:.4g} in the last fifth "
             "of the epochs: a longer run (--epochs) or a higher learning rate would help"
         )
     return (
-        f"held-out loss {held_out[-1]:.4g}, level in the last fifth: neither a longer "
+        f"held-out loss {last:.4g}, level in the last fifth: neither a longer "
         "run nor more regularisation would help much; other columns, more data or a larger "
         "network may"
     )

@@ -44,7 +44,7 @@ def training_curves(
         validation = lists.get("val_loss", [])
         if validation:
             axes.plot(epochs, validation, "--", label="validation, after it", **many)
-        positive = min([*lists["loss"], *validation]) > 0
+        positive = not any(x <= 0 for x in (*lists["loss"], *validation))  # NaN is a gap
         axes.set(xlabel="epoch", ylabel="loss", yscale="log" if positive else "linear")
         for axes, name in zip(panels[1:], others, strict=True):
             share = name.endswith("accuracy")

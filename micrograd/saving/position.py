@@ -62,11 +62,15 @@ class Position:
         """
         if type(self.epoch) is not int or self.epoch < 0:
             raise ValueError(f"epoch is {checks.describe(self.epoch)}, 0 or more is wanted")
-        lists = self.history.values() if isinstance(self.history, dict) else [None]
-        if not all(isinstance(x, list) and len(x) in (0, self.epoch) for x in lists) or not all(
-            type(number) in (int, float) for x in lists for number in cast("list[Any]", x)
-        ):
-            raise ValueError("history does not hold a number for each epoch")
+        if not isinstance(self.history, dict):
+            raise ValueError("history is no mapping")
+        for name, values in self.history.items():
+            if not isinstance(values, list) or not all(map(checks.is_number, values)):
+                raise ValueError(f"history: {name!r} is no list of numbers")
+            if len(values) not in (0, self.epoch):
+                raise ValueError(
+                    f"history: {name!r} has {len(values)} numbers, there are {self.epoch} epochs"
+                )
         if not isinstance(self.stopping, (dict, type(None))):
             raise ValueError("what early stopping remembers is damaged")
         if not isinstance(self.settings, (dict, type(None))):

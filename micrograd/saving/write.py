@@ -195,6 +195,10 @@ def _contents(
         text["optimizer_state"] = {n: v for n, v in state.items() if n not in arrays}
     position = model.position
     if position is not None and not further:
+        try:
+            position.check()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{where}: the training position: {error}") from None
         values = {f.name: getattr(position, f.name) for f in fields(position)}
         text["training"] = {name: value for name, value in values.items() if name not in FLAT}
         arrays = {TRAINING + name: values[name] for name in FLAT if values[name] is not None}

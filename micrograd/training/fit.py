@@ -44,7 +44,7 @@ def fit(model: Model, given: Arguments) -> History:
         if names is not None:
             model.keep_names(names)
         run, data, on_epoch = made.run, made.data, made.on_epoch
-        bar = Progress(given.progress, run.state.epochs)
+        bar = Progress(given.progress, run.state.epochs, data.measured())
         try:
             while not run.over():
                 whole = run.next_epochs(data, seen=bool(on_epoch) or bar.each)

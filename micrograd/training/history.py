@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 
 @dataclass
 class History:
-    """What happened in each epoch: lists of one length, empty where nothing was measured.
+    """What happened in each epoch: lists of one length, empty where nothing was measured, with NaN
+    for the epochs in which a run that goes on from a file has measured something else.
 
     loss: mean training loss over the epoch, while the weights changed; val_loss, val_accuracy:
     after the epoch, on the validation data (accuracy for classes); seconds: since the start of
@@ -31,10 +33,11 @@ class History:
     metrics: dict[str, list[float]] = field(default_factory=dict)
     best_epoch: int | None = None
 
-    def to_dict(self) -> dict[str, list[float]]:
-        """The lists by name, copied."""
+    def to_dict(self, filled: Collection[str] = ()) -> dict[str, list[float]]:
+        """The lists by name, copied; those named in `filled` as `fill` would leave them."""
         lists = {name: list(x) for name, x in vars(self).items() if isinstance(x, list)}
-        return lists | {name: list(x) for name, x in self.metrics.items()}
+        lists |= {name: list(x) for name, x in self.metrics.items()}
+        return lists | {name: lists[name] + self._missing(lists[name]) for name in filled}
 
     @classmethod
     def from_dict(cls, lists: Mapping[str, list[float]]) -> History:
@@ -49,16 +52,37 @@ class History:
         own = vars(self).get(name)
         return own if isinstance(own, list) else self.metrics.setdefault(name, [])
 
-    def line(self, epochs: int) -> str:
-        """The last epoch in words."""
+    def add(self, measured: Mapping[str, list[float]], seconds: list[float]) -> None:
+        """Epochs that ended after so many seconds; what was measured in each, the loss too."""
+        done = len(self.loss)
+        for name, values in {**measured, "seconds": seconds}.items():
+            own = self.list_of(name)
+            own += [math.nan] * (done - len(own)) + values
+
+    def fill(self, names: Collection[str]) -> None:
+        """Makes these lists as long as that of the losses."""
+        for name in names:
+            values = self.list_of(name)
+            values += self._missing(values)
+
+    def _missing(self, values: list[float]) -> list[float]:
+        """NaN for the last epochs, where these have not been measured."""
+        return [math.nan] * (len(self.loss) - len(values)) if values else []
+
+    def line(self, epochs: int, names: Collection[str] | None = None) -> str:
+        """The last epoch in words; names: as for `last`."""
         text = f"epoch {len(self.loss):{len(str(epochs))}d}/{epochs}"
-        for name, value in self.last().items():
+        for name, value in self.last(names).items():
             text += f"  {name} {in_short(value)}"
         return text + f"  {self.seconds[-1]:.2f} s"
 
-    def last(self) -> dict[str, float]:
-        """What was measured after the last epoch, by name, without the seconds."""
-        return {name: x[-1] for name, x in self.to_dict().items() if x and name != "seconds"}
+    def last(self, names: Collection[str] | None = None) -> dict[str, float]:
+        """What was measured after the last epoch, by name, without the seconds.
+
+        names: of these alone.
+        """
+        lists = {name: x for name, x in self.to_dict().items() if x and name != "seconds"}
+        return {name: x[-1] for name, x in lists.items() if names is None or name in names}
 
     # In notebooks. The room of drawings knows models and so lies above: it is loaded by name.
 

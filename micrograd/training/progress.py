@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,14 +16,14 @@ REFRESH = 0.05  # seconds between two changes of a line on a terminal
 class Progress:
     """Shows the epochs on standard error.
 
-    wanted: True, False, or None for a terminal only. On a terminal tqdm draws a bar, where it is
-    installed; elsewhere every epoch is a line.
+    wanted: True, False, or None for a terminal only; names: of what it shows of a history. On a
+    terminal tqdm draws a bar, where it is installed; elsewhere every epoch is a line.
     """
 
-    def __init__(self, wanted: bool | None, epochs: int) -> None:
+    def __init__(self, wanted: bool | None, epochs: int, names: Sequence[str]) -> None:
         self.terminal = sys.stderr.isatty()
         self.on = self.terminal if wanted is None else bool(wanted)
-        self.epochs = epochs
+        self.epochs, self.names = epochs, names
         self._bar: Any = None
         self._shown = 0.0
         self._history: History | None = None  # of which the cursor stands behind a line
@@ -38,7 +39,7 @@ class Progress:
         if not self.on:
             return
         if not self.terminal:
-            print(history.line(self.epochs), file=sys.stderr, flush=True)
+            print(history.line(self.epochs, self.names), file=sys.stderr, flush=True)
         elif find_spec("tqdm") is not None:
             self._show_bar(history)
         else:
@@ -50,7 +51,12 @@ class Progress:
         """The last epoch, unless its line stands there."""
         if len(history.loss) != self._standing:
             self._shown, self._standing = time.perf_counter(), len(history.loss)
-            print("\r\x1b[K" + history.line(self.epochs), end="", file=sys.stderr, flush=True)
+            print(
+                "\r\x1b[K" + history.line(self.epochs, self.names),
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def _show_bar(self, history: History) -> None:
         done = len(history.loss)
@@ -58,7 +64,7 @@ class Progress:
             from tqdm import tqdm
 
             self._bar = tqdm(total=self.epochs, initial=done - 1, unit="epoch", dynamic_ncols=True)
-        shown = {name: in_short(value) for name, value in history.last().items()}
+        shown = {name: in_short(value) for name, value in history.last(self.names).items()}
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(done - self._bar.n)
 

@@ -101,6 +101,7 @@ class Run:
             optimizer = SGD(model.parameters(), lr=0.05, momentum=0.9)
         model.optimizer, model.position = optimizer, None
         history = History.from_dict(position.history)
+        self.listed = {name for name, values in position.history.items() if values}
         self.seconds = history.seconds[-1] if history.seconds else 0.0
         self.state = TrainingState(model, optimizer, history, epochs, position.epoch)
         self.state.position = self._position
@@ -120,14 +121,11 @@ class Run:
 
     def end_epoch(self, data: Data, loss: float, started: float) -> None:
         """Measures after an epoch that has been trained since `started`."""
-        state = self.state
-        state.epoch += 1
-        state.history.loss.append(loss)
-        for name, value in data.measure().items():
-            state.history.list_of(name).append(value)
+        self.state.epoch += 1
+        measured = {"loss": loss} | data.measure()
         self.seconds += time.perf_counter() - started
-        state.history.seconds.append(self.seconds)
-        self._follow()
+        self.state.history.add({name: [x] for name, x in measured.items()}, [self.seconds])
+        self._follow(measured)
 
     def next_epochs(self, data: Data, seen: bool) -> bool:
         """Trains for an epoch, or for several of them where nobody looks at each; whether none was
@@ -149,12 +147,10 @@ class Run:
     def end_epochs(self, losses: list[float], seconds: float) -> None:
         """After epochs with these losses that took so long each, where nothing is measured or
         decided after one: no validation, metrics, early stopping, schedules."""
-        state = self.state
-        state.epoch += len(losses)
-        state.history.loss.extend(losses)
-        for _ in losses:
-            self.seconds += seconds
-            state.history.seconds.append(self.seconds)
+        ends = [self.seconds + seconds * n for n in range(1, len(losses) + 1)]
+        self.state.epoch += len(losses)
+        self.state.history.add({"loss": losses}, ends)
+        self.seconds = ends[-1] if ends else self.seconds
 
     def _scale_dropout(self) -> None:
         """Before a step: the rates of its dropout."""
@@ -311,14 +307,14 @@ class Run:
         epoch = self.state.epoch + 1
         return diverged(self.model, self.setting.where, epoch, error, self.recent, batch)
 
-    def _follow(self) -> None:
+    def _follow(self, measured: dict[str, float]) -> None:
         """Early stopping and a schedule that follows a metric are told of the last epoch."""
         state, patience = self.state, self.setting.patience
         if patience is not None:
-            value = state.history.list_of(patience.monitor)[-1]
-            if patience.improved(state.epoch, value) and patience.settings.restore_best:
+            better = patience.improved(state.epoch, measured[patience.monitor])
+            if better and patience.settings.restore_best:
                 self.best = self.model.parameters().flat.copy()
-        state.optimizer.update_schedules((state.history.val_loss or state.history.loss)[-1])
+        state.optimizer.update_schedules(measured.get("val_loss", measured["loss"]))
 
     def _take_back(self) -> None:
         """A callback may have made a fit of the same model, which has left its own in it."""
@@ -327,12 +323,14 @@ class Run:
     def finish_epoch(self, whole: bool) -> None:
         """Writes the model file, if there is one, unless the epoch was broken off."""
         self.whole = whole
+        self.state.history.fill(self.listed)
         self._take_back()
         if self.setting.file is not None and whole:
             self._write()
 
     def finish(self) -> None:
         """Puts the best parameters back, and leaves the position in the model."""
+        self.state.history.fill(self.listed)
         self._take_back()
         last, patience = None, self.setting.patience
         if patience is not None:
@@ -355,7 +353,7 @@ class Run:
             epoch=self.state.epoch,
             seed=self.seed,
             rng=None if self.rng is None else dict(self.rng.bit_generator.state),
-            history=self.state.history.to_dict(),
+            history=self.state.history.to_dict(self.listed),
             stopping=None if patience is None else patience.state(),
             settings=self.setting.kept,
             best=self.best,

@@ -83,6 +83,77 @@ def test_what_may_be_another(path):
     assert len(history.loss) == 5 and len(seen) == 3
 
 
+MEASURED = {
+    "validation": {"validation": (X[:9], Y[:9])},
+    "metrics": {"metrics": ["balanced_accuracy"]},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("first", MEASURED)
+@pytest.mark.parametrize("then", MEASURED)
+def test_what_is_measured_may_be_another_and_the_file_stays_one(path, first, then, capsys):
+    """The lists of the history keep one length: NaN where something was not measured."""
+    fit(network(), path, **MEASURED[first])
+    net, seen = network(), []
+    history = fit(net, path, epochs=4, callbacks=lambda s: seen.append(s.position()),
+                  **MEASURED[then])  # fmt: skip
+    own = {"validation": {"val_loss", "val_accuracy"}, "metrics": {"balanced_accuracy"}}
+    lists = {name: x for name, x in history.to_dict().items() if x}
+    both = own.get(first, set()) | own.get(then, set())
+    assert lists.keys() == {"loss", "seconds"} | both
+    for name in both:
+        measured = [name in own.get(first, ())] * 2 + [name in own.get(then, ())] * 2
+        assert [not np.isnan(x) for x in lists[name]] == measured
+    assert all(len(x) == 4 for x in lists.values())
+    if "val_loss" in both:
+        pytest.importorskip("matplotlib")
+        assert history.plot().axes[0].get_yscale() == "log"  # all losses that there are: above 0
+    np.testing.assert_equal(mg.load(path).position.history, history.to_dict())
+    net.position = seen[0]  # of the third epoch, as a callback may save it
+    net.save(path)
+    back = mg.load(path).position
+    assert all(len(x) in (0, 3) for x in back.history.values())
+    twin = network()
+    fit(twin, path.with_name("whole"), epochs=4)
+    assert same_bits(net.parameters().flat, twin.parameters().flat)
+
+
+def test_a_schedule_follows_what_is_measured_now(path):
+    def trained(path, epochs, **options):
+        net = network()
+        plateau = schedule.ReduceOnPlateau(0.1, factor=0.5, patience=1)
+        fit(net, path, epochs=epochs, optimizer=SGD(net.parameters(), plateau), **options)
+        return plateau.state_dict()
+
+    trained(path, 2, validation=(X[:9], Y[:9]))
+    seen = []
+    state = trained(path, 4, callbacks=lambda s: seen.append(s.history.loss[-1]))
+    assert seen[-1] in state.values()  # the best so far: of the loss, which still falls
+
+
+def test_progress_shows_what_is_measured_now(path, capsys):
+    fit(network(), path, validation=(X[:9], Y[:9]))
+    net = network()
+    optimizer = SGD(net.parameters(), lr=0.1, momentum=0.9)
+    net.fit(X, Y, 4, 10, optimizer, seed=5, resume=path, progress=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and all("loss" in x and "val_" not in x for x in lines)
+
+
+def test_a_position_that_could_not_be_read_is_not_written(path):
+    """Numbers of a callback's own, of another length than the run."""
+    net = network()
+
+    def note(state):
+        if state.epoch == 2:
+            state.history.metrics["noted"] = [1.0]
+
+    with pytest.raises(ValueError, match=r"Network\.fit: the training position: .*'noted' has 1"):
+        fit(net, path, epochs=3, callbacks=note)
+    assert mg.load(path).position.epoch == 1
+
+
 def test_early_stopping_that_is_new_waits_from_where_it_begins(path):
     fit(network(), path, epochs=8)
     history = fit(network(), path, epochs=20, early_stopping=3)
