@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("safetensors")
 
 import micrograd as mg
-from micrograd.saving.header import MOST_TENSORS
+from micrograd.saving.header import MOST_TENSORS, MOST_TEXTS
 
 
 @pytest.fixture
@@ -56,6 +56,19 @@ def test_hundreds_of_thousands_of_tensors(saved):
         header[f"t{i}"] = {"dtype": "F32", "shape": [0], "data_offsets": [end, end]}
     write(saved, json.dumps(header), tensors)
     with pytest.raises(ValueError, match=f"300002 tensors, {MOST_TENSORS} is the most"):
+        mg.load(saved)
+
+
+def test_tensors_whose_keys_are_written_in_escapes(saved, monkeypatch):
+    """Refused all the same before the header is parsed, which takes seconds."""
+    header, tensors = parts_of(saved)
+    header, end = json.loads(header), len(tensors)
+    for i in range(300_000):
+        header[f"t{i}"] = {"dtype": "F32", "shape": [0], "data_offsets": [end, end]}
+    text = json.dumps(header).replace('"data_offsets"', r'"data\u005foffsets"')
+    write(saved, text, tensors)
+    monkeypatch.setattr("micrograd.saving.header.parsed", None)
+    with pytest.raises(ValueError, match=f"150001. names and texts, {MOST_TEXTS} is the most"):
         mg.load(saved)
 
 
