@@ -3,7 +3,7 @@ PYTHON ?= python3
 FUZZ_SECONDS ?= 30
 FUZZ_TARGETS ?= $(shell command -v clang >/dev/null || echo model idx table lowering play)
 
-.PHONY: all test house lint types format-c c clang isas safety bench demos notebooks docs
+.PHONY: all test house lint types format-c c clang isas free-threaded safety bench demos notebooks docs
 all: lint types format-c test c
 
 test:      ## all tests
@@ -12,9 +12,11 @@ test:      ## all tests
 house:     ## who may import whom, and what ARCHITECTURE.md says
 	$(PYTHON) -m pytest tests/house
 
-lint:      ## ruff, and its format
+lint:      ## ruff, and its format; the workflows by their schema, and what of them could be misused
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	zizmor --offline --quiet --persona pedantic .github/workflows
 
 types:     ## mypy, strict
 	$(PYTHON) -m mypy
@@ -37,6 +39,12 @@ isas:      ## the numbers on the other instruction sets of this machine; kernels
 	for isa in $$($(PYTHON) -c 'from micrograd import core; print(*core.supported_isas()[:-1])'); do \
 	    echo "-- $$isa" && MICROGRAD_ISA=$$isa $(PYTHON) -m pytest -q tests/core tests/network tests/optim tests/program \
 	    tests/training || exit 1; done
+
+free-threaded: ## what has to hold without Python's lock, each test in four threads at once; wants pytest-run-parallel
+	$(PYTHON) -c 'import sys, micrograd.core; assert not sys._is_gil_enabled(), "this Python has its lock"'
+	$(PYTHON) -m pytest --parallel-threads=4 tests/engine tests/program tests/network tests/checkpoint tests/saving \
+	    tests/training tests/optim tests/test_schedule.py tests/test_sharing.py
+	$(PYTHON) -m pytest tests/core tests/data tests/sklearn tests/test_faults.py tests/test_processes.py
 
 safety:    ## sanitizers, fuzzing and random networks: the quick part of each
 	$(PYTHON) tools/sanitize.py --quick
