@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -207,3 +208,26 @@ def test_huge_numbers_are_refused_by_name(where, n):
 def test_more_parameters_than_any_memory_holds():
     with pytest.raises(MemoryError, match=r"^Network: \d+ parameters are more than"):
         mg.Network(mg.Linear(2**31 - 1, 2**31 - 1))
+
+
+@pytest.mark.parametrize("sizes", [[2**20] * 2, [2**15] * 1025])
+def test_2_to_the_40_parameters_are_refused_before_any_is_drawn(sizes, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(np.random, "default_rng", lambda *_: drawn.append(1))
+    layers = [mg.Linear(n, m, bias=False) for n, m in pairwise(sizes)]
+    with pytest.raises(MemoryError, match=rf"^Network: .* {2**40} parameters .* {2**43} bytes"):
+        mg.Network(*layers, seed=0)
+    assert not drawn
+
+
+def test_2_to_the_40_rows_are_refused_before_they_are_copied():
+    net = mg.Network(mg.Linear(3, 2), seed=0)
+    before = net.parameters().flat.copy()
+    X, y = np.broadcast_to(np.float32(0.5), (2**40, 3)), np.broadcast_to(0, (2**40,))
+    for call in (net.predict, net.freeze(), mg.compile(lambda xs: xs[0] * xs[1])):
+        with pytest.raises(MemoryError):
+            call(X)
+    for call in (net.loss, net.evaluate, net.explain, net.fit):
+        with pytest.raises(MemoryError):
+            call(X, y)
+    assert np.array_equal(net.parameters().flat, before)

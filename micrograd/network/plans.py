@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -72,8 +73,16 @@ class Planner:
         size = sum(math.prod(shape) for _, shape in shapes)
         if size > sys.maxsize // 8:
             raise MemoryError(f"Network: {size} parameters are more than any memory holds")
-        firsts = [*draw(self._starts, self._seed), *(v.data for v in self.functions.leaves)]
-        parameters = Parameters(shapes, np.dtype(self._dtype))
+        try:  # before any is drawn: that takes minutes, and the memory of other programs
+            parameters = Parameters(shapes, np.dtype(self._dtype))
+        except MemoryError:
+            bytes_wanted = 2 * size * np.dtype(self._dtype).itemsize
+            raise MemoryError(
+                f"Network: there is no memory for {size} parameters and their gradients in "
+                f"{self._dtype}, {bytes_wanted} bytes"
+            ) from None
+        leaves = (v.data for v in self.functions.leaves)
+        firsts = chain(draw(self._starts, self._seed), leaves)
         for parameter, first in zip(parameters, firsts, strict=True):
             parameter.data[...] = first
         return parameters
