@@ -23,7 +23,17 @@ BYTE_ORDER_MARKS = (  # utf-32 first: its mark starts with that of utf-16
 )
 GZIP, BZIP2, XZ, ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"PK\x03\x04"
 OLD_EXCEL, PARQUET = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PAR1"
-_JSON = re.compile(rb'(?:\[\s*)?\{\s*"')
+_JSON = re.compile(rb'(?:\[\s*)?\{\s*"|\[\s*\[')
+_PAGE = re.compile(rb"<(?:!doctype|html|\?xml|table)\b")
+OTHERS = (  # how files begin that are no text, whatever their names
+    (b"ARROW1\0\0", "an Arrow or Feather file"), (b"\x89HDF", "an HDF5 file"),
+    (b"\x93NUMPY", "an array of numpy's"), (b"%PDF-", "a PDF file"), (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"), (b"GIF89a", "a picture"), (b"Obj\x01", "an Avro file"),
+    (b"SQLite format 3\0", "a database of SQLite's"), (b"\x28\xb5\x2f\xfd", "packed by zstd"),
+    (b"7z\xbc\xaf", "packed by 7-Zip"),
+    *((bytes([0x80, protocol]), "a pickle of Python's") for protocol in range(2, 6)),
+)  # fmt: skip
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 LARGEST = 1 << 34  # bytes that a compressed file, or what comes through a pipe, may grow to
 PIECE = 1 << 20  # bytes read at a time from what does not tell its size
 
@@ -84,6 +94,8 @@ def _only_member(raw: bytes, where: str) -> bytes:
             for name in archive.namelist()
             if not name.endswith("/") and not name.startswith("__MACOSX/")
         ]
+        if "content.xml" in names or "xl/workbook.bin" in names:
+            raise ValueError(f"{where}: a spreadsheet, .ods or .xlsb; save it as .xlsx or CSV")
         if len(names) != 1:
             listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             raise ValueError(
@@ -141,15 +153,16 @@ def _refuse_other_formats(raw: bytes, where: str) -> None:
     if raw.startswith(OLD_EXCEL):
         raise ValueError(f"{where}: an Excel file of before 2007 (.xls); save it as .xlsx or CSV")
     start = raw[:64].lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
+    if _PAGE.match(start):
         raise ValueError(f"{where}: line 1: a web page or XML, not a table; download the CSV file")
     if _JSON.match(start):
         raise ValueError(
             f"{where}: line 1: JSON, not a table; write it as one: pandas.read_json(FILE, "
             "lines=True for an object a line).to_csv(OTHER, index=False)"
         )
-    if start.startswith((b"%pdf", b"\x89png", b"sqlite format")):
-        raise ValueError(f"{where}: not a table of text; save it as CSV, Parquet or .xlsx")
+    what = next((what for first, what in OTHERS if raw.startswith(first)), None)
+    if what is not None:
+        raise ValueError(f"{where}: {what}, no table of text; save it as CSV, Parquet or .xlsx")
 
 
 def _not_in_encoding(raw: bytes, where: str, name: str, encoding: str | None, place: int) -> str:
@@ -158,6 +171,12 @@ def _not_in_encoding(raw: bytes, where: str, name: str, encoding: str | None, pl
     text = f"{where}: line {line}: byte {place}: not {shown}"
     if encoding is not None:
         return f"{text}; pass the encoding that it was saved in"
+    if _CONTROLS.search(raw[:1000]):
+        return (
+            f"{text}, and there are control characters: if it is UTF-16 without a mark pass "
+            "encoding='utf-16-le' (--encoding utf-16-le), else it is no table of text: save it as "
+            "CSV, Parquet or .xlsx"
+        )
     first = raw.rfind(b"\n", 0, place) + 1
     end = raw.find(b"\n", place)
     around = raw[max(first, place - 12) : min(end if end >= 0 else len(raw), place + 12)]

@@ -121,7 +121,7 @@ REFUSED = {
     "web-page.csv": "line 1: a web page or XML, not a table; download",
     "only-words.csv": "line 1 reads like the lines below it.*--no-header",
     "old-excel.xls": "save it as .xlsx or CSV",
-    "picture.csv": "not a table of text; save it as",
+    "picture.csv": "a picture, no table of text; save it as",
     "zip-of-two.zip": "2 files .a.csv, b.csv., wanted one; unpack it",
     "gzip-cut.csv.gz": "the compressed file is damaged .*; copy or download it again",
     "utf16-without-mark.csv": "line 1: a NUL character.*encoding='utf-16-le'",

@@ -1,8 +1,10 @@
 """What is no plain file: packed ones in little memory, pipes, devices without an end."""
 
 import os
+import pickle
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,34 @@ def test_a_device_without_an_end_is_refused(path):
 def test_the_device_without_a_byte_is_an_empty_file():
     with pytest.raises(ValueError, match="the file is empty, wanted rows of cells"):
         read_table(os.devnull)
+
+
+OTHERS = {
+    "feather": (b"ARROW1\0\0\xff\xff\xff\xff", "an Arrow or Feather file, no table of text; save"),
+    "pickle": (pickle.dumps({"a": [1.5, 2.5]}), "a pickle of Python's, no table of text; save it"),
+    "numpy": (b"\x93NUMPY\x01\0v\0{'descr': '<f8'}", "an array of numpy's, no table of text; save"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n\0\0\0\0", "an HDF5 file, no table of text; save it as CSV"),
+    "zstd": (b"\x28\xb5\x2f\xfd\x24\x00", "packed by zstd, no table of text; save it as CSV"),
+    "rows": (b"[[1, 2], [3, 4]]", "line 1: JSON, not a table; write it as one"),
+    "html": (b'<table border="1">\n<tr><td>1</td></tr></table>', "line 1: a web page or XML"),
+    "unknown": (b"FOO\x01\x02\xff\xfe\n1,2\n", r"line 1: byte 5: not UTF-8, and .* no table of te"),
+    "no mark": ("größe,b\n1,2\n".encode("utf-16-le"), ".*: if it is UTF-16 without a mark pass"),
+    "cp1252": ("€ 80,b\nä,2\n".encode("cp1252"), r"line 1: byte 0: not UTF-8; pass .*'€ 80"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_is_no_table_of_text_is_named(kind, tmp_path):
+    raw, said = OTHERS[kind]
+    (tmp_path / "data.csv").write_bytes(raw)
+    with pytest.raises(ValueError, match=rf"data.csv: {said}"):
+        read_table(tmp_path / "data.csv")
+
+
+def test_other_spreadsheets_are_no_zip_files_to_unpack(tmp_path):
+    for inner in ("content.xml", "xl/workbook.bin"):
+        with zipfile.ZipFile(tmp_path / "data", "w") as archive:
+            archive.writestr("mimetype", "application")
+            archive.writestr(inner, "")
+        with pytest.raises(ValueError, match=r"data: a spreadsheet, .ods or .xlsb; save it as"):
+            read_table(tmp_path / "data")
