@@ -56,8 +56,13 @@ def least_squares(X: Array, Y: Array, X_test: Array) -> Array:
     """What the linear function with the smallest squared error on (X, Y) says of X_test."""
     centre, mean = X.mean(axis=0), Y.mean(axis=0)
     A = X - centre
-    gram = A.T @ A
-    gram[np.diag_indices_from(gram)] += RIDGE * max(float(gram.diagonal().max(initial=0.0)), 1.0)
-    W = np.linalg.solve(gram, A.T @ (Y - mean))
+    ridge = RIDGE * max(float(np.square(A).sum(axis=0).max(initial=0.0)), 1.0)
+    wide = A.shape[1] > A.shape[0]  # (A'A + r)^-1 A' = A' (AA' + r)^-1: the smaller of the two
+    gram = A @ A.T if wide else A.T @ A
+    gram[np.diag_indices_from(gram)] += ridge
+    if wide:
+        W = A.T @ np.linalg.solve(gram, Y - mean)
+    else:
+        W = np.linalg.solve(gram, A.T @ (Y - mean))
     said: Array = (X_test - centre) @ W + mean
     return said

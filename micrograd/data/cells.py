@@ -24,6 +24,9 @@ _AFFIXES = re.compile(
 )
 _DURATION = re.compile(r"[+-]?[0-9]+:[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?", re.ASCII)
 _DOTTED = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
+_SURE = re.compile(  # the dot can be the decimal mark only
+    r"[+-]?(?:[0-9]+\.(?:[0-9]{1,2}|[0-9]{4,})|0[0-9]*\.[0-9]+)"
+)
 _BOUND = re.compile(r"[<>≤≥~≈±]\s*=?\s*[0-9]")
 
 
@@ -137,8 +140,14 @@ def find_notation(columns: Iterable[Sequence[str]]) -> Notation:
     groups: Counter[str] = Counter()
     dots = False  # some column may have them between groups
     for cells in columns:
-        texts = [split_unit(cell)[1].lstrip("+-") for cell in set(cells)]
-        for text in texts:
+        texts = []
+        for cell in set(cells):
+            if _SURE.fullmatch(cell):  # most cells of most files, at a tenth of the time
+                point["."] += 1
+                texts.append(cell.lstrip("+-"))
+                continue
+            text = split_unit(cell)[1].lstrip("+-")
+            texts.append(text)
             if "," in text or "." in text:
                 _count_marks(text, point, maybe, groups)
         dots = dots or _may_be_grouped(texts)

@@ -261,7 +261,7 @@ def _said(notation: Notation, header: bool) -> list[str]:
 
 def unique_names(given: Sequence[str], notes: list[str]) -> list[str]:
     """Names for columns: x{index} for an empty one, a.1 for a second a."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     taken = set(given)
     for index, name in enumerate(given):
         name = name or f"x{index}"
@@ -271,8 +271,8 @@ def unique_names(given: Sequence[str], notes: list[str]) -> list[str]:
             new = f"{name}.{number}"
         if new != name:
             notes.append(f"column {index + 1} is a second {name!r}, called {new!r}")
-        names.append(new)
-    return names
+        names[new] = None
+    return list(names)
 
 
 # ---- Parquet and Excel ----

@@ -163,7 +163,8 @@ class Schema:
                     "one; rename or delete the other"
                 )
         if self.header and frame.header:
-            missing = [c.name for c in self.features if c.name not in frame.names]
+            there = set(frame.names)
+            missing = [c.name for c in self.features if c.name not in there]
             if missing:
                 raise ValueError(
                     f"{frame.source}: no column {', '.join(map(repr, missing[:8]))}"
