@@ -60,9 +60,7 @@ def least_squares(X: Array, Y: Array, X_test: Array) -> Array:
     wide = A.shape[1] > A.shape[0]  # (A'A + r)^-1 A' = A' (AA' + r)^-1: the smaller of the two
     gram = A @ A.T if wide else A.T @ A
     gram[np.diag_indices_from(gram)] += ridge
-    if wide:
-        W = A.T @ np.linalg.solve(gram, Y - mean)
-    else:
-        W = np.linalg.solve(gram, A.T @ (Y - mean))
+    B = Y - mean
+    W = A.T @ np.linalg.solve(gram, B) if wide else np.linalg.solve(gram, A.T @ B)
     said: Array = (X_test - centre) @ W + mean
     return said

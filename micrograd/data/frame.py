@@ -19,7 +19,8 @@ class Frame:
     source: what messages call it; columns: object arrays of text, or typed arrays; lines: of a
     text file or a sheet, the line on which each row starts; header: whether names came with it;
     notation: how its numbers are written; notes: what was found out about it, in words; equal:
-    names that more than one column has, the further ones of which are called a.1, a.2, ...
+    names that more than one column has, the further ones of which are called a.1, a.2, ...;
+    categories: the columns that a program has declared to be such.
 
     >>> with open("houses.csv", "w") as file:
     ...     print("area;price", "50;1,5", "70;2,5", sep="\n", file=file)
@@ -36,6 +37,7 @@ class Frame:
     notation: Notation = field(default_factory=Notation)
     notes: list[str] = field(default_factory=list)
     equal: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.columns[0]) if self.columns else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -30,18 +30,31 @@ def as_frame(data: Any, source: str = "X") -> Frame:
     """
     if isinstance(data, Frame):
         return data
+    categories = frozenset[str]()
+    if is_lazy(data):
+        raise TypeError(
+            f"{source}: a LazyFrame, whose rows are not there yet; pass {source}.collect()"
+        )
     if hasattr(data, "column_names") and hasattr(data, "to_pydict"):  # pyarrow
         names = [str(name) for name in data.column_names]
         columns = [_arrow(data.column(i)) for i in range(len(names))]
     elif hasattr(data, "columns") and hasattr(data, "iloc"):  # pandas
         names = [str(name) for name in data.columns.tolist()]
         columns = _few_rows(data) if len(data) <= FEW_ROWS else _pandas(data)
+        kinds = zip(names, data.dtypes.tolist(), strict=True)
+        categories = frozenset(n for n, kind in kinds if type(kind).__name__ == "CategoricalDtype")
     elif hasattr(data, "columns") and hasattr(data, "get_column"):  # polars
         names = [str(name) for name in data.columns]
         columns = [_polars(data.get_column(name)) for name in data.columns]
     elif isinstance(data, Mapping):
         names = [str(name) for name in data]
         columns = [np.asarray(column) for column in data.values()]
+        single = next((n for n, c in zip(names, columns, strict=True) if not c.ndim), None)
+        if single is not None:
+            raise ValueError(
+                f"{source}: column {single!r} is a single value; a list for each column is wanted, "
+                f"of one row {{{single!r}: [value], ...}}"
+            )
     else:
         return _matrix(data, source)
     if len(set(names)) != len(names):
@@ -49,7 +62,13 @@ def as_frame(data: Any, source: str = "X") -> Frame:
         raise ValueError(f"{source}: two columns are named {twice!r}; rename one")
     if len({len(column) for column in columns}) > 1:
         raise ValueError(f"{source}: columns of different lengths")
-    return Frame(source, names, [_seconds(column) for column in columns])
+    seconds = [_seconds(column) for column in columns]
+    return Frame(source, names, seconds, categories=categories)
+
+
+def is_lazy(data: Any) -> bool:
+    """Whether it is a frame of polars that has yet to be computed."""
+    return hasattr(data, "collect_schema") and not hasattr(data, "get_column")
 
 
 def _matrix(data: Any, source: str) -> Frame:
@@ -89,15 +108,18 @@ def _series(series: Any) -> NDArray[Any]:
     kind = getattr(series.dtype, "kind", "O")
     if isinstance(series.dtype, np.dtype) and kind in "biufmM":
         return np.asarray(series.to_numpy())
-    numeric = str(series.dtype).lower().startswith(("int", "uint", "float"))
+    numeric = str(series.dtype).lower().startswith(("int", "uint", "float", "double"))
     if numeric:  # nullable numbers: a missing one is NaN
         if not series.isna().any():
             return np.asarray(series.to_numpy())
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
-    if kind == "M":  # with a time zone
-        return np.asarray(series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy())
-    cells = series.astype(object).to_numpy()
-    return _objects(cells, np.asarray(series.isna()))
+    if kind == "M" and str(series.dtype) != "date32[day][pyarrow]":  # a time zone, or of pyarrow
+        if series.dt.tz is not None:
+            series = series.dt.tz_convert("UTC").dt.tz_localize(None)
+        return np.asarray(series.to_numpy())
+    arrow = hasattr(series.dtype, "pyarrow_dtype")
+    cells = series.array.__arrow_array__().to_pylist() if arrow else series.tolist()
+    return _objects(_cells(cells), np.asarray(series.isna()))
 
 
 def _polars(series: Any) -> NDArray[Any]:
@@ -105,14 +127,14 @@ def _polars(series: Any) -> NDArray[Any]:
         return np.asarray(series.cast(float) if series.null_count() else series.to_numpy())
     if series.dtype.is_temporal() and not series.null_count():
         return np.asarray(series.to_numpy())
-    return _objects(np.array(series.to_list(), dtype=object), np.asarray(series.is_null()))
+    return _objects(_cells(series.to_list()), np.asarray(series.is_null()))
 
 
 def _arrow(column: Any) -> NDArray[Any]:
     kind = str(column.type)
     if kind.startswith(("int", "uint", "float", "double")):
         return np.asarray(column.to_numpy())
-    cells = np.array(column.to_pylist(), dtype=object)
+    cells = _cells(column.to_pylist())
     return _objects(cells, np.array([cell is None for cell in cells.tolist()], dtype=bool))
 
 
@@ -129,6 +151,11 @@ def _seconds(column: NDArray[Any]) -> NDArray[Any]:
     if column.dtype.kind != "m":
         return column
     return np.asarray(column / np.timedelta64(1, "s"), np.float64)
+
+
+def _cells(cells: Sequence[Any]) -> NDArray[Any]:
+    """One object for each row, a list in a cell among them."""
+    return np.fromiter(cells, dtype=object, count=len(cells))
 
 
 def _objects(cells: NDArray[Any], missing: NDArray[Any]) -> NDArray[Any]:

@@ -4,7 +4,8 @@
     yes/no      two words, such as yes and no, true and false
     date        every cell is a date or a time in one format
     left out    one value in every row; a text that nearly every row has alone; a count of the rows
-    category    any other text, and numbers with leading zeros or of 16 digits and more: codes
+    category    any other text; numbers with leading zeros or of 16 digits and more: codes; and what
+                pandas has as a category, whatever its cells are
 
 A column of numbers with cells that are none is an error that names the first of them.
 """
@@ -166,6 +167,8 @@ def _text(frame: Frame, name: str, raw: Sequence[str]) -> Column:
     pair = _yes_no(sorted(distinct))
     if pair is not None:
         return Column(name, YES_NO, "two words for yes and no", categories=pair)
+    if name in frame.categories:
+        return _category(name, texts, "a category by its type")
     for pattern, why in ((_CODE, "codes with leading zeros"), (_LONG, "numbers of 16 digits")):
         if any(pattern.fullmatch(text) for text in distinct):
             return _category(name, texts, why)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micrograd.data.frame import Frame
-from micrograd.data.frames import as_frame
+from micrograd.data.frames import as_frame, is_lazy
 from micrograd.data.target import Target, infer_target
 from micrograd.tabular.column import CATEGORY, LEFT_OUT, NUMBER, Column, scaled
 from micrograd.tabular.infer import embed, infer_column
@@ -24,8 +24,9 @@ Encoded = tuple[NDArray[np.float64], NDArray[np.float64]]  # numbers and flags
 
 def is_frame(data: Any) -> bool:
     """Whether it is a table with names: of pandas, polars or pyarrow, a mapping, or a Frame."""
-    named = hasattr(data, "columns") or hasattr(data, "column_names")
-    return named or isinstance(data, (Frame, Mapping))
+    if isinstance(data, (Frame, Mapping)) or is_lazy(data):
+        return True
+    return hasattr(data, "columns") or hasattr(data, "column_names")
 
 
 def as_table(data: Any) -> Frame:
@@ -212,7 +213,7 @@ class Schema:
         encoded = [together.get(column.name) or column.encode(frame) for column in self.features]
         parts = [numbers for numbers, _ in encoded] + [flags for _, flags in encoded]
         parts += [column.values(frame)[0] for column in self.features if column.embedded]
-        return np.concatenate(parts, axis=1)
+        return np.concatenate(parts or [np.empty((len(frame), 0))], axis=1)
 
     def _together(self, frame: Frame) -> dict[str, Encoded]:
         """What the columns of finite numbers become that have no flag, by name: encoded at once,

@@ -1,5 +1,8 @@
 """Frames that a program has: a few rows are read as many are."""
 
+import dataclasses
+import datetime
+
 import numpy as np
 import pytest
 
@@ -90,3 +93,75 @@ def test_what_is_missing_in_objects():
     cells = np.array([pandas.NA, None, np.nan, pandas.NaT, *range(36)], object)
     schema = Schema.infer({"a": cells, "y": ["a", "b"] * 20}, "y")
     assert (schema.columns[0].kind, schema.columns[0].missing) == ("number", 4)
+
+
+def test_types_of_pyarrow_in_pandas_are_what_their_cells_are():
+    arrow = pytest.importorskip("pyarrow")
+    plain = pandas.DataFrame(
+        {
+            "double": [0.5, None, 2.5, 4.0],
+            "whole": [1, 2, 3, 4],
+            "time": pandas.to_datetime(["2024-01-01 10:30", None, "2024-03-01 00:00", None]),
+            "day": [datetime.date(2024, 1, 1), datetime.date(1023, 2, 3), None, None],
+            "word": ["a", None, "b", "a"],
+            "yes": np.array([True, False, True, False], object),
+        }
+    )  # fmt: skip
+    types = {
+        "double": arrow.float64(), "whole": arrow.int32(), "time": arrow.timestamp("us"),
+        "day": arrow.date32(), "word": arrow.string(), "yes": arrow.bool_(),
+    }  # fmt: skip
+    typed = pandas.DataFrame({n: plain[n].astype(pandas.ArrowDtype(t)) for n, t in types.items()})
+    typed["zone"] = typed["time"].dt.tz_localize("UTC").dt.tz_convert("Europe/Lisbon")
+    typed["kind"] = pandas.array(
+        ["a", None, "b", "a"], pandas.ArrowDtype(arrow.dictionary(arrow.int8(), arrow.string()))
+    )
+    plain["zone"], plain["kind"] = plain["time"], plain["word"]
+    for rows in (1, 4, 5 * FEW_ROWS):
+        places = np.arange(rows) % 4
+        one, other = as_frame(typed.iloc[places]), as_frame(plain.iloc[places])
+        for name in one.names:
+            assert one[name].dtype.kind == other[name].dtype.kind
+            assert str(one[name].tolist()) == str(other[name].tolist())
+
+
+def test_a_list_in_a_cell_is_one_cell():
+    polars = pytest.importorskip("polars")
+    for made in (pandas.DataFrame, polars.DataFrame):
+        frame = as_frame(made({"pair": [[1, 2], [3, 4]], "number": [1.5, 2.5]}))
+        assert frame["pair"].tolist() == [[1, 2], [3, 4]]
+        assert frame["pair"].shape == (2,)
+
+
+def test_a_frame_that_has_yet_to_be_computed_and_a_row_that_is_no_table():
+    polars = pytest.importorskip("polars")
+    lazy = polars.LazyFrame({"a": [1.0, 2.0]})
+    with pytest.raises(TypeError, match=r"X: a LazyFrame, .*pass X.collect\(\)"):
+        as_frame(lazy)
+    assert Schema.infer(lazy.collect()).encoded_names == ["a"]
+    with pytest.raises(ValueError, match=r"X: column 'a' is a single value; .*{'a': \[value\], "):
+        as_frame({"a": 1.5, "b": "x"})
+
+
+def test_a_category_of_numbers_is_a_category():
+    frame = pandas.DataFrame({"grade": pandas.Categorical([3, 1, 2, 1]), "size": [1, 2, 3, 4]})
+    schema = Schema.infer(frame)
+    assert [column.kind for column in schema.columns] == ["category", "number"]
+    assert "a category by its type" in str(schema)
+    assert np.array_equal(schema.transform(frame), schema.transform(frame.astype({"grade": int})))
+    flags = schema.transform(frame[["size", "grade"]])[:, 1:]
+    assert flags.tolist() == [
+        [0, 0, 1],
+        [1, 0, 0],
+        [0, 1, 0],
+        [1, 0, 0],
+    ]  # 1, the frequent one; 2, 3
+    assert Schema.infer(frame, kinds={"grade": "number"}).columns[0].kind == "number"
+    words = pandas.DataFrame({"ok": pandas.Categorical(["no", "yes", "no", "no"])})
+    assert Schema.infer(words).columns[0].kind == "yes/no"
+
+
+def test_a_table_of_which_nothing_is_left_has_no_inputs():
+    schema = Schema.infer(pandas.DataFrame({"a": [1.5, 2.5]}))
+    schema = Schema([dataclasses.replace(schema.columns[0], kind="left out")], [], ["a"], True)
+    assert schema.transform(pandas.DataFrame({"a": [1.5, 2.5, 3.5]})).shape == (3, 0)
