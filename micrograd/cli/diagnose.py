@@ -58,7 +58,7 @@ def load(options: argparse.Namespace, net: Network, schema: Schema) -> tuple[Arr
     source = options.source
     if is_image_set(source):
         return images(net, source)
-    frame = schema.align(read(options, source))
+    frame = schema.align(read(options, source, schema))
     y = targets_of(schema, frame)
     if y is None:
         name = next(t.name for t in schema.targets if t.name not in frame.names)

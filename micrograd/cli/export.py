@@ -137,7 +137,7 @@ def write_c(net: Network, schema: Schema, options: argparse.Namespace) -> str:
     elif options.data:
         from micrograd.cli.models import targets_of
 
-        frame = schema.align(read(options, options.data))
+        frame = schema.align(read(options, options.data, schema))
         settings["y"] = targets_of(schema, frame)
         if options.unscaled:
             X = schema.transform(frame)

@@ -20,9 +20,14 @@ def images(net: Network, source: str) -> tuple[Array, Array]:
     test part of a folder, all of the digits, for which each model has another.
 
     Raises:
-        ValueError: the network takes another number of pixels, or knows fewer labels.
+        ValueError: the model is of a table, takes another number of pixels, or knows fewer labels.
     """
     from micrograd import data
+    from micrograd.cli.models import KEY
+
+    if KEY in net.metadata:
+        what = "a set of images" if source == "digits" else "a folder"
+        raise ValueError(f"{source}: {what}; the model was trained on a table: name a file like it")
 
     X, y = data.digits() if source == "digits" else data.mnist(source)[2:]
     if X.shape[1] != net.in_features:

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     if is_image_set(options.source):
         predict_images(net, schema, options)
         return
-    frame = read(options, options.source)
+    frame = read(options, options.source, schema)
     keep = listed(options.keep)
     for name in keep:
         if name not in frame.names:
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     output = answers(nets, schema, schema.transform(aligned))
     kept = {name: frame[name] for name in keep}
     write(net, schema, output, kept, options)
-    for said in [*schema.unusual(aligned), *score.lines(output)]:
+    for said in [*aligned.notes, *schema.unusual(aligned), *score.lines(output)]:
         print(f"micrograd predict: {said}", file=sys.stderr)
 
 

@@ -62,8 +62,8 @@ def kinds_of(text: str | None) -> dict[str, str]:
     return found
 
 
-def read(options: argparse.Namespace, path: str) -> Frame:
-    """The table in a file, read as the options say."""
+def read(options: argparse.Namespace, path: str, schema: Schema | None = None) -> Frame:
+    """The table in a file, read as the options say; schema: of the model that it is for."""
     from micrograd.tabular import Reading, read_table
 
     given: dict[str, Any] = {name: getattr(options, name, None) for name in READING}
@@ -73,7 +73,9 @@ def read(options: argparse.Namespace, path: str) -> Frame:
         given["decimal"] = "."
     sheet = given.pop("sheet")
     given["sheet"] = 0 if sheet is None else int(sheet) if sheet.isdecimal() else sheet
-    return read_table(path, Reading(**given))
+    known = schema.features if schema is not None and schema.header else []
+    names = frozenset(column.name for column in known)
+    return read_table(path, Reading(**given, names=names))
 
 
 def infer(options: argparse.Namespace, frame: Frame, embed_above: int | None) -> Schema:

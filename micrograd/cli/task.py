@@ -59,8 +59,8 @@ def load_table(options: argparse.Namespace) -> Task:
     from micrograd.cli.train_options import by_preset
     from micrograd.sklearn.tabular_recipe import EMBED_ABOVE
 
-    frame = tables.read(options, options.source)
     before = saved_schema(options)
+    frame = tables.read(options, options.source, before)
     schema = before or tables.infer(options, frame, EMBED_ABOVE if by_preset(options) else None)
     if before is not None:
         check_same_targets(options, before)
@@ -118,7 +118,7 @@ def split(options: argparse.Namespace, schema: Schema, frame: Frame) -> tuple[Fr
 
     frame = schema.align(frame)
     if options.test:
-        return frame, schema.align(tables.read(options, options.test))
+        return frame, schema.align(tables.read(options, options.test, schema))
     rows = np.arange(len(frame))
     if options.no_shuffle:
         first = len(rows) - max(1, round(TEST_FRACTION * len(rows)))

@@ -31,7 +31,8 @@ class Reading:
     r"""How a file is to be read; None is found out, and said in `Frame.notes`.
 
     delimiter: one character, " " for any white space; decimal, thousands: marks in numbers;
-    encoding: of the text; header: whether the first row holds names; sheet: of a workbook.
+    encoding: of the text; header: whether the first row holds names; sheet: of a workbook; names:
+    of columns that are looked for: a first row that has all of them holds names.
 
     >>> with open("houses.csv", "w") as file:
     ...     print("area;price", "50;1,5", "70;2,5", sep="\n", file=file)
@@ -46,6 +47,7 @@ class Reading:
     encoding: str | None = None
     header: bool | None = None
     sheet: str | int = 0
+    names: frozenset[str] = frozenset()
 
 
 def read_table(
@@ -228,9 +230,11 @@ def _frame(
 ) -> Frame:  # fmt: skip
     """Takes the header off and drops an empty last column."""
     header = reading.header
+    if header is None and reading.names:
+        header = reading.names <= set(unique_names(_names(found.rows[0]), [])) or None
     if header is None:
         header = layout.has_header(found.rows, Notation(), source, found.lines[0])
-    given = [cell.strip(UNSEEN).strip() if header else "" for cell in found.rows[0]]
+    given = _names(found.rows[0]) if header else [""] * len(found.rows[0])
     columns = [column[1:] if header else column for column in columns]
     if header and len(given) > 1 and not given[-1] and not any(c.strip() for c in columns[-1]):
         given.pop()
@@ -257,6 +261,10 @@ def _said(notation: Notation, header: bool) -> list[str]:
     if notation.decimal == "," and notation.thousands != "?":
         said.append("numbers with a decimal comma")
     return said
+
+
+def _names(row: Sequence[str]) -> list[str]:
+    return [cell.strip(UNSEEN).strip() for cell in row]
 
 
 def unique_names(given: Sequence[str], notes: list[str]) -> list[str]:

@@ -20,6 +20,12 @@ def find(frame: Frame, target: Any) -> str:
         raise TypeError(f"{frame.source}: target is {target!r}, wanted a column's name or index")
     names = frame.names
     if isinstance(target, str) and target in names:
+        if target in frame.equal:
+            places = [i for i, each in enumerate(names) if _is_one_of(each, target)]
+            raise ValueError(
+                f"{frame.source}: {len(places)} columns are named {target!r}; name the target by "
+                f"its index, {' or '.join(map(str, places))}, or rename the others"
+            )
         return target
     index: int | None
     if isinstance(target, str):
@@ -36,6 +42,12 @@ def find(frame: Frame, target: Any) -> str:
     return names[index]
 
 
+def _is_one_of(name: str, equal: str) -> bool:
+    """Whether a column has that name, or a.1, a.2, ... as the further ones are called."""
+    head, dot, number = name.rpartition(".")
+    return name == equal or bool(dot and head == equal and number.isdecimal())
+
+
 def _stands(frame: Frame, row: int, name: str) -> bool:
     return any(str(column[row]).strip() == name for column in frame.columns)
 
@@ -45,7 +57,7 @@ def no_such_column(frame: Frame, name: str) -> str:
     from difflib import get_close_matches
 
     names = frame.names
-    close = get_close_matches(name, names, n=1)
+    close = [n for n in names if n.lower() == name.lower()] or get_close_matches(name, names, n=1)
     listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     hint = f"; did you mean {close[0]!r}?" if close else ""
     below = next((row for row in range(min(20, len(frame))) if _stands(frame, row, name)), None)

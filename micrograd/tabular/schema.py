@@ -176,13 +176,23 @@ class Schema:
         named = {c.name for c in self.features}
         if self.header != frame.header and named <= set(frame.names):
             return frame
+        if frame.lines is not None and named <= {str(c[0]).strip() for c in frame.columns}:
+            raise ValueError(
+                f"{frame.source}: line {frame.lines[0]} holds the names of the columns; pass "
+                "header=True (--header)"
+            )
         targets = {target.name for target in self.targets}
         without = [name for name in self.order if name not in targets]
         for order in (self.order, without):
             if len(frame.names) == len(order):
+                notes = [note for note in frame.notes if not note.startswith("no header")]
+                if self.header != frame.header:
+                    shown = ", ".join(order[:20]) + ", ..." * (len(order) > 20)
+                    whose = "model's columns" if frame.header else "table's columns"
+                    notes.append(f"the {whose} have no names: taken in their order, as {shown}")
                 return Frame(
                     frame.source, list(order), frame.columns, frame.lines, frame.header,
-                    frame.notation, frame.notes,
+                    frame.notation, notes,
                 )  # fmt: skip
         raise ValueError(
             f"{frame.source}: {len(frame.names)} columns"

@@ -125,7 +125,11 @@ def test_columns_are_found_by_name_in_any_order(capsys, trees, tmp_path):
     assert found == want and err == ""  # no column `tree`: nothing to compare with
     bare = tmp_path / "bare.csv"
     bare.write_text("".join(f"{r['x']},{r['y']}\n" for r in table(source)))
-    assert predicted(capsys, model, str(bare)) == (want, "")
+    answers, said = predicted(capsys, model, str(bare))
+    assert answers == want
+    assert said == (
+        "micrograd predict: the table's columns have no names: taken in their order, as x, y\n"
+    )
 
 
 def test_predict_into_a_file_and_many_rows(capsys, trees, tmp_path):
