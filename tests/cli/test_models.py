@@ -349,7 +349,8 @@ def test_diagnose(capsys, trees, tmp_path):
     assert "vanishing" in printed(capsys, "diagnose", deep, "digits")
     bare = write_csv(tmp_path / "bare.csv", "x,y", [(1, 2)])
     assert "no column 'tree'" in error_line(capsys, 1, "diagnose", model, bare)
-    assert "the model takes 2" in error_line(capsys, 1, "diagnose", model, "digits")
+    said = error_line(capsys, 1, "diagnose", model, "digits")
+    assert "a set of images; the model was trained on a table" in said
     assert "DATA" in error_line(capsys, 2, "diagnose", model)
 
 
