@@ -88,6 +88,19 @@ class Incoming:
             )
         return targets
 
+    def check_targets(self, where: str, batch: Batch, index: Array | None = None) -> None:
+        """Raises ValueError where a target of bce is no probability: its loss would have no lower
+        bound. `index` names the rows."""
+        targets = batch.targets
+        if self._loss.name != "bce" or targets is None:
+            return
+        if targets.min() < 0 or targets.max() > 1:
+            at, column = np.argwhere((targets < 0) | (targets > 1))[0]
+            row = at if index is None else index[at]
+            raise ValueError(
+                f"{where}: y[{row}, {column}] is {targets[at, column]}; for bce 0 to 1 is wanted"
+            )
+
     def error(
         self, where: str, status: int, result: Any, batch: Batch, index: Array | None = None
     ) -> Exception:

@@ -302,6 +302,7 @@ class Trained:
                 raise self.incoming.error(where, status, plan.result, batch, index)
         finally:
             pool.give(plan)
+        self.incoming.check_targets(where, batch, index)
         return batch
 
     def train_step(self, data: Batch, index: Array, optimizer: Any, constraints: Any) -> float:

@@ -12,11 +12,11 @@ from micrograd.data.source import is_mapped, plain
 from micrograd.training.feeds import ArrayFeed, IterableFeed, MappedFeed, Rows
 from micrograd.training.metrics import Metric, find_metrics
 from micrograd.training.reweighting import Reweighting
-from micrograd.training.validation import Holdout, split
+from micrograd.training.validation import BLOCK, Holdout, split
 
 if TYPE_CHECKING:
     from micrograd.training.arguments import Arguments
-    from micrograd.training.feeds import Arrays, Feed
+    from micrograd.training.feeds import Arrays, Feed, Select
     from micrograd.training.model import Model
 
 MOST_SMOOTHED = 1 << 22  # elements of smoothed targets that are made for all rows at once
@@ -95,11 +95,27 @@ def make_data(
 
 def _feed(model: Model, where: str, arrays: Arrays, rows: Rows, reweighting: Reweighting) -> Feed:
     """Arrays in memory are checked and reweighted at once, others batch by batch."""
-    if any(map(is_mapped, arrays)) or reweighting.makes(rows.count) > MOST_SMOOTHED:
-        return MappedFeed(model, where, arrays, rows, reweighting)
     X, y, weights = arrays
+    whose = f"{where}: the rows to train on"
+    if any(map(is_mapped, arrays)) or reweighting.makes(rows.count) > MOST_SMOOTHED:
+        _check_weights(whose, weights, rows.count, rows.select)
+        return MappedFeed(model, where, arrays, rows, reweighting)
     y, weights = reweighting(y, weights)
+    _check_weights(whose, weights, rows.count, rows.select)
     return ArrayFeed(model, where, (X, y, weights), rows)
+
+
+def _check_weights(whose: str, weights: Any, rows: int, select: Select | None) -> None:
+    """Raises ValueError where all of these rows have weight 0."""
+    if weights is None:
+        return
+    for start in range(0, rows, BLOCK):
+        index = np.arange(start, min(start + BLOCK, rows))
+        if np.any(weights[index if select is None else select(index)]):
+            return
+    raise ValueError(
+        f"{whose} all have weight 0, by sample_weight or class_weight; give others, or another seed"
+    )
 
 
 def _checked(model: Model, where: str, arrays: Arrays) -> tuple[Arrays, int]:
@@ -150,6 +166,7 @@ def _set_aside(
             "leaves rows for both is wanted"
         )
     train, select, aside, others = split(arrays[1], rows, float(fraction), seed)
+    _check_weights(f"{where}: the rows that validation sets aside", arrays[2], aside, others)
     return train, select, Holdout(model, arrays, aside, others)
 
 

@@ -9,6 +9,7 @@ from support.twin import torch_twin
 
 from micrograd.optim import SGD
 from micrograd.training import reweighting
+from micrograd.training.validation import split
 
 # ---- weights and smoothing ----
 
@@ -116,3 +117,51 @@ def test_smoothing_too_large_to_make_at_once(monkeypatch):
     monkeypatch.undo()
     fitted(two, X, Y, label_smoothing=0.1, class_weight="balanced")
     assert same_bits(one.parameters().flat, two.parameters().flat)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("part", ["to train on", "that validation sets aside"])
+def test_weights_that_leave_a_part_of_the_rows_without_any(part, mapped, tmp_path):
+    """The others have some, so that the rows altogether do."""
+    x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float64, X.shape) if mapped else X
+    x[...] = X
+    net = network()
+    before = net.parameters().flat.copy()
+    aside = [np.any(_aside(seed) == 7) for seed in range(20)]  # whether row 7 is there
+    seed = aside.index(part == "to train on")
+    weight = (np.arange(len(X)) == 7) * 1.0
+    with pytest.raises(ValueError, match=rf"^Network\.fit: the rows {part} all have weight 0"):
+        net.fit(x, Y, epochs=1, seed=seed, validation=0.2, sample_weight=weight, progress=False)
+    assert same_bits(net.parameters().flat, before) and net.optimizer is None
+    weight[:] = 1
+    net.fit(x, Y, epochs=1, seed=seed, validation=0.2, sample_weight=weight, progress=False)
+
+
+def _aside(seed):
+    """The rows that fit sets aside."""
+    _, _, count, select = split(Y, len(Y), 0.2, seed)
+    return select(np.arange(count))
+
+
+def test_class_weights_that_leave_no_row_to_train_on():
+    net, labels = network(), np.arange(len(X)) % 2  # of three classes
+    with pytest.raises(ValueError, match=r"^Network\.fit: the rows to train on all have weight 0"):
+        net.fit(X, labels, class_weight={0: 0, 1: 0}, progress=False)
+
+
+@pytest.mark.parametrize("bad", [-1.0, 1.5])
+def test_targets_of_bce_are_probabilities(bad, tmp_path):
+    """-1 for "no" has a loss without a lower bound: training ran away in silence."""
+    net, y = binary()
+    before, y = net.parameters().flat.copy(), y.astype(float)
+    y[4] = bad
+    mapped = np.lib.format.open_memmap(tmp_path / "y.npy", "w+", np.float64, y.shape)
+    mapped[...] = y
+    with pytest.raises(ValueError, match=rf"^Network\.fit: y\[4, 0\] is {bad}; for bce 0 to 1"):
+        net.fit(X, y, epochs=1, progress=False)
+    with pytest.raises(ValueError, match=r"validation\): y\[4, 0\]"):
+        net.fit(X, np.clip(y, 0, 1), epochs=1, validation=(X, y), progress=False)
+    assert same_bits(net.parameters().flat, before) and net.optimizer is None
+    with pytest.raises(ValueError, match=r"y\[4, 0\]"):
+        net.fit(X, mapped, epochs=1, progress=False)
+    net.fit(X, np.clip(y, 0, 1), epochs=1, progress=False)
