@@ -144,7 +144,7 @@ class IterableFeed:
         self._reweighting = reweighting
         self._current: list[Any] = []
         if callable(source):
-            self._takes_epoch = _takes_an_argument(source)
+            self._takes_epoch = _takes_an_argument(where, source)
         elif not isinstance(source, Iterable) or isinstance(source, (str, bytes, Mapping)):
             raise TypeError(
                 f"{where}: y is missing, and X is {checks.describe(source)}: an iterable of (X, y) "
@@ -161,6 +161,11 @@ class IterableFeed:
         source = self._source
         if callable(source):
             source = source(epoch) if self._takes_epoch else source()
+            if not isinstance(source, Iterable):
+                raise TypeError(
+                    f"{self._where}: the function X gives {checks.describe(source)} for epoch "
+                    f"{epoch}; an iterable of (X, y) batches is wanted"
+                )
         count = 0
         for item in source:
             if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
@@ -172,9 +177,10 @@ class IterableFeed:
             y, weights = self._reweighting(y, item[2] if len(item) == 3 else None)
             data = self._model.checked_batch(f"{self._where}: batch {count}", X, y, weights)
             self._current = [X, y, weights]
-            total = len(X) if weights is None else float(np.sum(weights, dtype=np.float64))
+            rows = X.shape[0] if hasattr(X, "shape") else len(X)  # sparse matrices have no len
+            total = rows if weights is None else float(np.sum(weights, dtype=np.float64))
             count += 1
-            yield data, np.arange(len(X), dtype=np.int64), total
+            yield data, np.arange(rows, dtype=np.int64), total
         if not count:
             raise ValueError(f"{self._where}: epoch {epoch} has no batches")
 
@@ -183,14 +189,27 @@ class IterableFeed:
         return self._current
 
 
-def _takes_an_argument(function: Callable[..., Any]) -> bool:
-    """Whether a function wants one argument: the number of the epoch."""
+def _takes_an_argument(where: str, function: Callable[..., Any]) -> bool:
+    """Whether a function wants one argument: the number of the epoch.
+
+    Raises:
+        TypeError: it wants more.
+    """
     try:
         parameters = signature(function).parameters.values()
     except (TypeError, ValueError):
         return False
-    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    return any(p.kind in positional and p.default is Parameter.empty for p in parameters)
+    wanted = [p.name for p in parameters if p.default is Parameter.empty and p.kind not in _STARRED]
+    if len(wanted) > 1 or any(p.name in wanted and p.kind not in _POSITIONAL for p in parameters):
+        raise TypeError(
+            f"{where}: the function X wants {', '.join(wanted)}; it is called with no argument, or "
+            "with the number of the epoch"
+        )
+    return bool(wanted)
+
+
+_POSITIONAL = Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
+_STARRED = Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD
 
 
 def _given(arrays: Arrays) -> tuple[Any, ...]:

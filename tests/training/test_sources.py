@@ -45,6 +45,34 @@ def test_a_function_of_the_epoch_and_batches_with_weights():
     assert epochs == [0, 1, 2] and same_bits(one.parameters().flat, two.parameters().flat)
 
 
+def test_batches_of_sparse_rows():
+    sparse = pytest.importorskip("scipy.sparse")
+    one, two = network(), network()
+    fitted(one, [(sparse.csr_matrix(x), y) for x, y in chunks()])
+    fitted(two, chunks())
+    assert same_bits(one.parameters().flat, two.parameters().flat)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (lambda: None, r"the function X gives None for epoch 0; an iterable of \(X, y\) batches"),
+        (lambda epoch: 5, r"the function X gives int 5 for epoch 0"),
+        (
+            lambda epoch, rank: [],
+            r"the function X wants epoch, rank; it is called with no argument",
+        ),
+        (lambda *, size: [], r"the function X wants size; it is called with no argument, or with"),
+    ],
+)
+def test_functions_that_make_no_batches_are_named(source, says):
+    net = network()
+    before = net.parameters().flat.copy()
+    with pytest.raises(TypeError, match=rf"^Network\.fit: {says}"):
+        net.fit(source, epochs=1, progress=False)
+    assert same_bits(net.parameters().flat, before)
+
+
 def test_a_torch_loader():
     torch = pytest.importorskip("torch")
     dataset = torch.utils.data.TensorDataset(torch.as_tensor(X), torch.as_tensor(Y))
