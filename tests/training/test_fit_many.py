@@ -286,7 +286,7 @@ def test_networks_that_take_the_same_are_given_it_checked_once():
     assert len({net.batch_kind for net in nets[:5]}) == 4
     assert nets[5].batch_kind is None
     with pytest.raises(ValueError, match=r"network 2: y\[\d+\] is 2, the network has 2 classes"):
-        mg.fit_many([nets[3], nets[4], nets[0]], X, np.where(y == 2, 2, y2), epochs=1)
+        mg.fit_many([nets[5], nets[4], nets[0]], X, np.where(y == 2, 2, y2), epochs=1)
 
 
 def test_who_waits_for_something_better_looks_at_each_epoch():
