@@ -303,6 +303,80 @@ def test_a_pickle_is_of_one_moment_and_keeps_who_belongs_to_whom():
         assert not np.array_equal(other.parameters().flat, wanted[0])
 
 
+class Begun(mg.Network):
+    """A network that a fit gets an optimizer for while its state is being taken."""
+
+    begins = None
+
+    @property
+    def step(self):
+        if self.begins is not None:
+            self.optimizer = self.begins
+        return 0
+
+    @step.setter
+    def step(self, step):
+        assert step == 0
+
+
+def test_a_fit_that_begins_while_a_pickle_is_made(monkeypatch):
+    net, file = Begun(mg.Linear(3, 3), loss="mse", dtype="float64", seed=0), io.BytesIO()
+    adam = mg.optim.Adam(net.parameters())
+    before = net.parameters().flat.copy()
+
+    def step():
+        net.loss(np.eye(3), np.eye(3))
+        net.backward()
+        adam.step()
+
+    monkeypatch.setattr(Begun, "begins", adam)
+    Stepping(file, step).dump(net)
+    monkeypatch.undo()
+    other = pickle.loads(file.getvalue())
+    assert other.optimizer is None and not same_bits(other.parameters().flat, before)
+
+
+def test_a_fit_that_begins_while_a_file_is_written(monkeypatch, tmp_path):
+    pytest.importorskip("safetensors")
+    from micrograd.saving import parts
+
+    net = network()
+    net.optimizer = mg.optim.Adam(net.parameters())
+    encode = parts.encode_optimizer
+
+    def then_begins(optimizer):
+        encoded = encode(optimizer)
+        net.optimizer = mg.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+        return encoded
+
+    monkeypatch.setattr(parts, "encode_optimizer", then_begins)
+    net.save(tmp_path / "net")
+    assert type(mg.load(tmp_path / "net").optimizer) is mg.optim.Adam
+
+
+def test_a_run_that_goes_on_takes_all_of_a_file_at_once(tmp_path):
+    pytest.importorskip("safetensors")
+    X, y = np.random.default_rng(0).normal(size=(9, 5)), np.arange(9) % 3
+    done, net = network(), network()
+    done.fit(X, y, epochs=1, seed=0)
+    done.optimizer = None
+    done.save(tmp_path / "run")
+    wanted, access = done.parameters().flat.copy(), net.parameters().access
+    access.begin_read()
+    try:
+        going_on, _ = in_a_thread(lambda: net.fit(X, y, epochs=1, resume=tmp_path / "run"))
+        while not access.written:
+            going_on.join(0.001)
+        reader, seen = in_a_thread(lambda: net.parameters().__getstate__()["flat"])
+        while not access.waiting:  # for the first write, which lets it in when it has ended
+            reader.join(0.001)
+    finally:
+        access.end_read()
+    for thread in (going_on, reader):
+        thread.join(LONG)
+    assert same_bits(seen[0], wanted)
+
+
 def test_the_best_parameters_are_put_back_while_nobody_reads():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 3)), rng.integers(0, 2, 60)

@@ -124,8 +124,9 @@ class Network(Trained, Classifying, Storable):
     def __getstate__(self) -> dict[str, Any]:
         with self._access.reading():
             state = self._state()
-            if self.optimizer is not None:
-                state["moment"] = Moment(self._parameters, self.optimizer)  # behind the two
+            optimizer = state["optimizer"]  # a fit that begins in another thread gives another
+            if optimizer is not None:
+                state["moment"] = Moment(self._parameters, optimizer)  # behind the two
             return state
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Network:

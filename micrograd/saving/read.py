@@ -70,9 +70,11 @@ class Saved:
         optimizer.load_state_dict(self.optimizer_state)
 
     def put_into(self, model: Resumable, optimizer: Any) -> None:
-        """Puts a model, whose parameters fit, where this stands."""
-        for p, array in zip(model.parameters(), self.parameters, strict=True):
-            p.data = array
+        """Puts a model, whose parameters fit, where this stands: while nobody reads it."""
+        parameters = model.parameters()
+        with parameters.access.writing(f"{type(model).__name__}.fit: resume"):
+            for p, array in zip(parameters, self.parameters, strict=True):
+                p.data[...] = array
         model.optimizer, model.position = optimizer, self.position
         model.step = self.step
 
@@ -226,6 +228,7 @@ def resume(saved: Saved, model: Resumable, optimizer: Any) -> Any:
     saved.put_into(model, optimizer)
     position = saved.position
     if position is not None and position.last is not None:
-        flat = model.parameters().flat
-        position.best, flat[...] = flat.copy(), position.last
+        parameters = model.parameters()
+        position.best = parameters.flat.copy()
+        parameters.flat = position.last
     return optimizer

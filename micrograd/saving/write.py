@@ -182,12 +182,13 @@ def _contents(
     for name, array in further.items():
         check_finite(where, name, array)
         tensors[name] = array
-    if model.optimizer is not None and not further:
+    optimizer = model.optimizer  # a fit that begins in another thread gives the model another
+    if optimizer is not None and not further:
         try:
-            text["optimizer"] = parts.encode_optimizer(model.optimizer)
+            text["optimizer"] = parts.encode_optimizer(optimizer)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
-        state = model.optimizer.state_dict()
+        state = optimizer.state_dict()
         arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
         for name, array in arrays.items():
             check_finite(where, f"the optimizer's {name}", array)

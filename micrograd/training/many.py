@@ -220,7 +220,10 @@ class _Converted:
         self._made: dict[Any, Data] = {}
         self._X = plain("fit_many", "X", X)
         self._mapped = is_mapped(self._X)
-        self.y = plain("fit_many", "y", y)
+        # A column that is no array of numbers may have names of classes: the networks look at it.
+        column = hasattr(y, "to_numpy") and not hasattr(y, "columns")
+        numbers = not column or np.asarray(y).dtype.kind in "fiub"
+        self.y = plain("fit_many", "y", y) if numbers else y
         if isinstance(self.y, np.ndarray) and self.y.dtype.kind in "iu" and not is_mapped(self.y):
             self.y = self.y.astype(np.int64, copy=False)
         self._of: dict[np.dtype[Any], Array] = {}

@@ -289,6 +289,21 @@ def test_networks_that_take_the_same_are_given_it_checked_once():
         mg.fit_many([nets[5], nets[4], nets[0]], X, np.where(y == 2, 2, y2), epochs=1)
 
 
+@pytest.mark.parametrize("kind", ["object", "string", "category"])
+def test_names_of_classes_in_a_column_of_pandas(kind):
+    pandas = pytest.importorskip("pandas")
+    names = pandas.Series(np.array(["ash", "fir", "oak"])[y]).astype(kind)
+    nets, alone = ([mg.Network(mg.Linear(6, 3), seed=i) for i in range(2)] for _ in range(2))
+    mg.fit_many(nets, X, names, epochs=2, seeds=0)
+    for net, other in zip(nets, alone, strict=True):
+        other.fit(X, names, epochs=2, seed=0, progress=False)
+        assert np.array_equal(net.parameters().flat, other.parameters().flat)
+        assert net.metadata == other.metadata == {"classes": ["ash", "fir", "oak"]}
+    holes = pandas.Series(np.where(y == 1, None, "ash"))
+    with pytest.raises((TypeError, ValueError), match=r"^fit_many: network 0: y"):
+        mg.fit_many(nets, X, holes, epochs=1)
+
+
 def test_who_waits_for_something_better_looks_at_each_epoch():
     """Beside one that does not."""
     nets, alone = ([mg.Network(mg.Linear(6, 3), seed=i) for i in range(4)] for _ in range(2))
