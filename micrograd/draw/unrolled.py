@@ -102,10 +102,14 @@ class Unrolled:
 
 
 class _Walk:
-    """Goes through the layers as the lowering does, so that the steps get the same numbers."""
+    """Goes through the layers as the lowering does, so that the steps get the same numbers.
 
-    def __init__(self, unrolled: Unrolled) -> None:
-        self.out = unrolled
+    quiet: those of the network without dropout, where an activation behind one belongs to the
+    Linear before it.
+    """
+
+    def __init__(self, unrolled: Unrolled, quiet: bool = False) -> None:
+        self.out, self.quiet = unrolled, quiet
         self.steps = 0
         self.open = -1  # the part that is the z of the last step, as long as it has no a
         self.owns = 0
@@ -153,7 +157,11 @@ class _Walk:
                 at += len(group)
             return x
         if isinstance(layer, Dropout):
-            return self.between("dropout", "r", "Dropout({})", (x,), self.part(x).features)
+            opened = self.open == x
+            place = self.between("dropout", "r", "Dropout({})", (x,), self.part(x).features)
+            if opened and self.quiet:
+                self.open = place
+            return place
         if isinstance(layer, Softmax):
             return self.activation("softmax", (), x, from_input=False)
         kind = type(layer).__name__
@@ -200,11 +208,11 @@ class _Walk:
         return self.out.add(Part(op, name, formula.format(*names), inputs, features, kind))
 
 
-def unroll(net: Network) -> Unrolled:
-    """The parts of a network, without numbers."""
+def unroll(net: Network, quiet: bool = False) -> Unrolled:
+    """The parts of a network, without numbers; quiet: its steps are counted as without dropout."""
     out = Unrolled(net)
     x = out.add(Part("input", "x", "the input", features=net.in_features, kind="input"))
-    walk, last = _Walk(out), x
+    walk, last = _Walk(out, quiet), x
     for i, layer in enumerate(net.layers):
         last = walk.layer(layer, str(i), last)
         out.ends.append(last)
@@ -252,7 +260,7 @@ def with_numbers(net: Network, X: Any, y: Any) -> Unrolled:
     """
     quiet = without_dropout(net)
     found = quiet.explain(X, y)
-    out = unroll(net)
+    out = unroll(net, quiet=True)
     if quiet is not net:
         out.remarks.append("Dropout is off in these numbers, as in predict().")
     out.rows = len(found["a0"])

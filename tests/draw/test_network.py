@@ -100,6 +100,29 @@ def test_every_part_of_every_block_has_the_networks_numbers():
     assert "Dropout is off" in mg.draw(net, X, Y).notes[0]
 
 
+def test_an_activation_behind_dropout_has_its_own_numbers():
+    """Without dropout it belongs to the step of the Linear before it."""
+    net = mg.Network(
+        mg.Linear(3, 4), mg.Dropout(0.5), mg.ReLU(), mg.Residual(
+            mg.Linear(4, 4), mg.Dropout(0.5), mg.Tanh()), mg.Dropout(0.5), mg.Softmax(),
+        mg.Linear(4, 2), loss="mse", dtype="float64", seed=0)  # fmt: skip
+    X, Y = np.random.default_rng(0).normal(size=(5, 3)), np.ones((5, 2))
+    W1, b1, W2, b2, W3, b3 = (p.data for p in net.parameters())
+    first = np.maximum(X @ W1.T + b1, 0)
+    inner = first @ W2.T + b2
+    total = np.tanh(inner) + first
+    shares = np.exp(total) / np.exp(total).sum(1, keepdims=True)
+    out = with_numbers(net, X, Y)
+    found = {part.name: part.value for part in out.parts}
+    np.testing.assert_allclose(found["a1"], first)
+    np.testing.assert_allclose(found["z2"], inner)
+    np.testing.assert_allclose(found["s1"], total)
+    np.testing.assert_allclose(found["a3"], shares)
+    np.testing.assert_allclose(found["z4"], shares @ W3.T + b3)
+    np.testing.assert_allclose(found["z4"], net.predict(X))
+    assert mg.draw(net, X, Y).svg and mg.draw(net, X[:1], Y[:1]).html
+
+
 def test_features_of_every_part():
     net = mg.Network(*blocks(), loss="mse", seed=1)
     found = {part.name: part.features for part in unroll(net).parts}
