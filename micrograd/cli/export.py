@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from micrograd.cli import extras
 from micrograd.cli.command import Clock, UsageError
 from micrograd.cli.files import check_outputs
 from micrograd.cli.images import images, is_image_set
@@ -70,6 +71,9 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
         raise UsageError("--probabilities is for --onnx and --c")
     path = getattr(options, chosen[0])
     check_outputs({f"--{chosen[0]}": path}, filter(None, [options.model, options.data]))
+    table = options.data and not is_image_set(options.data)
+    of_format = {"onnx": options.onnx, "torch": options.torch}
+    extras.require("micrograd export", table=table, save=True, **of_format)
     from micrograd.cli.models import is_plain, load_models
 
     nets, schema = load_models(options.model)

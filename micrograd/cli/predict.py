@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from micrograd.cli import extras
 from micrograd.cli.command import Clock
 from micrograd.cli.files import check_outputs
 from micrograd.cli.images import images, is_image_set
@@ -41,6 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, clock: Clock) -> None:
     """Writes a line for each row of the file: all of them, or none if something is wrong."""
     check_outputs({"--output": options.output}, [options.model, options.source])
+    extras.require("micrograd predict", table=not is_image_set(options.source), save=True)
     from micrograd.cli.models import answers, load_models
 
     nets, schema = load_models(options.model)

@@ -30,12 +30,11 @@ class Task(NamedTuple):
 def load(options: argparse.Namespace) -> Task:
     """The data that the options name."""
     source = options.source
-    is_table = source != "digits" and not os.path.isdir(source)
-    if is_table and not os.path.exists(source):
+    if source != "digits" and not os.path.exists(source):
         raise ValueError(f"no file or folder {source!r}{suggestion(source, ['digits'])}")
-    if is_table and options.target is None:
-        raise UsageError(f"{source} is a file: --target COLUMN has to say what to predict")
-    if is_table:
+    if is_table(source):
+        if options.target is None:
+            raise UsageError(f"{source} is a file: --target COLUMN has to say what to predict")
         return load_table(options)
     from micrograd import data
     from micrograd.cli.tables import refuse_table_options
@@ -47,6 +46,11 @@ def load(options: argparse.Namespace) -> Task:
     found = data.read_images(source)
     classes = found.classes
     return Task(source, found.train, found.test, "cross_entropy", len(classes), None, classes)
+
+
+def is_table(source: str) -> bool:
+    """Whether it is a file, and neither `digits` nor a folder of images."""
+    return source != "digits" and os.path.exists(source) and not os.path.isdir(source)
 
 
 def load_table(options: argparse.Namespace) -> Task:

@@ -7,11 +7,11 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from micrograd.cli import files
+from micrograd.cli import extras, files
 from micrograd.cli.command import Clock, UsageError
 from micrograd.cli.interrupt import LastEpoch, interrupted
 from micrograd.cli.preset import chosen, fit_recipe, members, shown
-from micrograd.cli.task import Task, load
+from micrograd.cli.task import Task, is_table, load
 from micrograd.cli.train_options import OPTIMIZERS, add_options, settle
 
 if TYPE_CHECKING:
@@ -148,7 +148,9 @@ def _is_list(values: Any) -> bool:
 
 
 def check_outputs(options: argparse.Namespace) -> None:
-    """Finds out before the training whether its results can be written."""
+    """Finds out before the training whether its results can be written, and all is there."""
+    table, save = is_table(options.source), options.save or options.resume
+    extras.require("micrograd train", table=table, save=save, plot=options.plot)
     if options.plot:
         from micrograd import plot
 
@@ -156,10 +158,6 @@ def check_outputs(options: argparse.Namespace) -> None:
     outputs = {f"--{name}": getattr(options, name) for name in ("save", "log", "plot")}
     files.check_outputs(outputs, [path for path in (options.source, options.test) if path])
     files.check_outputs({"--resume": options.resume}, [options.source])
-    if options.save or options.resume:
-        from micrograd.saving.write import require_safetensors
-
-        require_safetensors("micrograd train")
 
 
 def make_network(task: Task, options: argparse.Namespace, recipe: bool) -> Network:
