@@ -29,17 +29,18 @@ class Task(NamedTuple):
 
 def load(options: argparse.Namespace) -> Task:
     """The data that the options name."""
+    from micrograd.cli import tables
+
     source = options.source
     if source != "digits" and not os.path.exists(source):
         raise ValueError(f"no file or folder {source!r}{suggestion(source, ['digits'])}")
     if is_table(source):
-        if options.target is None:
+        if not tables.listed(options.target):
             raise UsageError(f"{source} is a file: --target COLUMN has to say what to predict")
         return load_table(options)
     from micrograd import data
-    from micrograd.cli.tables import refuse_table_options
 
-    refuse_table_options(options, source)
+    tables.refuse_table_options(options, source)
     if source == "digits":
         X, X_test, y, y_test = data.train_test_split(*data.digits(), TEST_FRACTION, options.seed)
         return Task(source, (X, y), (X_test, y_test), "cross_entropy", 10, None)

@@ -12,7 +12,7 @@ from micrograd.cli.command import Clock, UsageError
 from micrograd.cli.interrupt import LastEpoch, interrupted
 from micrograd.cli.preset import chosen, fit_recipe, members, shown
 from micrograd.cli.task import Task, is_table, load
-from micrograd.cli.train_options import OPTIMIZERS, add_options, settle
+from micrograd.cli.train_options import OPTIMIZERS, add_options, check_goal, check_together, settle
 
 if TYPE_CHECKING:
     from micrograd.cli.members import Average
@@ -45,6 +45,7 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
 
 def train(options: argparse.Namespace, clock: Clock, ranks: Ranks | None) -> None:
     """The command, alone or on one of several ranks."""
+    check_together(options)
     check_outputs(options)
     from micrograd import core
 
@@ -52,6 +53,7 @@ def train(options: argparse.Namespace, clock: Clock, ranks: Ranks | None) -> Non
         core.set_num_threads(options.threads)
     clock.lap("start and imports")
     task = load(options)
+    check_goal(options, task.name, task.loss)
     clock.lap("loading data")
     recipe = settle(options, task.schema is not None)
     many = members(options) if recipe else 1

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from micrograd.cli.command import UsageError
+from micrograd.cli.images import is_image_set
 from micrograd.cli.tables import add_choosing_options, add_reading_options
 
 ACTIVATIONS = (  # those of network.layers, which would load numpy
@@ -49,9 +51,34 @@ def sizes(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
+def check_together(options: argparse.Namespace) -> None:
+    """Fills in the preset, and raises UsageError for options that exclude one another."""
+    own = [name for name in OWN if getattr(options, name) is not None]
+    if options.preset not in (None, "none") and own:
+        raise UsageError(
+            f"--preset {options.preset} has a network and a training of its own, "
+            f"--{own[0].replace('_', '-')} is for one without a preset; leave one of them out"
+        )
+    if options.preset not in (None, "none") and is_image_set(options.source):
+        raise UsageError(f"--preset is for tables, {options.source} is none")
+    if options.momentum is not None and options.optimizer in ("adam", "adamw"):
+        raise UsageError(f"--momentum is for sgd and rmsprop, --optimizer is {options.optimizer}")
+    options.preset = options.preset or ("none" if own else "default")
+
+
+def check_goal(options: argparse.Namespace, name: str, loss: str) -> None:
+    """Raises UsageError for options that are for classes, where quantities are learnt."""
+    for flag in ("balanced", "label_smoothing"):
+        if getattr(options, flag) and loss != "cross_entropy":
+            raise UsageError(
+                f"--{flag.replace('_', '-')} is for classes, {name} is a quantity; if its numbers "
+                "stand for classes, --kind classes says so"
+            )
+
+
 def by_preset(options: argparse.Namespace) -> bool:
     """Whether a table's network is that of a preset."""
-    return not named(options, OWN) and options.preset != "none"
+    return str(options.preset) != "none"
 
 
 def named(options: argparse.Namespace, names: Iterable[str]) -> bool:
@@ -98,8 +125,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("network and training").add_argument
     about = "the network for a table and its training, as TabularClassifier has them; best: five "
     about += "networks, whose answers are averaged; none, or any "
-    about += "of --layers, --activation, --optimizer, --lr: one of your own (default: %(default)s)"
-    add("--preset", choices=PRESETS, default="default", help=about)
+    about += "of --layers, --activation, --optimizer, --lr: one of your own (default: default)"
+    add("--preset", choices=PRESETS, help=about)
 
     def shown(name: str, known: str = "") -> str:
         value = known or PLAIN[name.lstrip("-").replace("-", "_")]

@@ -10,8 +10,10 @@ import io
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ContextDecorator
 from dataclasses import dataclass
 from itertools import pairwise
+from threading import Lock
 
 from micrograd.data.cells import Notation, is_missing, looks_numeric, parse_number
 
@@ -46,6 +48,26 @@ def find_start(text: str) -> Start:
     return start
 
 
+class _AnyLength(ContextDecorator):
+    """Lifts csv's limit of 131072 characters to a cell, which is one for the whole process, while
+    some thread reads: put back by the last one."""
+
+    lock, readers, before = Lock(), 0, 0
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not _AnyLength.readers:
+                _AnyLength.before = csv.field_size_limit(2**31 - 1)
+            _AnyLength.readers += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            _AnyLength.readers -= 1
+            if not _AnyLength.readers:
+                csv.field_size_limit(self.before)
+
+
+@_AnyLength()
 def records(text: str, delimiter: str, where: str, first_line: int = 1) -> Records:
     """The records of a text, blank lines left out, with the line on which each starts.
 
@@ -71,10 +93,8 @@ def records(text: str, delimiter: str, where: str, first_line: int = 1) -> Recor
                 rows.append(cells)
             line = reader.line_num + first_line
     except csv.Error as error:
-        advice = ""
-        if "limit" not in str(error):
-            advice = '; a cell with a quote in it is written "a ""b""", and every quote closed'
-        raise ValueError(f"{where}: line {line}: {error}{advice}") from None
+        advice = 'a cell with a quote in it is written "a ""b""", and every quote closed'
+        raise ValueError(f"{where}: line {line}: {error}; {advice}") from None
     return Records(lines, rows)
 
 
@@ -86,6 +106,7 @@ class Records:
     rows: list[list[str]]
 
 
+@_AnyLength()
 def sniff_delimiter(text: str) -> str:
     """The delimiter that splits all of the first lines into the same number of cells, two or more.
 
@@ -123,7 +144,7 @@ def _counts(lines: Sequence[str], mark: str) -> list[int]:
     try:
         reader = csv.reader(lines, delimiter=mark, skipinitialspace=True)
         found = [len(cells) for cells in reader if cells and (len(cells) > 1 or cells[0].strip())]
-    except csv.Error:  # such as a cell above the size limit: not this delimiter, then
+    except csv.Error:  # not this delimiter, then
         return []
     whole = len(lines) <= _SAMPLE
     return found if whole or len(found) < 2 else found[:-1]

@@ -393,3 +393,24 @@ def test_a_terminal_that_cannot_print_a_name_loses_no_model(tmp_path):
     assert not done.stdout
     assert run("predict", "m.safetensors", "t.csv", "--output", "p.csv").returncode == 0
     assert "süß" in (tmp_path / "p.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--target=", "--target COLUMN has to say what to predict"),
+        ("--target price --balanced", "--balanced is for classes, "),
+        ("--target price --label-smoothing 0.1", "--label-smoothing is for classes, "),
+        ("--target price --layers 8 --label-smoothing 0.1", "--label-smoothing is for classes, "),
+        ("--target price --preset best --layers 8", "--layers is for one without a preset; leave"),
+        ("--target price --preset fast --lr 0.1", "--lr is for one without a preset; leave one"),
+        ("--target price --optimizer adam --momentum 0.5", "--momentum is for sgd and rmsprop, "),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(capsys, quantity_csv, options, said):
+    assert said in error_line(capsys, 2, "train", quantity_csv, *options.split())
+
+
+def test_a_preset_is_for_tables(capsys):
+    line = error_line(capsys, 2, "train", "digits", "--preset", "fast")
+    assert "--preset is for tables, digits is none" in line
