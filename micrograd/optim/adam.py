@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from micrograd import checks
@@ -210,26 +211,29 @@ class NAdam(Optimizer):
 
     def state_dict(self) -> dict[str, Any]:
         """As of every optimizer, and P_t of each group, under "mu_product"."""
-        return super().state_dict() | {
-            "mu_product": [g.c.momentum_product for g in self.param_groups]
-        }
+        with nullcontext() if self.owner is None else self.owner.access.reading():
+            products = [g.c.momentum_product for g in self.param_groups]
+            return super().state_dict() | {"mu_product": products}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes over what state_dict returned.
 
         Raises:
             ValueError: the state is not one of this optimizer; nothing has changed then.
+            RuntimeError: another thread is training the model.
         """
+        where = "NAdam.load_state_dict"
         products = state.get("mu_product")
         if not isinstance(products, (list, tuple)) or len(products) != len(self.param_groups):
             raise ValueError(
-                f"NAdam.load_state_dict: mu_product is {checks.describe(products)}, a number for "
+                f"{where}: mu_product is {checks.describe(products)}, a number for "
                 "each group is wanted"
             )
-        numbers = [checks.number("NAdam.load_state_dict", "mu_product", x) for x in products]
-        super().load_state_dict(state)
-        for group, product in zip(self.param_groups, numbers, strict=True):
-            group.c.momentum_product = product
+        numbers = [checks.number(where, "mu_product", x) for x in products]
+        with nullcontext() if self.owner is None else self.owner.access.training(where):
+            super().load_state_dict(state)
+            for group, product in zip(self.param_groups, numbers, strict=True):
+                group.c.momentum_product = product
 
     def _step_values(self, c: Any, pairs: Pairs) -> None:
         beta1, beta2, eps, lr, t = c.beta1, c.beta2, c.eps, c.lr, c.steps + 1

@@ -313,9 +313,14 @@ class Optimizer:
                     "a number for each parameter"
                 )
         with nullcontext() if self.owner is None else self.owner.access.writing(where):
-            for name, schedule in self.schedules().items():
-                if name in own:
+            schedules = {name: f for name, f in self.schedules().items() if name in own}
+            try:
+                for name, schedule in schedules.items():
                     schedule.load_state_dict(state[name])
+            except BaseException:  # the ones before it have changed
+                for name, schedule in schedules.items():
+                    schedule.load_state_dict(own[name])
+                raise
             for name, values in taken.items():
                 self.state[name][:] = values.tolist() if self.owner is None else values
             self.steps, self.c.largest = steps, math.inf

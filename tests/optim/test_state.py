@@ -1,5 +1,7 @@
 """What optimizers keep between steps, and what they take: state, settings, parameters."""
 
+from threading import get_ident
+
 import numpy as np
 import pytest
 from support.bits import same_bits
@@ -11,9 +13,11 @@ from micrograd.optim import (
     SGD,
     Adam,
     AdamW,
+    NAdam,
     Optimizer,
     RMSprop,
 )
+from micrograd.schedule import ReduceOnPlateau
 
 
 @every_setting
@@ -70,6 +74,47 @@ def test_a_state_that_does_not_fit():
             optimizer.load_state_dict(state)
         after = optimizer.state_dict()
         assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_a_bad_state_of_the_second_schedule_leaves_the_first():
+    def rate():
+        return ReduceOnPlateau(0.1, patience=0)
+
+    sgd = SGD(network().parameters(), lr=rate(), momentum=rate())
+    good = sgd.state_dict()
+    sgd.update_schedules(1.0)
+    sgd.update_schedules(1.0)
+    before = sgd.state_dict()
+    assert before["schedule"] != good["schedule"]
+    with pytest.raises(ValueError, match="ReduceOnPlateau"):
+        sgd.load_state_dict(good | {"schedule.momentum": {"lr": 1.0}})
+    np.testing.assert_equal(sgd.state_dict(), before)
+    sgd.load_state_dict(good)
+    np.testing.assert_equal(sgd.state_dict(), good)
+
+
+def test_the_product_of_nadam_is_of_the_moment_of_its_arrays():
+    """It is read, and written, while no other thread makes a step."""
+    net = network()
+    nadam, access = NAdam(net.parameters()), net.parameters().access
+
+    class Watched:
+        def __init__(self, group):
+            self.group = group
+
+        def __getattr__(self, name):
+            if name == "c":
+                inside.append((get_ident() in access.readers, access.owner == get_ident()))
+            return getattr(self.group, name)
+
+    step(net, nadam, *data())
+    nadam.param_groups[0] = Watched(nadam.param_groups[0])
+    inside = []
+    state = nadam.state_dict()
+    assert inside and all(reading for reading, _ in inside)
+    del inside[:]
+    nadam.load_state_dict(state)
+    assert inside[-1][1]  # the last is the product's
 
 
 @pytest.mark.parametrize(
