@@ -2,12 +2,15 @@
 
 import os
 import stat
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
+from support.processes import run_python
 
-from micrograd.atomic import checked_target, replacing, write_bytes
+from micrograd.atomic import Own, checked_target, replacing, write_bytes
 
 
 def names(folder):
@@ -81,3 +84,71 @@ def test_what_is_no_file_is_written_to(tmp_path):
         checked_target(tmp_path)
     with pytest.raises(FileNotFoundError, match="does not exist"):
         checked_target(tmp_path / "no" / "a")
+
+
+def test_the_bytes_are_on_the_disk_before_they_take_the_place(tmp_path, monkeypatch):
+    """What a power failure asks for: the whole file is flushed, renamed, and the folder flushed."""
+    said, flush, rename = [], os.fsync, os.replace
+
+    def flushed(descriptor):
+        found = os.fstat(descriptor)
+        said.append("folder" if stat.S_ISDIR(found.st_mode) else f"{found.st_size} bytes")
+        flush(descriptor)
+
+    def renamed(old, new):
+        said.append("rename")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "replace", renamed)
+    write_bytes(tmp_path / "m", b"12345")
+    assert said == ["5 bytes", "rename", *([] if os.name == "nt" else ["folder"])]
+
+
+@pytest.mark.parametrize("how", ["renamed", "rewritten"])
+def test_a_file_of_another_is_known_though_it_is_as_long(tmp_path, how):
+    path, other = tmp_path / "m", tmp_path / "other"
+    path.write_bytes(b"mine")
+    own = Own(path, "f")
+    own.check("f")
+    if how == "renamed":  # with the same time, as a coarse clock gives it
+        other.write_bytes(b"else")
+        found = os.stat(path)
+        os.utime(other, ns=(found.st_atime_ns, found.st_mtime_ns))
+        os.replace(other, path)
+    else:
+        path.write_bytes(b"else")
+        os.utime(path, ns=(0, os.stat(path).st_mtime_ns + 1))
+    with pytest.raises(RuntimeError, match=r"^f: .*m has been written by something else"):
+        own.check("f")
+    own.note()
+    own.check("f")
+
+
+READ_ONLY = """
+import os, sys
+from micrograd.atomic import write_bytes
+if os.geteuid() == 0:  # who may write everywhere
+    os.setuid(65534)
+for name in ("m", "m2"):
+    try:
+        write_bytes(os.path.join({folder!r}, name), b"new")
+    except PermissionError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="folders have no such rights there")
+def test_a_folder_that_may_only_be_read():
+    with tempfile.TemporaryDirectory() as folder:  # tmp_path lies where nobody else may look
+        path = Path(folder, "m")
+        path.write_bytes(b"old")
+        os.chmod(folder, 0o555)
+        try:
+            said = run_python(READ_ONLY.format(folder=folder)).stdout.splitlines()
+            assert names(Path(folder)) == ["m"] and path.read_bytes() == b"old"
+        finally:
+            os.chmod(folder, 0o755)
+    assert said == [
+        f"{folder}/{name}: the folder {folder} cannot be written to" for name in ("m", "m2")
+    ]

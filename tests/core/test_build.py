@@ -94,3 +94,21 @@ def test_compiling_for_a_big_endian_machine_is_refused(command):
     done = subprocess.run([*command, source], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "micrograd: the C core is for little-endian machines" in done.stderr
+
+
+def test_a_compiler_without_vector_extensions_is_refused(build_ffi, tmp_path, monkeypatch):
+    """As MSVC is, which compiles any other small program."""
+    command = tmp_path / "cl"
+    command.write_text('#!/bin/sh\n! grep -q vector_size "$1"\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("CC", str(command))
+    assert build_ffi.compiles("int main(void) { return 0; }\n")
+    assert build_ffi.missing() is None
+    with pytest.raises(SystemExit, match=r"cl' cannot compile .* vector extensions; install gcc"):
+        build_ffi.make()
+
+
+def test_who_has_nothing_but_msvc_is_told_why_it_is_not_enough(build_ffi, path_with, monkeypatch):
+    monkeypatch.setattr(build_ffi.sysconfig, "get_config_var", lambda name: None)
+    path_with("cl")
+    assert "Windows: mingw-w64 or clang, MSVC has no vector extensions" in build_ffi.missing()

@@ -214,6 +214,20 @@ def test_info_says_that_another_package_lies_over_this_one(scalar_build, namesak
     assert "micrograd/__init__.py" in done.stderr and "pip uninstall micrograd" in done.stderr
 
 
+def test_info_says_that_another_package_took_files_of_this_one_along(
+    scalar_build, namesake, tmp_path
+):
+    """As `pip uninstall micrograd` does, which removes what both have written."""
+    environment = installed(tmp_path, scalar_build[0], namesake)
+    site = Path(environment["PYTHONPATH"])
+    for name in ("__init__.py", "nn.py"):
+        (site / "micrograd" / name).unlink()
+    shutil.rmtree(site / "micrograd-9.9.dist-info")
+    done = info(environment, tmp_path)
+    assert done.returncode == 1
+    assert "micrograd/__init__.py is not that of micrograd-core: pip uninstall" in done.stderr
+
+
 def test_info_says_that_this_one_lies_over_another(scalar_build, namesake, tmp_path):
     environment = installed(tmp_path, namesake, scalar_build[0])
     done = info(environment, tmp_path)

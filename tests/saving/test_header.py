@@ -49,6 +49,18 @@ def test_a_setting_that_stands_twice(saved):
         net.fit([[1, 2, 3]], [0], epochs=1, resume=saved)
 
 
+@pytest.mark.parametrize("border", [4, 12])
+def test_a_tensor_whose_bytes_are_not_those_of_its_shape(saved, border):
+    """They follow one another and fill the file, and each shape is the architecture's."""
+    header, tensors = parts_of(saved)
+    header = json.loads(header)
+    del header["__metadata__"]["digest"]
+    header["0.bias"]["data_offsets"][1] = header["0.weight"]["data_offsets"][0] = border
+    write(saved, json.dumps(header), tensors)
+    with pytest.raises(ValueError, match=r"'0\.bias' has \d+ bytes, its shape \(2,\) wants others"):
+        mg.load(saved)
+
+
 def test_hundreds_of_thousands_of_tensors(saved):
     header, tensors = parts_of(saved)
     header, end = json.loads(header), len(tensors)
