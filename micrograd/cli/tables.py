@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any
 
 from micrograd.cli.command import UsageError
@@ -66,6 +67,8 @@ def read(options: argparse.Namespace, path: str, schema: Schema | None = None) -
     """The table in a file, read as the options say; schema: of the model that it is for."""
     from micrograd.tabular import Reading, read_table
 
+    if path == "-" and not os.path.exists(path):
+        raise UsageError("- is no file; /dev/stdin is read from a pipe")
     given: dict[str, Any] = {name: getattr(options, name, None) for name in READING}
     for name in ("delimiter", "thousands"):
         given[name] = WORDS.get(given[name], given[name])

@@ -32,6 +32,8 @@ def load(options: argparse.Namespace) -> Task:
     from micrograd.cli import tables
 
     source = options.source
+    if source == "-" and not os.path.exists(source):
+        raise UsageError("- is no file; /dev/stdin is read from a pipe")
     if source != "digits" and not os.path.exists(source):
         raise ValueError(f"no file or folder {source!r}{suggestion(source, ['digits'])}")
     if is_table(source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -31,6 +32,11 @@ def as_frame(data: Any, source: str = "X") -> Frame:
     if isinstance(data, Frame):
         return data
     categories = frozenset[str]()
+    if isinstance(data, (str, os.PathLike)):
+        raise TypeError(
+            f"{source}: {os.fspath(data)!r} is a path, wanted a frame or a matrix; "
+            "mg.tabular.read_table gives the table in a file"
+        )
     if is_lazy(data):
         raise TypeError(
             f"{source}: a LazyFrame, whose rows are not there yet; pass {source}.collect()"

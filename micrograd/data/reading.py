@@ -66,6 +66,7 @@ def read_table(
 
     Raises:
         ImportError: pandas is not installed (extra "table").
+        TypeError: path is none.
         ValueError: no table, or one that can be read in two ways; names file, line and column, and
             says what to pass.
         OSError: the file cannot be opened.
@@ -75,6 +76,9 @@ def read_table(
     >>> mg.tabular.read_table("houses.csv").names
     ['area', 'price']
     """
+    if not isinstance(path, (str, os.PathLike)):
+        said = checks.describe(path)
+        raise TypeError(f"{where or 'read_table'}: path is {said}, the path of a file is wanted")
     source = f"{where}: {os.fspath(path)}" if where else os.fspath(path)
     reading = reading or Reading()
     _check(reading, source)

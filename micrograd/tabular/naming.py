@@ -78,6 +78,9 @@ def chosen(
     kinds: Mapping[str, str],
 ) -> set[str]:
     """The columns to learn from."""
+    for option, names in (("features", features), ("drop", drop)):
+        if isinstance(names, str):
+            raise TypeError(f"{frame.source}: {option} is {names!r}, wanted a list: [{names!r}]")
     for name in [*(features or ()), *drop, *kinds]:
         if name not in frame.names:
             raise ValueError(no_such_column(frame, name))

@@ -82,3 +82,11 @@ def test_images_are_nothing_for_the_model_of_a_table(source, tmp_path, capsys):
     said = error_line(capsys, 1, "predict", model, source)
     assert f"{source}: a " in said and "the model was trained on a table: name a file" in said
     assert "the model was trained on a table" in error_line(capsys, 1, "diagnose", model, source)
+
+
+def test_a_dash_is_no_standard_input(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = error_line(capsys, 2, "train", "-", "--target", "y")
+    assert said == "micrograd: error: - is no file; /dev/stdin is read from a pipe\n"
+    model, _ = trained(tmp_path, capsys, ["a", *A], ["y", *Y])
+    assert error_line(capsys, 2, "predict", model, "-") == said

@@ -229,3 +229,15 @@ def test_a_matrix_has_columns_by_number():
         schema.transform(np.where(np.arange(30)[:, None] == 2, np.inf, X))
     with pytest.raises(ValueError, match="4 columns without names"):
         schema.transform(np.ones((2, 4)))
+
+
+def test_what_is_no_list_of_names_and_no_table(table, tmp_path):
+    with pytest.raises(TypeError, match=r"Schema: features is 'width', wanted a list: \['width'\]"):
+        Schema.infer(table, features="width")
+    with pytest.raises(TypeError, match=r"Schema: drop is 'port', wanted a list: \['port'\]"):
+        Schema.infer(table, drop="port")
+    for path in ("houses.csv", tmp_path / "houses.csv"):
+        with pytest.raises(TypeError, match=r"Schema: .*houses.csv' is a path, .*read_table"):
+            Schema.infer(path)
+    with pytest.raises(TypeError, match=r"read_table: path is None, the path of a file is wanted"):
+        read_table(None)
