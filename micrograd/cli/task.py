@@ -38,7 +38,11 @@ def load(options: argparse.Namespace) -> Task:
         raise ValueError(f"no file or folder {source!r}{suggestion(source, ['digits'])}")
     if is_table(source):
         if not tables.listed(options.target):
-            raise UsageError(f"{source} is a file: --target COLUMN has to say what to predict")
+            names = tables.read(options, source).names
+            raise UsageError(
+                f"{source} is a file: --target COLUMN has to say what to predict, one of "
+                f"{', '.join(names[:20])}{', ...' * (len(names) > 20)}"
+            )
         return load_table(options)
     from micrograd import data
 

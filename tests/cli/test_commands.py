@@ -279,7 +279,6 @@ def test_no_arguments_print_help(capsys):
         ("train digits --layers 20,0", "'20,0' is no list of sizes"),
         ("train digits --activation rule", "invalid choice: 'rule'"),
         ("train digits --target x", "--target and --kind are for CSV files, digits is none"),
-        (f"train {__file__}", "--target COLUMN has to say what to predict"),
         ("info more", "unexpected argument 'more'"),
     ],
 )

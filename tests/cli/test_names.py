@@ -90,3 +90,9 @@ def test_a_dash_is_no_standard_input(capsys, tmp_path, monkeypatch):
     assert said == "micrograd: error: - is no file; /dev/stdin is read from a pipe\n"
     model, _ = trained(tmp_path, capsys, ["a", *A], ["y", *Y])
     assert error_line(capsys, 2, "predict", model, "-") == said
+
+
+def test_without_a_target_the_columns_are_listed(capsys, tmp_path):
+    table = write(tmp_path / "table.csv", ["größe", *A], ["price", *Y])
+    said = error_line(capsys, 2, "train", table)
+    assert said.endswith("--target COLUMN has to say what to predict, one of größe, price\n")
