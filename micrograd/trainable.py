@@ -91,8 +91,9 @@ class Trainable:
                 every epoch. A run that was killed and started again ends with the bits of one that
                 was not. Data, seed, batch_size, shuffle, the optimizer's settings and whatever else
                 shapes a step have to be those of that run; other epochs, lengths of schedules,
-                callbacks, metrics, validation data and early stopping may be given. A file that
-                another run has written meanwhile is left as it is: RuntimeError.
+                callbacks, metrics, validation data and early stopping may be given. Dropout takes
+                the seed of the file's network. A file that another run has written meanwhile is
+                left as it is: RuntimeError.
             shuffle: False keeps the rows in their order.
             sample_weight: (rows,), 0 or more; the loss of a batch is sum_i w_i L_i / sum_i w_i.
             class_weight: {class: weight}, (classes,) weights, or "balanced"; multiplied into the

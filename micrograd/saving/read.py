@@ -43,6 +43,7 @@ class Saved:
         self.step = file.text.get("step", 0)
         if type(self.step) is not int or not 0 <= self.step < 2**63:
             raise ValueError(f"step is {checks.describe(self.step)}, a number of steps is wanted")
+        self.seed = checks.seed("seed", file.text.get("seed"))
         self.position = None
         training = file.section("training")
         if training is not None:
@@ -215,7 +216,8 @@ def resume(saved: Saved, model: Resumable, optimizer: Any) -> Any:
     """Puts a model where the file says that its training stood; returns the optimizer.
 
     That is `optimizer` with the state of the file or, where it is None, the one of the file, if it
-    has one. Where early stopping had put the best parameters back, the last take their place.
+    has one. Where early stopping had put the best parameters back, the last take their place. The
+    masks of dropout are those of the file's network, whatever seed this one was made with.
 
     Raises:
         ValueError: the optimizer's state does not fit; nothing has changed then.
@@ -226,6 +228,9 @@ def resume(saved: Saved, model: Resumable, optimizer: Any) -> Any:
         elif saved.optimizer is not None:
             saved.load_into(optimizer)
     saved.put_into(model, optimizer)
+    reseed = getattr(model, "reseed", None)  # a Program has none: it draws nothing
+    if saved.seed is not None and reseed is not None:
+        reseed(saved.seed)
     position = saved.position
     if position is not None and position.last is not None:
         parameters = model.parameters()

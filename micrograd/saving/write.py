@@ -138,6 +138,7 @@ def save_progress(model: Resumable, path: Path) -> None:
     """
     description: dict[str, Any] = {}
     if isinstance(model, Network):
+        description = {"seed": model.seed}
         with suppress(ValueError):
             description = _architecture(model)
     _write_model(model, path, f"{type(model).__name__}.fit", description)

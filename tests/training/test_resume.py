@@ -84,17 +84,22 @@ def test_interrupted_and_resumed(path, options, stop_at, dtype):
     assert same_bits(loaded.parameters().flat, whole.parameters().flat)
 
 
-def test_dropout_goes_on_with_the_masks_that_come_next(path):
-    def dropping():
-        return mg.Network(mg.Linear(5, 16), mg.Dropout(0.4), mg.Linear(16, 3), seed=1)
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("seed", [1, None])
+def test_dropout_goes_on_with_the_masks_that_come_next(path, seed, own):
+    """Whatever the seed of the network that a program, started again, has made: None draws one."""
 
-    whole, first, second = dropping(), dropping(), dropping()
+    def dropping(seed):
+        middle = mg.Map(lambda v: v.sin()) if own else mg.Tanh()  # which no file holds
+        return mg.Network(mg.Linear(5, 16), middle, mg.Dropout(0.4), mg.Linear(16, 3), seed=seed)
+
+    whole, first, second = dropping(1), dropping(1), dropping(seed)
     run(whole, validation=0.2)
     with suppress(KeyboardInterrupt):
         run(first, path, stop_at=20, validation=0.2)
     run(second, path, validation=0.2)
     assert same_bits(second.parameters().flat, whole.parameters().flat)
-    assert second.step == whole.step
+    assert second.step == whole.step and second.seed == 1
 
 
 @pytest.mark.parametrize("options", OPTIONS)
