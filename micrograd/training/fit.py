@@ -127,7 +127,7 @@ def prepared(
     if given.early_stopping is not None:
         settings = as_early_stopping(where, given.early_stopping)
         patience = Patience(where, settings, data.measured())
-    kept = settings_of(given, data)
+    kept = settings_of(model, given, data)
     if saved is not None:
         check(where, saved, kept, given)
     setting = Setting(where, constraints, accumulate, on_step, dropout_factor, patience, file, kept)

@@ -1,9 +1,9 @@
 """What has to be the same when training goes on from a file: compared with what the file says.
 
 The data, batch_size, accumulate, shuffle, the penalties and clippings, class_weight,
-label_smoothing, the fraction set aside, the seed, and the optimizer's kind and settings have to be
-those of the run that is gone on with. More or fewer epochs, the length of a schedule, callbacks,
-metrics, separate validation data, early stopping and progress may be others.
+label_smoothing, dropout_factor, the fraction set aside, the seed, and the optimizer's kind and
+settings have to be those of the run that is gone on with. More or fewer epochs, the length of a
+schedule, callbacks, metrics, separate validation data, early stopping and progress may be others.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from micrograd.saving.read import Saved
     from micrograd.training.arguments import Arguments
     from micrograd.training.inputs import Data
+    from micrograd.training.model import Model
 
 WHOLE = 1 << 26  # bytes of an array up to which all of it is looked at
 SAMPLED = 4096  # rows of a larger one
@@ -27,7 +28,7 @@ SAMPLED = 4096  # rows of a larger one
 _NAMES = ("l1", "l2", "clip_norm", "clip_value", "max_norm", "label_smoothing")
 
 
-def settings_of(given: Arguments, data: Data) -> dict[str, Any]:
+def settings_of(model: Model, given: Arguments, data: Data) -> dict[str, Any]:
     """The arguments of fit that a run keeps, as plain data."""
     numbers = {name: getattr(given, name) for name in _NAMES}
     settings = {name: None if x is None else float(x) for name, x in numbers.items()}
@@ -39,6 +40,7 @@ def settings_of(given: Arguments, data: Data) -> dict[str, Any]:
             "accumulate": int(given.accumulate),
             "shuffle": bool(given.shuffle),
             "class_weight": data.class_weights,
+            "dropout_factor": _dropout_factor(model, given.dropout_factor),
             "validation": fraction,
         }
         | (
@@ -47,6 +49,17 @@ def settings_of(given: Arguments, data: Data) -> dict[str, Any]:
             else {"data": fingerprint(data.arrays)}
         )
     )
+
+
+def _dropout_factor(model: Model, given: Any) -> Any:
+    """The number, or what a schedule is but for its length; of another function the name."""
+    factor = model.dropout_factor if given is None else given
+    if factor is None or checks.is_number(factor):
+        return None if factor is None else float(factor)
+    try:
+        return _without_steps(parts.encode(factor))
+    except ValueError:  # no file holds it
+        return f"the function {getattr(factor, '__qualname__', type(factor).__name__)}"
 
 
 def fingerprint(arrays: tuple[Any, Any, Any]) -> str:

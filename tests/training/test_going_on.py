@@ -36,6 +36,9 @@ CHANGED = {
     "max_norm": {"max_norm": 1.0},
     "label_smoothing": {"label_smoothing": 0.1},
     "class_weight": {"class_weight": "balanced"},
+    "dropout_factor was": {"dropout_factor": 0.5},
+    "dropout_factor": {"dropout_factor": schedule.Exponential(1.0, 0.9)},
+    "dropout_factor was 1.0, here": {"dropout_factor": lambda step: 0.5},
     "validation": {"validation": 0.3},
     "X, y or sample_weight are": {"X": X[::-1].copy()},
     "X, y or sample_weight": {"y": (Y + 1) % 3},
@@ -81,6 +84,20 @@ def test_what_may_be_another(path):
     history = fit(again, path, epochs=5, optimizer=optimizer, validation=(X[:9], Y[:9]),
                   metrics="accuracy", early_stopping=50, callbacks=seen.append)  # fmt: skip
     assert len(history.loss) == 5 and len(seen) == 3
+
+
+@pytest.mark.parametrize("factor", [schedule.Linear(1.0, 0.1, 50), lambda step: 1 / (1 + step)])
+def test_a_dropout_factor_that_is_a_function_goes_on(path, factor):
+    def dropping():
+        return mg.Network(mg.Linear(5, 9), mg.Dropout(0.5), mg.Linear(9, 3), seed=1)
+
+    first, again, whole = dropping(), dropping(), dropping()
+    fit(first, path, epochs=2, dropout_factor=factor)
+    fit(again, path, epochs=4, dropout_factor=factor)
+    fit(whole, path.with_name("whole"), epochs=4, dropout_factor=factor)
+    assert same_bits(again.parameters().flat, whole.parameters().flat)
+    with pytest.raises(ValueError, match=r"dropout_factor was .*, here it is 1\.0; a run goes on"):
+        fit(dropping(), path, epochs=6)
 
 
 MEASURED = {
