@@ -43,7 +43,12 @@ class Frame:
         return len(self.columns[0]) if self.columns else 0
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        return self.columns[self._places[name]]
+        """The cells of a column; KeyError, which lists them, where there is none."""
+        place = self._places.get(name)
+        if place is None:
+            shown = ", ".join(self.names[:20]) + ", ..." * (len(self.names) > 20)
+            raise KeyError(f"{self.source}: no column is named {name!r}, the columns are {shown}")
+        return self.columns[place]
 
     @cached_property
     def _places(self) -> dict[str, int]:

@@ -165,3 +165,10 @@ def test_a_table_of_which_nothing_is_left_has_no_inputs():
     schema = Schema.infer(pandas.DataFrame({"a": [1.5, 2.5]}))
     schema = Schema([dataclasses.replace(schema.columns[0], kind="left out")], [], ["a"], True)
     assert schema.transform(pandas.DataFrame({"a": [1.5, 2.5, 3.5]})).shape == (3, 0)
+
+
+def test_a_column_that_is_not_there_is_said_with_those_that_are():
+    frame = as_frame({"a": [1.5, 2.5], "b": ["x", "y"]}, "table")
+    assert frame["b"].tolist() == ["x", "y"]
+    with pytest.raises(KeyError, match=r"table: no column is named 'c', the columns are a, b"):
+        frame["c"]
