@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from micrograd.cli.command import UsageError
 
@@ -49,7 +50,8 @@ def listed(text: str | None) -> list[str]:
 
     if not text:
         return []
-    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
+    names = next(csv.reader([text], skipinitialspace=True))
+    return [normalize("NFC", name.strip()) for name in names]  # as read_table has them
 
 
 def kinds_of(text: str | None) -> dict[str, str]:

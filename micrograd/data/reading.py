@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -268,7 +269,8 @@ def _said(notation: Notation, header: bool) -> list[str]:
 
 
 def _names(row: Sequence[str]) -> list[str]:
-    return [cell.strip(UNSEEN).strip() for cell in row]
+    """Names as they look: without unseen marks, and an accent and its letter as one character."""
+    return [normalize("NFC", cell.strip(UNSEEN).strip()) for cell in row]
 
 
 def unique_names(given: Sequence[str], notes: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Names of columns that are numbers, equal, or not there: nothing is mixed up without a word."""
 
 import csv
+import unicodedata
 
 import numpy as np
 import pytest
@@ -96,3 +97,14 @@ def test_without_a_target_the_columns_are_listed(capsys, tmp_path):
     table = write(tmp_path / "table.csv", ["größe", *A], ["price", *Y])
     said = error_line(capsys, 2, "train", table)
     assert said.endswith("--target COLUMN has to say what to predict, one of größe, price\n")
+
+
+def test_names_that_look_alike_are_one(tmp_path, capsys):
+    model, table = trained(tmp_path, capsys, ["größe", *A], ["straße", *B], ["y", *Y])
+    want, _ = predicted(capsys, model, table)
+    apart = unicodedata.normalize("NFD", "größe")  # as some file systems and programs spell it
+    assert apart != "größe"
+    other = write(tmp_path / "other.csv", ["straße", *B], [apart, *A])
+    assert predicted(capsys, model, other) == (want, "")
+    said = printed(capsys, "train", other, "--target", apart, "--epochs", "1")
+    assert "größe   target" in said
