@@ -283,7 +283,9 @@ class Access:
             self.end_read()
 
     def after_fork(self) -> None:
-        """In a forked child the other threads are gone, and what they held is free."""
+        """In a forked child the other threads are gone, and what they held is free: locks too, that
+        of an event which one of them was just setting among them."""
+        self._drained = _allocated(Event)
         if self.owner != get_ident():
             self.free, self.owner, self.holder, self._depth = deque([None]), None, None, 0
         self.written = False
@@ -331,6 +333,8 @@ _LOST = Lock()  # held while somebody decides that a claim is lost
 
 
 def _after_fork() -> None:
+    global _LOST
+    _LOST = Lock()
     for access in _ALL:
         access.after_fork()
 

@@ -1,6 +1,7 @@
 """sharing: many threads read, one trains, and a write keeps the readers out."""
 
 import os
+import signal
 import threading
 import time
 
@@ -197,6 +198,40 @@ def test_a_forked_child_is_free_of_what_other_threads_hold():
         try:
             with access.writing("SGD.step"):
                 os._exit(0)
+        finally:
+            os._exit(1)
+    forked.set()
+    thread.join(30)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("lock", ["that a reader leaves", "that a claim is lost"])
+def test_a_child_waits_for_no_lock_of_a_thread_that_it_does_not_have(lock, monkeypatch):
+    """Forked while another thread was just saying that it had left, or looking for a lost claim."""
+    monkeypatch.setattr(sharing, "NAPS", 1)
+    access, held, forked = Access(), threading.Event(), threading.Event()
+    locked = sharing._LOST if lock == "that a claim is lost" else access._drained._cond
+
+    def hold():
+        with locked:
+            held.set()
+            forked.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(30)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.alarm(20)  # ends a child that waits for ever
+            access.free.pop()  # lost
+            access.enter("f")
+            access.leave()
+            access.begin_read()
+            run_all(lambda: setattr(access, "written", True))
+            access.end_read()
+            os._exit(0)
         finally:
             os._exit(1)
     forked.set()
