@@ -80,6 +80,16 @@ def test_failures_are_told(monkeypatch):
     assert report.worst["float64"] == (1e-3, 4, f"loss on {core.isa()}")
 
 
+def test_networks_that_were_not_run_are_a_failure(monkeypatch):
+    """As of a process that ends early and calls that a success."""
+    lines = ["outcome 0 float64 1e-13 loss", "outcome 0 float32 1e-6 loss"]
+    monkeypatch.setattr(run, "_lines", lambda isa, seeds: iter(lines))
+    monkeypatch.setenv("MICROGRAD_ISA", core.isa())
+    assert selftest(1).passed
+    report = selftest(2)
+    assert not report.passed and "only 1 of 2 networks were run" in str(report)
+
+
 def test_a_process_that_dies_is_a_failure(monkeypatch):
     monkeypatch.setenv("MICROGRAD_ISA", core.isa())
     die = [sys.executable, "-c", "import os; os.abort()"]
