@@ -123,9 +123,11 @@ def _series(series: Any) -> NDArray[Any]:
         if series.dt.tz is not None:
             series = series.dt.tz_convert("UTC").dt.tz_localize(None)
         return np.asarray(series.to_numpy())
-    arrow = hasattr(series.dtype, "pyarrow_dtype")
-    cells = series.array.__arrow_array__().to_pylist() if arrow else series.tolist()
-    return _objects(_cells(cells), np.asarray(series.isna()))
+    if hasattr(series.dtype, "pyarrow_dtype"):
+        cells = _cells(series.array.__arrow_array__().to_pylist())
+    else:
+        cells = series.astype(object).to_numpy()
+    return _objects(cells, np.asarray(series.isna()))
 
 
 def _polars(series: Any) -> NDArray[Any]:
