@@ -86,17 +86,18 @@ class Run:
         model, patience = self.model, self.setting.patience
         self.seed = seed
         self.rng = np.random.default_rng(_source(seed)) if shuffle else None
-        position = Position()
+        position, waits_for_best = Position(), False
         if saved is not None:
             position = saved.position or position
             if patience is not None and position.stopping is not None:
                 patience.restore(self.setting.where, position.stopping)
+                waits_for_best = patience.settings.restore_best
             elif patience is not None:
                 patience.since = position.epoch  # it is new here, and waits from here on
             optimizer = resume(saved, model, optimizer)
             if position.rng is not None and shuffle:
                 self.rng = position.generator()
-            self.best = position.best
+            self.best = position.best if waits_for_best else None
         if optimizer is None:
             optimizer = SGD(model.parameters(), lr=0.05, momentum=0.9)
         model.optimizer, model.position = optimizer, None

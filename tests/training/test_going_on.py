@@ -182,6 +182,18 @@ def test_early_stopping_that_is_new_waits_from_where_it_begins(path):
     assert len(history.loss) == 12 and history.best_epoch == 9
 
 
+@pytest.mark.parametrize("then", [None, mg.EarlyStopping(50, restore_best=False)])
+def test_the_best_of_before_comes_back_only_where_it_is_asked_for(path, then):
+    worse = {"validation": (X, (Y + 1) % 3)}
+    fit(network(), path, epochs=8, early_stopping=50, **worse)
+    assert mg.load(path).position.last is not None  # the best are in place of the last
+    again, whole = network(), network()
+    found = fit(again, path, epochs=12, early_stopping=then, **worse)
+    want = fit(whole, path.with_name("whole"), epochs=12, early_stopping=then, **worse)
+    assert same_bits(again.parameters().flat, whole.parameters().flat)
+    assert found.best_epoch == want.best_epoch and found.val_loss == want.val_loss
+
+
 def test_mapped_arrays_are_compared_too(path, tmp_path):
     mapped = np.memmap(tmp_path / "x", np.float32, "w+", shape=X.shape)
     mapped[...] = X
