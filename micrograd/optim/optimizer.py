@@ -271,6 +271,14 @@ class Optimizer:
                 named |= {f"schedule.{i}.{n}": f for n, f in own.items()}
         return {name: f for name, f in named.items() if hasattr(f, "state_dict")}
 
+    def memories(self) -> list[Any]:
+        """The schedules that remember something of a run: the outer ones, and those within."""
+        outer = self.schedules().values()
+        found = [
+            part for f in outer for part in (f.with_inner() if hasattr(f, "with_inner") else [f])
+        ]
+        return list({id(f): f for f in found if f.state_dict()}.values())
+
     def update_schedules(self, metric: float) -> None:
         """Tells the schedules that follow a metric of an epoch's; each of them once."""
         found = {id(f): f for f in self.schedules().values() if hasattr(f, "update")}

@@ -45,6 +45,10 @@ class Schedule:
         """The schedules that this one is made of."""
         return ()
 
+    def with_inner(self) -> list[Schedule]:
+        """Itself, and the schedules that it is made of, and theirs."""
+        return [self, *(part for each in self._inner() for part in each.with_inner())]
+
     def update(self, metric: float) -> None:
         """Takes an epoch's metric: for those that follow one, ReduceOnPlateau.
 

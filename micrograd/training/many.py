@@ -14,6 +14,7 @@ import numpy as np
 
 from micrograd import checks, core
 from micrograd.data.source import is_mapped, plain
+from micrograd.optim.optimizer import Optimizer
 from micrograd.training.arguments import Arguments
 from micrograd.training.feeds import ArrayFeed
 from micrograd.training.fit import Prepared, prepared
@@ -120,6 +121,7 @@ def fit_many(
         "seed": _one_each("seeds", seeds, len(models)),
         "early_stopping": _one_each("early_stopping", early_stopping, len(models)),
     }
+    _check_schedules(each["optimizer"])
     data = _Converted(X, y, validation is None)
     same = {"epochs": epochs, "batch_size": batch_size, "validation": validation}
     jobs = [
@@ -264,6 +266,20 @@ def _checked_models(networks: Any) -> list[Model]:
             "a copy is another network: copy.deepcopy(net)"
         )
     return list(networks)
+
+
+def _check_schedules(optimizers: list[Any]) -> None:
+    """Raises ValueError where two optimizers follow one schedule that remembers a metric."""
+    first: dict[int, int] = {}
+    for i, optimizer in enumerate(optimizers):
+        for schedule in optimizer.memories() if isinstance(optimizer, Optimizer) else ():
+            before = first.setdefault(id(schedule), i)
+            if before != i:
+                raise ValueError(
+                    f"fit_many: optimizers[{before}] and optimizers[{i}] follow one "
+                    f"{type(schedule).__name__}, which remembers the losses of one network; give "
+                    "each a schedule of its own"
+                )
 
 
 def _one_each(name: str, values: Any, count: int) -> list[Any]:

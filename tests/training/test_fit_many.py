@@ -304,6 +304,20 @@ def test_names_of_classes_in_a_column_of_pandas(kind):
         mg.fit_many(nets, X, holes, epochs=1)
 
 
+def test_a_schedule_that_remembers_belongs_to_one_network():
+    nets = [mg.Network(mg.Linear(6, 3), seed=i) for i in range(3)]
+    before = [net.parameters().flat.copy() for net in nets]
+    plateau = mg.schedule.ReduceOnPlateau(0.1, patience=1)
+    for lr in (lambda: plateau, lambda: plateau * 0.5, lambda: mg.schedule.Warmup(plateau, 3)):
+        both = [None, *(mg.optim.SGD(net.parameters(), lr=lr()) for net in nets[1:])]
+        with pytest.raises(ValueError, match=r"optimizers\[1\] and optimizers\[2\] follow one"):
+            mg.fit_many(nets, X, y, epochs=2, optimizers=both)
+    assert all(np.array_equal(n.parameters().flat, b) for n, b in zip(nets, before, strict=True))
+    falling = mg.schedule.Exponential(0.1, 0.9)  # remembers nothing
+    both = [mg.optim.SGD(net.parameters(), lr=falling) for net in nets]
+    assert len(mg.fit_many(nets, X, y, epochs=2, optimizers=both)) == 3
+
+
 def test_who_waits_for_something_better_looks_at_each_epoch():
     """Beside one that does not."""
     nets, alone = ([mg.Network(mg.Linear(6, 3), seed=i) for i in range(4)] for _ in range(2))
