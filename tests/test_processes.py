@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from support.processes import run_python
 
 import micrograd as mg
 from micrograd import core
@@ -83,6 +84,36 @@ def test_children_compute_what_their_parent_does(method, tmp_path):
         [sys.executable, script], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+INTERPRETERS = """
+import os
+import micrograd as mg
+mg.Network(mg.Linear(2, 1), loss="mse", seed=0).predict([[1.0, 2.0]])  # this one has numpy
+scalars = (
+    "import os; from micrograd import Value; from micrograd.nn import MLP\\n"
+    "x = Value(3.0); (x * x).backward(); net = MLP(2, [4, 1]); net([1.0, 2.0]).backward()\\n"
+    "os.write(1, f'{x.grad} {len(net.parameters())} '.encode())\\n"
+)
+try:
+    from concurrent import interpreters  # from CPython 3.14 on
+    for _ in range(2):
+        interpreters.create().exec(scalars)
+except ImportError:
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+    for _ in range(2):
+        interpreters.run_string(interpreters.create(), scalars)
+os.write(1, str(mg.Value(2.0) * 3).encode())
+"""
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="interpreters of CPython")
+def test_other_interpreters_of_the_process_have_the_scalar_engine():
+    said = run_python(INTERPRETERS).stdout
+    assert said == "6.0 17 " * 2 + "Value(data=6.0, grad=0.0)"
 
 
 def test_asyncio_goes_on_while_a_network_trains():
