@@ -93,12 +93,15 @@ def named_metrics(loss: str) -> Mapping[str, Metric]:
     return {"cross_entropy": _OF_CLASSES, "bce": _OF_LOGITS}.get(loss, _OF_NUMBERS)
 
 
+_FITS_OWN = ("loss", "val_loss", "val_accuracy", "seconds")  # lists of the history
+
+
 def find_metrics(where: str, metrics: Any, loss: str) -> dict[str, Metric]:
     """fit's argument, one or several names or functions, as functions by name.
 
     Raises:
         TypeError, ValueError: there is no such metric, or it does not go with the loss; two of
-            them have the same name.
+            them have the same name, or one has that of a list of the history.
     """
     if isinstance(metrics, str) or callable(metrics) or not isinstance(metrics, Iterable):
         metrics = [metrics]
@@ -119,6 +122,11 @@ def find_metrics(where: str, metrics: Any, loss: str) -> dict[str, Metric]:
             )
         else:
             name, function = metric, known[metric]
+        if name in _FITS_OWN:
+            raise ValueError(
+                f"{where}: a metric is called {name!r}, as what fit measures itself; give it "
+                "another name (function.__name__)"
+            )
         if name in found:
             raise ValueError(f"{where}: two metrics are called {name!r}; give each its own name")
         found[name] = function

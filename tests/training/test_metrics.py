@@ -82,3 +82,19 @@ def test_two_metrics_of_one_name_are_refused():
     net = mg.Network(mg.Linear(4, 2), seed=0)
     with pytest.raises(ValueError, match=r"two metrics are called '<lambda>'"):
         net.fit(np.eye(4), [0, 1, 0, 1], metrics=[lambda y, z: 0.0, lambda y, z: 1.0])
+
+
+@pytest.mark.parametrize("name", ["loss", "val_loss", "val_accuracy", "seconds"])
+@pytest.mark.parametrize("validation", [None, 0.2])
+def test_a_metric_takes_no_name_of_what_fit_measures(name, validation):
+    """A function called loss had taken the place of the validation loss."""
+
+    def own(y, output):
+        return 5.0
+
+    own.__name__ = name
+    net = mg.Network(mg.Linear(2, 3), seed=0)
+    before = net.parameters().flat.copy()
+    with pytest.raises(ValueError, match=rf"^Network\.fit: a metric is called '{name}', as what"):
+        net.fit(LOGITS[:, :2], LABELS, epochs=1, metrics=own, validation=validation, progress=False)
+    assert np.array_equal(net.parameters().flat, before) and net.optimizer is None
