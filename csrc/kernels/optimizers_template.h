@@ -1,7 +1,9 @@
 /* The update rules of the optimizers; part of the kernel template (see template.h).
  *
  * Each rule is one sweep: it reads parameter, gradient and state, and writes parameter and state.  Every
- * gradient is multiplied by `scale` and held within +-bound first, which is how clipping costs nothing. */
+ * gradient is multiplied by `scale` and held within +-bound first, which is how clipping costs nothing.
+ * Products and sums are fused by v_fma, not by the compiler: it would leave them apart in a copy whose last
+ * vector is loaded lane by lane, and lanes_template.h has copies of its own. */
 
 /* One sweep: what the lanes have in common. */
 typedef struct {
@@ -57,96 +59,103 @@ static inline ivec T(store_some)(const T(sweep) * s, real *x, vec value, int cou
     return T(v_larger_magnitude)(most, value);
 }
 
-static inline vec T(take_gradient)(const T(sweep) * s, int64_t i, int count)
+/* The gradient and the decay of p. */
+static inline vec T(take_gradient)(const T(sweep) * s, int64_t i, int count, vec p)
 {
     const vec g = T(load_some)(s->g + i, count) * s->scale;
-    return T(v_min)(T(v_max)(g, -s->bound), s->bound);
+    return T(v_fma)(s->decay, p, T(v_min)(T(v_max)(g, -s->bound), s->bound));
+}
+
+/* The mean of g^2 after g. */
+static inline vec T(mean_square)(const T(sweep) * s, vec mean, vec g)
+{
+    return T(v_fma)(mean, s->keep_square, s->blend_square * g * g);
 }
 
 /* state: velocity, or NULL. */
 static inline ivec T(sgd_at)(const T(sweep) * s, int64_t i, int count, ivec most)
 {
     const vec p = T(load_some)(s->p + i, count);
-    vec g = T(take_gradient)(s, i, count) + s->decay * p;
+    vec g = T(take_gradient)(s, i, count, p);
     if (s->state[0]) {
         const vec added = s->damped ? g * s->undamped : g;
-        const vec v = s->first_step ? g : T(load_some)(s->state[0] + i, count) * s->momentum + added;
+        const vec v = s->first_step ? g : T(v_fma)(T(load_some)(s->state[0] + i, count), s->momentum, added);
         most = T(store_some)(s, s->state[0] + i, v, count, most);
-        g = s->nesterov ? g + s->momentum * v : v;
+        g = s->nesterov ? T(v_fma)(s->momentum, v, g) : v;
     }
-    return T(store_some)(s, s->p + i, p - s->lr * g, count, most);
+    return T(store_some)(s, s->p + i, T(v_fma)(-s->lr, g, p), count, most);
 }
 
 /* state: mean of g^2, velocity or NULL, mean of g or NULL. */
 static inline ivec T(rmsprop_at)(const T(sweep) * s, int64_t i, int count, ivec most)
 {
-    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count) + s->decay * p;
-    vec square = T(load_some)(s->state[0] + i, count) * s->keep_square + s->blend_square * g * g;
+    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count, p);
+    vec square = T(mean_square)(s, T(load_some)(s->state[0] + i, count), g);
     most = T(store_some)(s, s->state[0] + i, square, count, most);
     if (s->state[2]) {
         vec mean = T(load_some)(s->state[2] + i, count);
-        mean += s->blend_square * (g - mean);
+        mean = T(v_fma)(s->blend_square, g - mean, mean);
         most = T(store_some)(s, s->state[2] + i, mean, count, most);
-        square = T(v_max)(square - mean * mean, (vec){0}); /* rounding may have taken it below 0 */
+        square = T(v_max)(T(v_fma)(-mean, mean, square), (vec){0}); /* rounding may have taken it below 0 */
     }
     vec step = g / (T(v_sqrt)(square) + s->eps);
     if (s->state[1]) {
-        step += T(load_some)(s->state[1] + i, count) * s->momentum;
+        step = T(v_fma)(T(load_some)(s->state[1] + i, count), s->momentum, step);
         most = T(store_some)(s, s->state[1] + i, step, count, most);
     }
-    return T(store_some)(s, s->p + i, p - s->lr * step, count, most);
+    return T(store_some)(s, s->p + i, T(v_fma)(-s->lr, step, p), count, most);
 }
 
 /* state: sum of g^2. */
 static inline ivec T(adagrad_at)(const T(sweep) * s, int64_t i, int count, ivec most)
 {
-    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count) + s->decay * p;
-    const vec square = T(load_some)(s->state[0] + i, count) + g * g;
+    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count, p);
+    const vec square = T(v_fma)(g, g, T(load_some)(s->state[0] + i, count));
     most = T(store_some)(s, s->state[0] + i, square, count, most);
-    return T(store_some)(s, s->p + i, p - s->lr * (g / (T(v_sqrt)(square) + s->eps)), count, most);
+    return T(store_some)(s, s->p + i, T(v_fma)(-s->lr, g / (T(v_sqrt)(square) + s->eps), p), count, most);
 }
 
 /* state: mean of g, the decayed maximum of |g|. */
 static inline ivec T(adamax_at)(const T(sweep) * s, int64_t i, int count, ivec most)
 {
-    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count) + s->decay * p;
+    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count, p);
     vec mean = T(load_some)(s->state[0] + i, count);
-    mean += s->blend * (g - mean);
+    mean = T(v_fma)(s->blend, g - mean, mean);
     most = T(store_some)(s, s->state[0] + i, mean, count, most);
     const vec reach = T(v_max)(T(load_some)(s->state[1] + i, count) * s->keep_square, T(v_abs)(g) + s->eps);
     most = T(store_some)(s, s->state[1] + i, reach, count, most);
-    return T(store_some)(s, s->p + i, p - s->lr * (mean / reach), count, most);
+    return T(store_some)(s, s->p + i, T(v_fma)(-s->lr, mean / reach, p), count, most);
 }
 
 /* state: mean of g, mean of g^2. */
 static inline ivec T(nadam_at)(const T(sweep) * s, int64_t i, int count, ivec most)
 {
-    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count) + s->decay * p;
+    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count, p);
     vec mean = T(load_some)(s->state[0] + i, count);
-    mean += s->blend * (g - mean);
+    mean = T(v_fma)(s->blend, g - mean, mean);
     most = T(store_some)(s, s->state[0] + i, mean, count, most);
-    const vec square = T(load_some)(s->state[1] + i, count) * s->keep_square + s->blend_square * g * g;
+    const vec square = T(mean_square)(s, T(load_some)(s->state[1] + i, count), g);
     most = T(store_some)(s, s->state[1] + i, square, count, most);
-    const vec up = s->mean_share * mean + s->gradient_share * g;
-    return T(store_some)(s, s->p + i, p * s->shrink - up / (T(v_sqrt)(square) * s->root + s->eps), count,
-                         most);
+    const vec up = T(v_fma)(s->mean_share, mean, s->gradient_share * g);
+    const vec step = up / T(v_fma)(T(v_sqrt)(square), s->root, s->eps);
+    return T(store_some)(s, s->p + i, T(v_fma)(p, s->shrink, -step), count, most);
 }
 
 /* state: mean of g, mean of g^2, the largest mean of g^2 so far or NULL. */
 static inline ivec T(adam_at)(const T(sweep) * s, int64_t i, int count, ivec most)
 {
-    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count) + s->decay * p;
+    const vec p = T(load_some)(s->p + i, count), g = T(take_gradient)(s, i, count, p);
     vec mean = T(load_some)(s->state[0] + i, count);
-    mean += s->blend * (g - mean);
+    mean = T(v_fma)(s->blend, g - mean, mean);
     most = T(store_some)(s, s->state[0] + i, mean, count, most);
-    vec square = T(load_some)(s->state[1] + i, count) * s->keep_square + s->blend_square * g * g;
+    vec square = T(mean_square)(s, T(load_some)(s->state[1] + i, count), g);
     most = T(store_some)(s, s->state[1] + i, square, count, most);
     if (s->state[2]) {
         square = T(v_max)(square, T(load_some)(s->state[2] + i, count));
         most = T(store_some)(s, s->state[2] + i, square, count, most);
     }
-    const vec step = mean / (T(v_sqrt)(square) * s->root + s->eps);
-    return T(store_some)(s, s->p + i, p * s->shrink - s->lr * step, count, most);
+    const vec step = mean / T(v_fma)(T(v_sqrt)(square), s->root, s->eps);
+    return T(store_some)(s, s->p + i, T(v_fma)(p, s->shrink, -s->lr * step), count, most);
 }
 
 #define SWEEP(rule)                             \

@@ -3,7 +3,7 @@
  * which has set
  *     MG_BITS          32 for float, 64 for double
  *     MG_VECTOR_BYTES  16, 32 or 64
- *     MG_WITH_AVX2, MG_WITH_AVX512, MG_WITH_NEON or none of them.
+ *     MG_WITH_AVX2, MG_WITH_AVX512 or neither.
  *
  * `vec` holds LANES reals, `ivec` as many integers of the same width.  A comparison gives an ivec
  * of -1 (true) and 0 (false) a lane, which `v_select` takes. */
@@ -112,9 +112,9 @@ static inline vec T(v_fma)(vec x, vec y, vec z)
     return (vec)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)z);
 #elif defined(MG_WITH_AVX2)
     return (vec)_mm256_fmadd_pd((__m256d)x, (__m256d)y, (__m256d)z);
-#elif defined(MG_WITH_NEON) && MG_BITS == 32
+#elif defined(__aarch64__) && MG_BITS == 32
     return (vec)vfmaq_f32((float32x4_t)z, (float32x4_t)x, (float32x4_t)y);
-#elif defined(MG_WITH_NEON)
+#elif defined(__aarch64__)
     return (vec)vfmaq_f64((float64x2_t)z, (float64x2_t)x, (float64x2_t)y);
 #else
     return x * y + z;
