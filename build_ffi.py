@@ -29,6 +29,10 @@ FLAGS = [
     "-g0",  # Python's own flags may ask for debug information, 6 MB of it
     "-fno-asynchronous-unwind-tables",  # 45 kB for debuggers that have no -g to go with it
 ]
+CURE = (
+    "install gcc or clang (Debian, Ubuntu: apt-get install gcc python3-dev; macOS: xcode-select "
+    "--install; Windows: mingw-w64 or clang, MSVC has no vector extensions)"
+)
 
 
 def source_hash(csrc: Path = CSRC) -> str:
@@ -68,11 +72,7 @@ def missing() -> str | None:
     header = Path(sysconfig.get_path("include"), "Python.h")
     if shutil.which(compiler()[0]) is None:
         tried = ", ".join(dict.fromkeys(command[0] for command in candidates()))
-        text = (
-            f"there is no C compiler: {tried} not found on the PATH; install gcc or clang "
-            "(Debian, Ubuntu: apt-get install gcc python3-dev; macOS: xcode-select --install; "
-            "Windows: mingw-w64 or clang, MSVC has no vector extensions)"
-        )
+        text = f"there is no C compiler: {tried} not found on the PATH; {CURE}"
         if os.environ.get("CC"):
             raise SystemExit(f"micrograd: CC={os.environ['CC']!r}: {text}")
         return text
@@ -125,7 +125,7 @@ def make() -> FFI:
     ):
         raise SystemExit(
             f"micrograd: {compiler()[0]!r} cannot compile a small program with vector extensions; "
-            "install gcc or clang (Debian, Ubuntu: apt-get install gcc libc6-dev)"
+            f"{CURE}"
         )
     threads = thread_flags()
     builder = FFI()
