@@ -104,7 +104,8 @@ def test_a_compiler_without_vector_extensions_is_refused(build_ffi, tmp_path, mo
     monkeypatch.setenv("CC", str(command))
     assert build_ffi.compiles("int main(void) { return 0; }\n")
     assert build_ffi.missing() is None
-    with pytest.raises(SystemExit, match=r"cl' cannot compile .* vector extensions; install gcc .*MSVC has no"):
+    advice = r"cl' cannot compile .* vector extensions; install gcc .*MSVC has no"
+    with pytest.raises(SystemExit, match=advice):
         build_ffi.make()
 
 
