@@ -72,8 +72,9 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
     path = getattr(options, chosen[0])
     check_outputs({f"--{chosen[0]}": path}, filter(None, [options.model, options.data]))
     table = options.data and not is_image_set(options.data)
-    of_format = {"onnx": options.onnx, "torch": options.torch}
-    extras.require("micrograd export", table=table, save=True, **of_format)
+    wanted = {"table": table, "save": True, "onnx": options.onnx, "torch": options.torch}
+    if extras.lacking(save=True):  # so that the model cannot be looked at
+        extras.require("micrograd export", **wanted)
     from micrograd.cli.models import is_plain, load_models
 
     nets, schema = load_models(options.model)
@@ -83,6 +84,7 @@ def run(options: argparse.Namespace, clock: Clock) -> None:
             "file of the whole table (--onnx without --unscaled); for C and PyTorch train one: "
             "micrograd train --preset default"
         )
+    extras.require("micrograd export", **wanted)
     net = nets[0]
     options.unscaled = options.unscaled or bool(options.torch) or is_plain(schema)
     try:

@@ -18,17 +18,22 @@ PACKAGES = {  # by extra: what is imported, and what it is called
 def require(where: str, **extras: Any) -> None:
     """Raises ImportError where packages of extras that are wanted, which are true, are not
     installed; says what to install."""
-    lacking = {
+    absent = lacking(**extras)
+    names = [name for each in absent.values() for name in each]
+    if names:
+        raise ImportError(
+            f"{where} needs {', '.join(names)}: pip install 'micrograd-core[{','.join(absent)}]'"
+        )
+
+
+def lacking(**extras: Any) -> dict[str, list[str]]:
+    """The names of packages that are not installed, by extra, of the extras that are true."""
+    absent = {
         extra: [name for module, name in PACKAGES[extra].items() if not _is_there(module)]
         for extra, is_wanted in extras.items()
         if is_wanted
     }
-    names = [name for each in lacking.values() for name in each]
-    if names:
-        wanted = ",".join(extra for extra, each in lacking.items() if each)
-        raise ImportError(
-            f"{where} needs {', '.join(names)}: pip install 'micrograd-core[{wanted}]'"
-        )
+    return {extra: names for extra, names in absent.items() if names}
 
 
 def _is_there(module: str) -> bool:
