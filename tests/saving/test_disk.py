@@ -51,6 +51,8 @@ MUST_NOT_MATTER = {
 }  # an old file's rights, what is left of one
 # What an allocator asks for, and other errors than a disk's.
 ERRORS = {"mmap": ["ENOMEM"], "brk": ["ENOMEM"], "munmap": ["EINVAL"], "madvise": ["EINVAL"]}
+if "asan" in os.environ.get("LD_PRELOAD", ""):  # it ends a process whose memory is refused
+    NOT_OF_FILES |= ERRORS.keys()
 
 
 class Saver:
@@ -76,6 +78,7 @@ class Saver:
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         said = self.process.stdout.readline().strip()
+        assert said, f"the process that saves has ended, under strace {options}"
         tracer.terminate()
         tracer.communicate()
         return said, log.read_text().splitlines()
