@@ -49,7 +49,7 @@ T(steps)(const int rows, const int vectors, const int masked, int64_t ahead, int
             const vec w = T(v_splat)(row[i / 3][(i % 3) * a_row]);
             MG_UNROLL
             for (int v = 0; v < vectors; v++)
-                acc[i][v] += w * x[v];
+                acc[i][v] = MULTIPLY_ADD(w, x[v], acc[i][v]);
         }
         MG_UNROLL
         for (int i = 0; i < rows; i += 3)
@@ -195,7 +195,7 @@ static inline __attribute__((always_inline)) void T(strip)(const int rows, const
             const vec x = T(v_load)(b + v / 2 * b_panel + v % 2 * LANES);
             MG_UNROLL
             for (int i = 0; i < rows; i++)
-                acc[i][v] += w[i] * x;
+                acc[i][v] = MULTIPLY_ADD(w[i], x, acc[i][v]);
         }
     }
     MG_UNROLL

@@ -39,6 +39,7 @@
 #undef vec
 #undef ivec
 #undef LANES
+#undef MULTIPLY_ADD
 #undef wide
 #undef WIDE
 #undef PARTS

@@ -61,7 +61,7 @@ static inline __attribute__((always_inline)) void T(lanes_tile)(const int rows, 
             const vec w = shared ? T(v_splat)(a[i * a_row]) : T(v_load)(a + i * a_row);
             MG_UNROLL
             for (int j = 0; j < columns; j++)
-                acc[i][j] += w * x[j];
+                acc[i][j] = MULTIPLY_ADD(w, x[j], acc[i][j]);
         }
     }
     const vec alpha = T(v_splat)((real)g->alpha);

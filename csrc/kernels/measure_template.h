@@ -18,7 +18,7 @@ static double T(fma_chains)(int64_t steps, double *start)
     for (int64_t step = 0; step < steps; step++) {
         MG_UNROLL
         for (int i = 0; i < CHAINS; i++)
-            acc[i] = acc[i] * w + x;
+            acc[i] = MULTIPLY_ADD(acc[i], w, x);
     }
     vec sum = {0};
     MG_UNROLL

@@ -128,7 +128,7 @@ static inline __attribute__((always_inline)) vec T(horner)(vec x, const real *c,
 {
     vec sum = T(v_splat)(c[last]);
     for (int i = last - step; i >= 0; i -= step)
-        sum = sum * x + T(v_splat)(c[i]);
+        sum = MULTIPLY_ADD(sum, x, T(v_splat)(c[i]));
     return sum;
 }
 

@@ -121,6 +121,13 @@ static inline vec T(v_fma)(vec x, vec y, vec z)
 #endif
 }
 
+/* x * y + z in the innermost loops: a compiler that may fuse the two there does it well (see kernels.h). */
+#ifdef __aarch64__
+#define MULTIPLY_ADD(x, y, z) T(v_fma)(x, y, z)
+#else
+#define MULTIPLY_ADD(x, y, z) ((x) * (y) + (z))
+#endif
+
 /* The compiler makes one instruction of this. */
 static inline vec T(v_sqrt)(vec x)
 {
