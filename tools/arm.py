@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs Python tests on 64-bit ARM: CPython, numpy and PyTorch as built for it, under qemu-user.
 
-    tools/arm.py --into F                     # the tests of kernels, networks and programs
+    tools/arm.py --into F                     # the tests of kernels, networks, programs and bits
     tools/arm.py --into F tests/optim -x      # others, with options for pytest
     tools/arm.py --into F --without torch     # quicker; what compares with it is skipped
 
@@ -22,7 +22,8 @@ from pathlib import Path
 from sanitize import extension, run, source_hash
 
 COMPILER = "aarch64-linux-gnu-gcc"
-TESTS = ["tests/kernels", "tests/network", "tests/program"]
+TESTS = ["tests/kernels", "tests/network", "tests/program", "tests/core/test_lanes.py"]
+TESTS += ["tests/training/test_fit_many.py", "tests/test_same_bits.py"]
 DEBIAN = ("libpython3.11-stdlib", "python3.11-minimal", "libstdc++6", "libgomp1")
 SOURCES = "/etc/apt/sources.list.d/debian.sources"
 PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux2014", "manylinux_2_17")
