@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from threading import Event, Lock, get_ident
 from time import sleep
 from typing import Any, Generic, TypeVar
-from weakref import WeakSet
+from weakref import ref
 
 GRACE = 0.1  # seconds after which a write looks again whether its readers have left
 NAPS = 2000  # of a millisecond, after which what nobody holds is lost, and not just being taken
@@ -89,7 +89,7 @@ class Access:
         self.readers: list[int] = []
         self.waiting: deque[Any] = deque()
         self._drained = _allocated(Event)  # a reader has left while a write waits
-        _ALL.add(self)
+        _ALL[id(self)] = ref(self)
 
     # ---- training ----
 
@@ -328,15 +328,19 @@ def in_use(where: str) -> RuntimeError:
     )
 
 
-_ALL: WeakSet[Access] = WeakSet()
+# By address, which another takes over in time. A WeakSet hears of each that goes by a callback in
+# Python, and an interrupt that comes in one of those is printed and forgotten.
+_ALL: dict[int, ref[Access]] = {}
 _LOST = Lock()  # held while somebody decides that a claim is lost
 
 
 def _after_fork() -> None:
     global _LOST
     _LOST = Lock()
-    for access in _ALL:
-        access.after_fork()
+    for known in list(_ALL.values()):
+        access = known()
+        if access is not None:
+            access.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

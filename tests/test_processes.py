@@ -154,8 +154,8 @@ adam = mg.optim.Adam(net.parameters(), lr=1e-3)
 program = mg.compile(lambda xs: (xs[0] * xs[1]).tanh() + xs[2].exp())
 wanted = program(X)
 done = 0
-while True:
-    try:
+try:
+    while True:
         net.fit(X, y, epochs=2, batch_size=20, optimizer=adam, progress=False, seed=done)
         net.loss(X, y)
         net.backward()
@@ -168,8 +168,8 @@ while True:
         done += 1
         if done == 1:  # all is imported: an import that is interrupted can keep Python's own lock
             print("go", flush=True)
-    except KeyboardInterrupt:
-        break
+except KeyboardInterrupt:
+    pass
 # All of it can be used as if nothing had been: no claim is kept, nothing is half written.
 assert np.isfinite(net.parameters().flat).all() and np.isfinite(net.parameters().flat_grad).all()
 adam.zero_grad()

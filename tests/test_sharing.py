@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import weakref
 
 import pytest
 from support.threads import run_all
@@ -167,6 +168,12 @@ def test_an_interrupted_wait_leaves_nothing_behind(monkeypatch):
     thread.join(60)
     with access.writing("w"):
         pass
+
+
+def test_nothing_in_python_is_called_when_one_goes():
+    """An interrupt that comes in a weak reference's callback is forgotten by Python."""
+    access = Access()
+    assert all(each.__callback__ is None for each in weakref.getweakrefs(access))
 
 
 def test_a_pool_gives_each_caller_its_own():

@@ -132,7 +132,7 @@ class Plan:
     that its order of recomputation is for, None for any number; output: the network's output.
     """
 
-    __slots__ = ("_like", "_seed", "c", "output", "passes", "result", "rows", "targets")
+    __slots__ = ("_held", "_like", "_seed", "c", "output", "passes", "result", "rows", "targets")
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class Plan:
         self.passes, self.output, self.targets, self.rows = passes, output, targets, rows
         self._seed = seed % 2**64
         self.result = ffi.new("mg_result *")
-        self.c = _made(passes, parameters.size, parameters.dtype, share)
+        self.c, self._held = _made(passes, parameters.size, parameters.dtype, share)
         lib.mg_plan_bind(self.c, parameters.data_pointer, gradients)
         self.step = step
 
@@ -307,8 +307,8 @@ class Plan:
         return copied
 
 
-def _made(passes: Passes, n_parameters: int, dtype: np.dtype[Any], share: bool) -> Any:
-    """The C core's plan, freed with the last reference to it.
+def _made(passes: Passes, n_parameters: int, dtype: np.dtype[Any], share: bool) -> tuple[Any, Any]:
+    """The C core's plan, freed with the last reference to it, and what it reads while it lives.
 
     share: blocks take turns in the same storage; else each keeps what was last in it.
 
@@ -325,13 +325,8 @@ def _made(passes: Passes, n_parameters: int, dtype: np.dtype[Any], share: bool) 
     if plan == NULL:
         raise MemoryError("Network: no memory for the plan")
     programs: list[Any] = [op.program for op in passes.ops if op.program is not None]
-
-    release = lib.mg_plan_free  # `lib` may be gone when a program ends
-
-    def free(plan: Any, held: Any = (programs, held)) -> None:  # as long as the plan lives
-        release(plan)
-
-    return ffi.gc(plan, free)
+    # freed by C itself: an interrupt in a callback in Python is forgotten, and the plan never freed
+    return ffi.gc(plan, lib.mg_plan_free), (programs, held)
 
 
 def _encoded(passes: Passes, share: bool) -> Any:
