@@ -20,6 +20,7 @@ enum {
     MG_LABEL_OUT_OF_RANGE,
     MG_TARGET_NOT_FINITE,
     MG_TARGET_NOT_PROBABILITY, /* row: negative, or the sum is not 1 */
+    MG_TARGET_OUT_OF_RANGE,    /* of MG_BCE, whose loss would have no lower bound: not 0 to 1 */
     MG_LOSS_NOT_FINITE,        /* training stops before the update */
     MG_STEP_NOT_FINITE,        /* gradients, or what an update would make, are not: it stops there too */
     MG_SPARSE_NOT_VALID, /* mg_result.row: its entries lie outside the arrays, or a column does (.column) */

@@ -52,12 +52,44 @@ void mg_locate(const mg_plan *plan, mg_matrix x, int64_t *row, int64_t *column)
             }
 }
 
+/* Whether some number lies outside 0 to 1: without a branch for each, so that the compiler takes vectors. */
+#define HAS_OUTSIDE(name, real)                 \
+    static int name(const real *x, int64_t n)   \
+    {                                           \
+        int outside = 0;                        \
+        for (int64_t i = 0; i < n; i++)         \
+            outside |= (x[i] < 0) | (x[i] > 1); \
+        return outside;                         \
+    }
+HAS_OUTSIDE(has_outside_float, float)
+HAS_OUTSIDE(has_outside_double, double)
+
+static int check_range(const mg_plan *plan, mg_matrix t, int64_t *row, int64_t *column)
+{
+    const mg_matrix line = {t.data, 1, t.rows * t.columns, 0}, all = t.ld == t.columns ? line : t;
+    for (int64_t i = 0; i < all.rows; i++) {
+        const void *y = (const char *)all.data + (size_t)(i * all.ld) * plan->real_size;
+        if (!(plan->real_size == sizeof(float) ? has_outside_float(y, all.columns)
+                                               : has_outside_double(y, all.columns)))
+            continue;
+        int64_t j = 0;
+        while (mg_real_at(plan->real_size, y, j) >= 0 && mg_real_at(plan->real_size, y, j) <= 1)
+            j++;
+        *row = i + j / t.columns;
+        *column = j % t.columns;
+        return MG_TARGET_OUT_OF_RANGE;
+    }
+    return MG_OK;
+}
+
 static int check_targets(const mg_plan *plan, const mg_op *op, mg_matrix t, int64_t *row, int64_t *column)
 {
     if (!plan->kernels->all_finite(t, 1)) {
         mg_locate(plan, t, row, column);
         return MG_TARGET_NOT_FINITE;
     }
+    if (op->function == MG_BCE)
+        return check_range(plan, t, row, column);
     if (op->function != MG_CROSS_ENTROPY)
         return MG_OK;
     for (int64_t i = 0; i < t.rows; i++) {

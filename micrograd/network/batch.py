@@ -88,19 +88,6 @@ class Incoming:
             )
         return targets
 
-    def check_targets(self, where: str, batch: Batch, index: Array | None = None) -> None:
-        """Raises ValueError where a target of bce is no probability: its loss would have no lower
-        bound. `index` names the rows."""
-        targets = batch.targets
-        if self._loss.name != "bce" or targets is None:
-            return
-        if targets.min() < 0 or targets.max() > 1:
-            at, column = np.argwhere((targets < 0) | (targets > 1))[0]
-            row = at if index is None else index[at]
-            raise ValueError(
-                f"{where}: y[{row}, {column}] is {targets[at, column]}; for bce 0 to 1 is wanted"
-            )
-
     def error(
         self, where: str, status: int, result: Any, batch: Batch, index: Array | None = None
     ) -> Exception:
@@ -122,6 +109,9 @@ class Incoming:
         if what == "target_not_finite" and batch.targets is not None:
             value = batch.targets[at, column]
             return ValueError(f"{where}: y[{row}, {column}] is {value}; finite numbers are wanted")
+        if what == "target_out_of_range" and batch.targets is not None:
+            value = batch.targets[at, column]
+            return ValueError(f"{where}: y[{row}, {column}] is {value}; for bce 0 to 1 is wanted")
         if what == "label_out_of_range" and batch.labels is not None:
             return ValueError(
                 f"{where}: y[{row}] is {batch.labels[at]}, the network has {self.out_features} "

@@ -38,6 +38,7 @@ _STATUSES = {
         "label_out_of_range",
         "target_not_finite",
         "target_not_probability",
+        "target_out_of_range",
         "loss_not_finite",
         "step_not_finite",
         "sparse_not_valid",

@@ -151,7 +151,8 @@ class Trained:
                 made dense where the first layer is a Linear; not copied when it is a C-contiguous
                 array of the network's dtype, so do not write into it before backward().
             y: for cross_entropy (rows,) integers or (rows, out_features) probabilities; for the
-                other losses (rows, out_features), or (rows,) when there is one output.
+                other losses (rows, out_features), or (rows,) when there is one output; for bce each
+                is 0 to 1.
             sample_weight: (rows,), 0 or more; the loss is then sum_i w_i L_i / sum_i w_i.
 
         Raises:
@@ -302,7 +303,6 @@ class Trained:
                 raise self.incoming.error(where, status, plan.result, batch, index)
         finally:
             pool.give(plan)
-        self.incoming.check_targets(where, batch, index)
         return batch
 
     def train_step(self, data: Batch, index: Array, optimizer: Any, constraints: Any) -> float:

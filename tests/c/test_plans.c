@@ -188,6 +188,10 @@ static void check_bad_batches(network *c, int isa)
     set(c->targets, at * c->outputs, INFINITY);
     if (c->loss != MG_CROSS_ENTROPY)
         wrong += mg_plan_loss(plan, batch, c->threads, &result) != MG_TARGET_NOT_FINITE || result.row != at;
+    set(c->targets, at * c->outputs, 1.5);
+    const int range = mg_plan_loss(plan, batch, c->threads, &result);
+    if (c->loss == MG_BCE)
+        wrong += range != MG_TARGET_OUT_OF_RANGE || result.row != at || result.column != 0;
     CHECK(!wrong, "bad batches isa %d dtype %d loss %d rows %ld", isa, dtype, c->loss, (long)batch->rows);
 }
 

@@ -36,6 +36,7 @@ CALLS = {
     "Network.loss": lambda net, X, y: net.loss(X, y),
     "Network.predict": lambda net, X, y: net.predict(X),
     "Network.forward": lambda net, X, y: net.forward(X),
+    "Network.evaluate": lambda net, X, y: net.evaluate(X, y),
     "Network.explain": lambda net, X, y: net.explain(X, y),
     "Network.fit": lambda net, X, y: net.fit(X, y, epochs=1, seed=0, progress=False),
     "Network.fit (validation)": lambda net, X, y: net.fit(
@@ -164,6 +165,21 @@ BAD_TARGETS = {
 def test_bad_targets(where, loss, case):
     y, words, error = BAD_TARGETS[case]
     assert_refused(where, network(loss), GOOD_X, y, error, *words)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [-1.0, -1e-6, 1.001])
+@pytest.mark.parametrize("where", WITH_TARGETS)
+def test_targets_of_bce_that_are_no_probabilities(where, value, dtype):
+    """-1 for "no", say: its loss would have no lower bound."""
+    net = network("bce", dtype)
+    good = np.asarray(good_y(net), dtype)
+    strided = np.repeat(good, 2, axis=1)[:, ::2]
+    strided[4, 2] = value
+    for y in (strided, changed(good, (4, 2), value)):
+        assert_refused(where, net, GOOD_X, y, ValueError, "y[4, 2]", "for bce 0 to 1")
+    for edge in (0.0, -0.0, 1.0):
+        CALLS[where](net, GOOD_X, changed(good, (4, 2), edge))
 
 
 @pytest.mark.parametrize(
