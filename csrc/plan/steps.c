@@ -72,12 +72,15 @@ static int check_range(const mg_plan *plan, mg_matrix t, int64_t *row, int64_t *
         if (!(plan->real_size == sizeof(float) ? has_outside_float(y, all.columns)
                                                : has_outside_double(y, all.columns)))
             continue;
-        int64_t j = 0;
-        while (mg_real_at(plan->real_size, y, j) >= 0 && mg_real_at(plan->real_size, y, j) <= 1)
-            j++;
-        *row = i + j / t.columns;
-        *column = j % t.columns;
-        return MG_TARGET_OUT_OF_RANGE;
+        /* It may be gone by now: whoever owns the array may have written into it. */
+        for (int64_t j = 0; j < all.columns; j++) {
+            const double value = mg_real_at(plan->real_size, y, j);
+            if (value >= 0 && value <= 1)
+                continue;
+            *row = i + j / t.columns;
+            *column = j % t.columns;
+            return MG_TARGET_OUT_OF_RANGE;
+        }
     }
     return MG_OK;
 }
